@@ -1,0 +1,29 @@
+"""What the service is told: settings from the environment, and streams, detectors, SLOs and receivers from one file."""
+
+from drift.config.load import EXAMPLE, load, schema
+from drift.config.model import (
+    AlertmanagerConfig,
+    CollectorConfig,
+    Config,
+    EncoderConfig,
+    ReferenceConfig,
+    RetentionConfig,
+    StreamConfig,
+    WebhookConfig,
+)
+from drift.config.settings import Settings
+
+__all__ = [
+    "EXAMPLE",
+    "AlertmanagerConfig",
+    "CollectorConfig",
+    "Config",
+    "EncoderConfig",
+    "ReferenceConfig",
+    "RetentionConfig",
+    "Settings",
+    "StreamConfig",
+    "WebhookConfig",
+    "load",
+    "schema",
+]

@@ -1,0 +1,212 @@
+"""The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from drift.config.slos import SloConfig, default_slos
+from drift.config.values import Duration
+from drift.records import Stream
+from drift.slo import Slo
+
+DETECTORS = ("mmd", "novelty", "effective_rank", "variance_ratio", "valid_ratio")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CollectorConfig(_Model):
+    """Where a stream's rows come from. `push` receives them over HTTP, `parquet` reads files under `path`."""
+
+    kind: Literal["push", "parquet"] = "push"
+    path: Path | None = None
+
+    @model_validator(mode="after")
+    def _path_where_needed(self) -> Self:
+        if self.kind == "parquet" and self.path is None:
+            raise ValueError("a parquet collector needs `path`: a file or folder of Parquet or Arrow files")
+        return self
+
+
+class EncoderConfig(_Model):
+    """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, or a hub name.
+
+    `threads` are torch's, for the whole process; fewer than there are cores is faster where cores are shared.
+    """
+
+    model: str = "bundled"
+    revision: str | None = None
+    pooling: Literal["mean", "cls"] | None = None
+    normalise: bool | None = None
+    max_length: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+
+class ReferenceConfig(_Model):
+    """What windows are held against: a Parquet file with a `vector` column, or with `input` to be encoded here."""
+
+    path: Path
+    rows: int = Field(default=5120, ge=2)
+
+
+class StreamConfig(_Model):
+    """One model's embeddings as production serves them.
+
+    `runbook_url` goes with every alert; by default it is the service's own runbook. `window` is the length of a window,
+    `lateness` how long it stays open for late rows, `sample` the most rows that are kept of it, `reencode` how many of
+    those are encoded again where there is an encoder. `segments` names columns and the values that are monitored apart.
+    """
+
+    id: Name
+    model: str = Field(min_length=1)
+    version: str = ""
+    dim: int = Field(ge=1, le=65_536)
+    team: str = ""
+    runbook_url: str = ""
+    collector: CollectorConfig = CollectorConfig()
+    encoder: EncoderConfig | None = None
+    reference: ReferenceConfig
+    window: Duration = timedelta(minutes=5)
+    lateness: Duration = timedelta(seconds=30)
+    sample: int = Field(default=256, ge=1, le=100_000)
+    reencode: int = Field(default=64, ge=1)
+    segments: dict[Name, list[str]] = {}
+    detectors: list[Name] = Field(default=[])
+
+    @property
+    def stream(self) -> Stream:
+        """All of the traffic."""
+        return Stream(self.id, self.model, self.version, self.dim)
+
+    @property
+    def streams(self) -> list[Stream]:
+        """All of the traffic, then each segment."""
+        parts = [f"{column}={value}" for column, values in self.segments.items() for value in values]
+        return [self.stream, *(self.stream.part(part) for part in parts)]
+
+    @property
+    def detector_names(self) -> list[str]:
+        """The detectors asked for; by default those that need neither labels nor, without an encoder, inputs."""
+        return self.detectors or [*DETECTORS, *(["skew"] if self.encoder else [])]
+
+
+class AlertmanagerConfig(_Model):
+    """One Alertmanager; every one is told every alert (no load balancer in between)."""
+
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        return require_http(url)
+
+
+class WebhookConfig(_Model):
+    """Who is asked to retrain. The secret is `whsec_` and base64 of 24 bytes or more, from `${ENV}` or a file.
+
+    Plain http and private addresses must be allowed.
+    """
+
+    name: Name
+    url: str
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    allow_http: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        return require_http(url)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("a webhook needs either `secret` or `secret_file`")
+        if self.url.startswith("http://") and not self.allow_http:
+            raise ValueError(f"{self.url} is not https: use https, or set `allow_http: true` on a network you trust")
+        return self
+
+
+class ReceiversConfig(_Model):
+    """Who is told. Firing alerts are sent again every `resend`."""
+
+    alertmanagers: list[AlertmanagerConfig] = []
+    webhooks: list[WebhookConfig] = []
+    resend: Duration = timedelta(seconds=60)
+
+
+class RetentionConfig(_Model):
+    """How long things are kept: vectors of windows, and all that is small (measurements, slots, alerts, outbox)."""
+
+    vectors: Duration = timedelta(days=14)
+    history: Duration = timedelta(days=400)
+
+
+class Config(_Model):
+    """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name."""
+
+    streams: list[StreamConfig] = Field(min_length=1)
+    detectors: dict[Name, dict[str, float | int | str]] = {}
+    slos: list[SloConfig] = []
+    receivers: ReceiversConfig = ReceiversConfig()
+    retention: RetentionConfig = RetentionConfig()
+    external_url: str = "http://127.0.0.1:8600"
+    dashboard_url: str = "http://127.0.0.1:8601"
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for what, names in (
+            ("stream id", [s.id for s in self.streams]),
+            ("slo name", [s.name for s in self.slos]),
+            ("webhook name", [w.name for w in self.receivers.webhooks]),
+        ):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what} {twice[0]!r} is used twice: each needs its own")
+        return self
+
+    def stream(self, name: str) -> StreamConfig | None:
+        return next((stream for stream in self.streams if stream.id == name), None)
+
+    def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
+        """The objectives of `stream`, which is one of those of `config`."""
+        own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
+        named = {slo.name: slo for slo in default_slos(config.detector_names)} | own
+        return [slo.slo(stream.key, config.window) for slo in named.values()]
+
+    def problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """What no single field is to blame for: where, and in words for the author."""
+        known = {stream.id for stream in self.streams}
+        for i, slo in enumerate(self.slos):
+            for name in slo.streams:
+                if name not in known:
+                    yield (
+                        ("slos", i, "streams"),
+                        f"objective {slo.name!r} names the stream {name!r}, known are {', '.join(sorted(known))}",
+                    )
+            for stream in self.streams:
+                if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.detector_names:
+                    found = ", ".join(stream.detector_names)
+                    yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
+        places = {slo.name: i for i, slo in enumerate(self.slos)}
+        for i, stream in enumerate(self.streams):
+            for objective in self.slos_of(stream, stream.stream):
+                name = objective.name
+                where = ("slos", places[name]) if name in places else ("streams", i)
+                yield from ((where, f"objective {name!r} of {stream.id!r}: {fault}") for fault in objective.faults())
+
+
+def require_http(url: str) -> str:
+    """`url`, if it is an absolute http or https address.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not re.match(r"^https?://[^/\s]+", url):
+        raise ValueError(f"{url!r} is not an address: write http://host:port or https://host")
+    return url.rstrip("/")

@@ -1,0 +1,90 @@
+"""Values that the configuration file may hold and Python has no literal for: durations and exact ratios."""
+
+import re
+from datetime import timedelta
+from fractions import Fraction
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_PATTERN: Final = r"^(\d+(ms|[smhdw]))+$"
+
+
+def parse_duration(value: object) -> timedelta:
+    """A Prometheus duration such as `30s`, `5m`, `1h30m`, `30d`; longer than zero.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    if isinstance(value, timedelta):
+        return value
+    text = str(value)
+    if not re.match(_PATTERN, text):
+        raise ValueError(f"{text!r} is not a duration: write a number and a unit, such as 30s, 5m, 1h30m or 30d")
+    parts = re.findall(r"(\d+)(ms|[smhdw])", text)
+    length = timedelta(milliseconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+    if not length:
+        raise ValueError(f"{text!r} is no time at all: a duration must be longer than zero")
+    return length
+
+
+def format_duration(length: timedelta) -> str:
+    """The shortest Prometheus duration that means `length`, to the millisecond."""
+    left, parts = round(length / timedelta(milliseconds=1)), []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, left = divmod(left, _UNITS[unit])
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"
+
+
+def parse_ratio(value: object) -> Fraction:
+    """An exact ratio in (0, 1), from the digits as written.
+
+    Raises:
+        ValueError: it is not one; percent are refused with the ratio that was meant.
+    """
+    try:
+        ratio = Fraction(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a ratio: write a number between 0 and 1, such as 0.95") from None
+    if 1 < ratio < 100:
+        raise ValueError(f"{value} is not a ratio in (0, 1): {float(ratio / 100):g} would be {value} percent")
+    if not 0 < ratio < 1:
+        raise ValueError(f"{value} is not a ratio in (0, 1), such as 0.95")
+    return ratio
+
+
+def parse_factor(value: object) -> Fraction:
+    """An exact positive number, from the digits as written.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    try:
+        factor = Fraction(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a number, such as 14.4") from None
+    if factor <= 0:
+        raise ValueError(f"{value} must be greater than 0")
+    return factor
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["30s", "5m", "1h30m", "30d"]}),
+]
+Ratio = Annotated[
+    Fraction,
+    BeforeValidator(parse_ratio),
+    PlainSerializer(float, return_type=float),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}),
+]
+Factor = Annotated[
+    Fraction,
+    BeforeValidator(parse_factor),
+    PlainSerializer(float, return_type=float),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]

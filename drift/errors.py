@@ -1,0 +1,89 @@
+"""Every error that drift raises on purpose.
+
+A message says what was needed, what was found, of which thing, and what to do about it.
+"""
+
+from datetime import timedelta
+
+
+class DriftError(Exception):
+    """Base of all errors raised on purpose; its text is meant for the person who runs the service."""
+
+
+class ConfigError(DriftError):
+    """The configuration cannot be used: names file, line, field, value, and what would be right."""
+
+
+class SourceError(DriftError):
+    """A collector could not read its source."""
+
+
+class PayloadError(DriftError):
+    """A request body as a whole could not be read (not merely some of its rows)."""
+
+
+class BatchConflictError(DriftError):
+    """A batch has the key of another one that was taken before, and other content."""
+
+
+class UnknownStreamError(DriftError):
+    """Rows or a request name a stream that the configuration does not declare."""
+
+
+class BadReferenceError(DriftError):
+    """A reference cannot be made or used, for example because all its rows are equal."""
+
+
+class EncoderError(DriftError):
+    """An encoder could not be loaded, or its files are not the ones that were asked for."""
+
+
+class StoreError(DriftError):
+    """The database cannot be used: not reachable, too old, or not migrated."""
+
+
+class DeliveryError(DriftError):
+    """One attempt to deliver a notification failed.
+
+    `status` is the HTTP status, None when there was no answer. `retry_after` is how long the receiver asked to be left
+    alone. `final` says that no further attempt will help.
+    """
+
+    def __init__(
+        self, text: str, *, status: int | None = None, retry_after: timedelta | None = None, final: bool = False
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.retry_after = retry_after
+        self.final = final
+
+
+class SignatureError(DriftError):
+    """A webhook's signature, timestamp or body is not what the sender signed."""
+
+
+class UnmeasurableError(DriftError):
+    """A detector refuses a window; the pipeline stores it as a gap with this reason.
+
+    `reason` is one of the values of `drift.records.GapReason`.
+    """
+
+    reason = "unmeasurable"
+
+
+class TooFewRowsError(UnmeasurableError):
+    """The window has fewer rows than the detector needs."""
+
+    reason = "too_few_rows"
+
+
+class MissingLabelsError(UnmeasurableError):
+    """The detector needs labels that the window or the reference does not carry."""
+
+    reason = "no_labels"
+
+
+class MissingInputsError(UnmeasurableError):
+    """The detector needs re-encoded inputs that the window does not carry."""
+
+    reason = "no_inputs"

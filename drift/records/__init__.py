@@ -1,0 +1,25 @@
+"""The nouns that flow through the service, from a source's rows to a measurement or a gap."""
+
+from drift.records.measurements import Gap, GapReason, Measurement
+from drift.records.rows import RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
+from drift.records.streams import EPOCH, Span, Stream
+from drift.records.windows import Recomputed, Reference, Window
+
+__all__ = [
+    "EPOCH",
+    "Gap",
+    "GapReason",
+    "Measurement",
+    "Recomputed",
+    "Reference",
+    "RowFault",
+    "RowReason",
+    "Rows",
+    "Span",
+    "Stream",
+    "Texts",
+    "Window",
+    "checksum",
+    "require_valid",
+    "tally",
+]
