@@ -1,0 +1,1 @@
+"""Everything of ours that is in Postgres, and the only SQL of ours."""

@@ -1,0 +1,45 @@
+"""The whole fleet at a glance: one line per stream and objective, the most urgent first."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+
+from drift.alert import AlertKind, AlertState
+from drift.store import reads
+from drift.store.reads import AlertRow, BudgetRow
+
+OK: Final = "ok"
+PENDING: Final = "pending"
+URGENCY: Final = (
+    AlertKind.PAGE,
+    AlertKind.EXHAUSTED,
+    AlertKind.TICKET,
+    AlertKind.NODATA,
+    AlertKind.INSUFFICIENT,
+    PENDING,
+    OK,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One objective of one stream: its newest slot, its open alerts, and the most urgent of their kinds.
+
+    `state` is one of `URGENCY`.
+    """
+
+    budget: BudgetRow
+    alerts: tuple[AlertRow, ...]
+    state: str
+
+
+def standings(conn: sa.Connection) -> list[Standing]:
+    """Every objective that has counted a slot, by urgency, then by what is left of its budget."""
+    open_alerts = reads.alerts(conn, states=(AlertState.PENDING, AlertState.FIRING), limit=10_000)
+    found = []
+    for budget in reads.latest_budgets(conn):
+        mine = tuple(row for row in open_alerts if (row.alert.stream, row.alert.slo) == (budget.stream, budget.slo))
+        states = [row.alert.kind if row.alert.state is AlertState.FIRING else PENDING for row in mine]
+        found.append(Standing(budget, mine, str(min(states, key=URGENCY.index, default=OK))))
+    return sorted(found, key=lambda s: (URGENCY.index(s.state), s.budget.remaining, s.budget.stream, s.budget.slo))

@@ -1,0 +1,106 @@
+"""Messages that must go out, written in the transaction of the change that they tell of."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from drift.errors import DeliveryError
+from drift.store import tables
+
+
+class MessageKind(StrEnum):
+    """What a message is about, which decides how it is retried."""
+
+    ALERT = "alert"
+    RETRAIN = "retrain"
+
+
+class MessageState(StrEnum):
+    """Muted messages come from replayed history, superseded ones had not been sent when newer news came."""
+
+    DUE = "due"
+    SENT = "sent"
+    DEAD = "dead"
+    MUTED = "muted"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message to be written down for one receiver."""
+
+    id: str
+    receiver: str
+    kind: MessageKind
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message for one receiver that is due; `attempts` were made before."""
+
+    id: str
+    receiver: str
+    kind: MessageKind
+    body: bytes
+    attempts: int
+    created_at: datetime
+
+
+def put(conn: sa.Connection, draft: Draft, *, state: MessageState, now: datetime) -> bool:
+    """Write a message down; False when one with the same id for the same receiver was there before."""
+    told = {"id": draft.id, "receiver": draft.receiver, "kind": draft.kind, "body": draft.body}
+    row = {**told, "state": state, "created_at": now, "due_at": now, "attempts": 0, "error": ""}
+    new = insert(tables.outbox).values(row).on_conflict_do_nothing().returning(tables.outbox.c.id)
+    return conn.execute(new).first() is not None
+
+
+def supersede(conn: sa.Connection, receiver: str, subject: str) -> None:
+    """Give up undelivered messages whose id begins with `subject`: newer news of the same thing is about to be put."""
+    t = tables.outbox
+    older = (t.c.receiver == receiver) & (t.c.state == MessageState.DUE) & t.c.id.startswith(subject, autoescape=True)
+    # One that is being sent right now is left alone: whoever sends it holds its row, for as long as that takes.
+    idle = sa.select(t.c.id).where(older).with_for_update(skip_locked=True)
+    mine = (t.c.receiver == receiver) & t.c.id.in_(idle.scalar_subquery())
+    conn.execute(sa.update(t).where(mine).values(state=MessageState.SUPERSEDED))
+
+
+def claim(conn: sa.Connection, receiver: str, *, now: datetime) -> Delivery | None:
+    """The message for `receiver` that is due longest and that nobody else sends, locked until the transaction ends."""
+    t = tables.outbox
+    due = sa.select(t).where(t.c.state == MessageState.DUE, t.c.due_at <= now, t.c.receiver == receiver)
+    row = conn.execute(due.order_by(t.c.due_at).limit(1).with_for_update(skip_locked=True)).first()
+    if row is None:
+        return None
+    return Delivery(row.id, row.receiver, MessageKind(row.kind), row.body, row.attempts, row.created_at)
+
+
+def abandon(conn: sa.Connection, receivers: Collection[str]) -> int:
+    """Give up what is due for receivers that are not among `receivers` any more; return how many messages."""
+    t = tables.outbox
+    others = (t.c.state == MessageState.DUE) & t.c.receiver.not_in(list(receivers))
+    said = "its receiver is not configured any more"
+    gone = sa.update(t).where(others).values(state=MessageState.DEAD, error=said).returning(t.c.id)
+    return len(conn.execute(gone).all())
+
+
+def sent(conn: sa.Connection, delivery: Delivery, *, status: int, now: datetime) -> None:
+    """Note that the receiver took it."""
+    _set(conn, delivery, state=MessageState.SENT, sent_at=now, status=status, error="")
+
+
+def failed(conn: sa.Connection, delivery: Delivery, error: DeliveryError, *, again_at: datetime | None) -> None:
+    """Note a failed attempt; without a time for another the message is dead."""
+    state = MessageState.DEAD if again_at is None else MessageState.DUE
+    moved = {} if again_at is None else {"due_at": again_at}
+    _set(conn, delivery, state=state, status=error.status, error=str(error)[:2000], **moved)
+
+
+def _set(conn: sa.Connection, delivery: Delivery, **values: object) -> None:
+    t = tables.outbox
+    mine = (t.c.id == delivery.id) & (t.c.receiver == delivery.receiver)
+    conn.execute(sa.update(t).where(mine).values(attempts=t.c.attempts + 1, **values))

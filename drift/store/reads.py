@@ -1,0 +1,227 @@
+"""What everything else reads. Domain types out; bounded and by index."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from drift.alert import Alert, AlertKind, AlertState, Watch
+from drift.records import Gap, GapReason, Measurement, Reference, Rows, Span, Stream
+from drift.slo import Outcome, Slo, Slot
+from drift.store import codec, tables
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """An alert as it was told to the receivers; of a muted one, from replayed history, nobody was told."""
+
+    alert: Alert
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    muted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRow:
+    """What became of one slot, and the budget at its end; burns are those of the rule nearest to firing."""
+
+    stream: str
+    slo: str
+    span: Span
+    outcome: Outcome
+    remaining: float
+    rule: str
+    burn_long: float
+    burn_short: float
+    exhausts_in: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A registered stream; windows that end at or before `open_from` are closed."""
+
+    stream: Stream
+    team: str
+    open_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A message and how its delivery goes."""
+
+    id: str
+    receiver: str
+    kind: str
+    state: str
+    created_at: datetime
+    due_at: datetime
+    attempts: int
+    sent_at: datetime | None
+    status: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogRow:
+    """Windows of a stream that wait to be measured; `error` is why the oldest failed last."""
+
+    stream: str
+    windows: int
+    oldest: datetime
+    error: str
+
+
+def streams(conn: sa.Connection) -> list[StreamRow]:
+    """All registered streams, by key."""
+    rows = conn.execute(sa.select(tables.stream).order_by(tables.stream.c.key))
+    return [StreamRow(Stream(r.name, r.model, r.version, r.dim, r.segment), r.team, r.open_from) for r in rows]
+
+
+def reference(conn: sa.Connection, stream: str, version: str | None = None) -> Reference | None:
+    """The reference of that version, or the newest, of the stream of that name."""
+    t = tables.reference
+    query = sa.select(t).where(t.c.stream == stream).order_by(t.c.created_at.desc()).limit(1)
+    row = conn.execute(query if version is None else query.where(t.c.version == version)).first()
+    if row is None:
+        return None
+    rows = Rows(codec.vectors(row.vectors, row.dim), inputs=tuple(row.inputs), labels=tuple(row.labels))
+    return Reference(stream, rows, row.created_at, row.fingerprint, row.version)
+
+
+def reference_of(conn: sa.Connection, stream: str, source: str) -> str | None:
+    """The version of the newest reference of `stream` that was made from `source`."""
+    t = tables.reference
+    query = sa.select(t.c.version).where(t.c.stream == stream, t.c.source == source)
+    return conn.execute(query.order_by(t.c.created_at.desc()).limit(1)).scalar_one_or_none()
+
+
+def measurements(
+    conn: sa.Connection, stream: str, since: datetime, until: datetime, *, detector: str | None = None
+) -> list[Measurement]:
+    """Measurements of windows that start in [since, until), oldest first."""
+    t = tables.measurement
+    query = sa.select(t).where(t.c.stream == stream, t.c.start >= since, t.c.start < until)
+    if detector is not None:
+        query = query.where(t.c.detector == detector)
+    return [measurement_of(row) for row in conn.execute(query.order_by(t.c.start, t.c.detector))]
+
+
+def gaps(conn: sa.Connection, stream: str, since: datetime, until: datetime) -> list[Gap]:
+    """Gaps of windows that start in [since, until), oldest first."""
+    t = tables.gap
+    query = sa.select(t).where(t.c.stream == stream, t.c.start >= since, t.c.start < until).order_by(t.c.start)
+    return [Gap(r.stream, Span(r.start, r.end), r.detector, GapReason(r.reason), r.detail) for r in conn.execute(query)]
+
+
+def bad_slots(conn: sa.Connection, slo: Slo, until: datetime) -> list[Slot]:
+    """The bad slots of `slo` that end in (until - period, until], oldest first."""
+    t = tables.slot
+    mine = (t.c.stream == slo.stream) & (t.c.slo == slo.name) & (t.c.outcome == "bad")
+    within = (t.c.end > until - slo.period) & (t.c.end <= until)
+    rows = conn.execute(sa.select(t.c.start, t.c.end).where(mine, within).order_by(t.c.end))
+    return [Slot(Span(r.start, r.end), Outcome.BAD) for r in rows]
+
+
+def watch(conn: sa.Connection, slo: Slo) -> Watch:
+    """What `slo` remembers, and its open alerts."""
+    t, a = tables.watch, tables.alert
+    runs = conn.execute(sa.select(t).where(t.c.stream == slo.stream, t.c.slo == slo.name)).first()
+    still_open = a.c.state.in_([AlertState.PENDING, AlertState.FIRING])
+    rows = conn.execute(sa.select(a).where(a.c.stream == slo.stream, a.c.slo == slo.name, still_open))
+    found = tuple(_alert(row) for row in rows)
+    if runs is None:
+        return Watch(found)
+    return Watch(found, runs.good_run, runs.missing_run, runs.insufficient_run)
+
+
+def budgets(
+    conn: sa.Connection, stream: str, since: datetime, until: datetime, *, slo: str | None = None
+) -> list[BudgetRow]:
+    """Slots of a stream that start in [since, until), oldest first."""
+    t = tables.slot
+    query = sa.select(t).where(t.c.stream == stream, t.c.start >= since, t.c.start < until)
+    if slo is not None:
+        query = query.where(t.c.slo == slo)
+    return [budget_of(row) for row in conn.execute(query.order_by(t.c.start, t.c.slo))]
+
+
+def verdicts(conn: sa.Connection) -> dict[tuple[str, str], tuple[int, int]]:
+    """How many verdicts each objective has had, and how many were bad, by stream and objective."""
+    rows = conn.execute(sa.select(tables.watch))
+    return {(row.stream, row.slo): (row.slots, row.bad_slots) for row in rows}
+
+
+def latest_budgets(conn: sa.Connection) -> list[BudgetRow]:
+    """The newest slot of each objective of each stream, by stream and objective."""
+    t, w = tables.slot, tables.watch
+    newest = (
+        sa.select(t).where(t.c.stream == w.c.stream, t.c.slo == w.c.slo).order_by(t.c.start.desc()).limit(1).lateral()
+    )
+    rows = conn.execute(
+        sa.select(newest).select_from(w.join(newest, sa.true())).order_by(newest.c.stream, newest.c.slo)
+    )
+    return [budget_of(row) for row in rows]
+
+
+def alerts(
+    conn: sa.Connection,
+    *,
+    states: Sequence[AlertState] = (AlertState.FIRING, AlertState.RESOLVED),
+    since: datetime | None = None,
+    stream: str | None = None,
+    limit: int = 200,
+) -> list[AlertRow]:
+    """Alerts in one of `states`, newest first; with `since`, those that are open or resolved at or after it."""
+    t = tables.alert
+    query = sa.select(t).where(t.c.state.in_(states)).order_by(t.c.started_at.desc()).limit(limit)
+    if since is not None:
+        query = query.where(t.c.resolved_at.is_(None) | (t.c.resolved_at >= since))
+    if stream is not None:
+        query = query.where(t.c.stream == stream)
+    return [AlertRow(_alert(row), row.labels, row.annotations, row.muted) for row in conn.execute(query)]
+
+
+def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:
+    """Messages, newest first."""
+    t = tables.outbox
+    columns = [c for c in t.c if c.name != "body"]
+    rows = conn.execute(sa.select(*columns).order_by(t.c.created_at.desc()).limit(limit))
+    return [DeliveryRow(**{c.name: row._mapping[c.name] for c in columns}) for row in rows]
+
+
+def message_counts(conn: sa.Connection) -> list[tuple[str, str, int]]:
+    """Receiver, state and number of the messages on record."""
+    t = tables.outbox
+    rows = conn.execute(sa.select(t.c.receiver, t.c.state, sa.func.count()).group_by(t.c.receiver, t.c.state))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def backlog(conn: sa.Connection) -> list[BacklogRow]:
+    """Windows that are closed and not measured yet, by stream."""
+    t = tables.job
+    first_error = sa.func.max(t.c.error)
+    query = sa.select(t.c.stream, sa.func.count(), sa.func.min(t.c.start), first_error).group_by(t.c.stream)
+    return [BacklogRow(*row) for row in conn.execute(query.order_by(t.c.stream))]
+
+
+def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:
+    """A row of the table `measurement`."""
+    f = row._mapping
+    numbers = (f["value"], f["rows"], f["p_value"], f["low"], f["high"], f["band_low"], f["band_high"])
+    return Measurement(f["stream"], Span(f["start"], f["end"]), f["detector"], f["reference"], *numbers)
+
+
+def _alert(row: sa.Row[tuple[object, ...]]) -> Alert:
+    f = row._mapping
+    times = (f["started_at"], f["fired_at"], f["resolved_at"])
+    kind, state = AlertKind(f["kind"]), AlertState(f["state"])
+    return Alert(f["stream"], f["slo"], kind, state, *times, f["rule"], f["hold"], f["quiet"])
+
+
+def budget_of(row: sa.Row[tuple[object, ...]]) -> BudgetRow:
+    """A row of the table `slot`."""
+    f = row._mapping
+    span, outcome = Span(f["start"], f["end"]), Outcome(f["outcome"])
+    burns = (f["rule"], f["burn_long"], f["burn_short"], f["exhausts_in"])
+    return BudgetRow(f["stream"], f["slo"], span, outcome, f["remaining"], *burns)

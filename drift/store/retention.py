@@ -1,0 +1,30 @@
+"""Forgetting what is too old, kind by kind."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from drift.alert import AlertState
+from drift.store import tables
+from drift.store.outbox import MessageState
+from drift.store.partitions import drop_before
+
+
+def forget(conn: sa.Connection, *, vectors: datetime, history: datetime) -> None:
+    """Drop the vectors of windows that start before `vectors`, and all else that ended before `history`.
+
+    A window's row stays without its vectors and texts until its month is dropped, so that it is never measured twice.
+    """
+    window = tables.window
+    bare = {"vectors": b"", "rows": 0, "ids": [], "inputs": [], "labels": [], "encoder_versions": []}
+    conn.execute(sa.update(window).where(window.c.start < vectors, window.c.rows > 0).values(**bare))
+    for partitioned in (tables.window, tables.measurement):
+        drop_before(conn, partitioned, history)
+    for table in (tables.slot, tables.gap):
+        conn.execute(sa.delete(table).where(table.c.end < history))
+    # Rows whose window was given up were kept until now, in case that somebody wants to replay it.
+    conn.execute(sa.delete(tables.inbox).where(tables.inbox.c.start < vectors))
+    conn.execute(sa.delete(tables.batch).where(tables.batch.c.at < vectors))
+    alert, outbox = tables.alert, tables.outbox
+    conn.execute(sa.delete(alert).where(alert.c.state == AlertState.RESOLVED, alert.c.resolved_at < history))
+    conn.execute(sa.delete(outbox).where(outbox.c.state != MessageState.DUE, outbox.c.created_at < history))

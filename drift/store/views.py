@@ -1,0 +1,181 @@
+"""What people look at: the newest of everything, long stretches of time thinned to what a chart can show."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from drift.errors import StoreError
+from drift.records import Gap, GapReason, Measurement, Span
+from drift.slo import Quantity
+from drift.store import reads, tables
+from drift.store.reads import BudgetRow, DeliveryRow
+
+Reader: TypeAlias = sa.Engine
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message and which episode of which alert it tells of; `labels` are the alert's, empty for a retrain request."""
+
+    delivery: DeliveryRow
+    stream: str
+    slo: str
+    starts_at: datetime | None
+    labels: Mapping[str, str]
+
+
+@contextmanager
+def reading(engine: Reader) -> Iterator[sa.Connection]:
+    """A connection whose reads all see the same moment.
+
+    Raises:
+        StoreError: the database does not answer, answers too slowly, or is not migrated.
+    """
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
+            conn.execute(sa.text("SET LOCAL statement_timeout = '10s'"))
+            yield conn
+    except ProgrammingError as error:
+        raise StoreError(
+            f"the database at {where} has not all that is needed, run `drift migrate`: {_said(error)}"
+        ) from None
+    except DBAPIError as error:
+        raise StoreError(f"Postgres at {where} does not answer: {_said(error)}") from None
+
+
+def now(conn: sa.Connection) -> datetime:
+    """The moment that this transaction sees, by the database's clock."""
+    return conn.execute(sa.select(sa.func.now())).scalar_one().astimezone(UTC)
+
+
+def latest_measurements(conn: sa.Connection, of: Sequence[tuple[str, str]]) -> list[Measurement]:
+    """The newest measurement of each pair of stream and detector in `of` that has one."""
+    t = tables.measurement
+    streams, detectors = (sa.literal([pair[i] for pair in of], sa.ARRAY(sa.Text)) for i in (0, 1))
+    pair = sa.func.unnest(streams, detectors).table_valued("stream", "detector", name="pair").render_derived()
+    mine = (t.c.stream == pair.c.stream) & (t.c.detector == pair.c.detector)
+    newest = sa.select(t).where(mine).order_by(t.c.start.desc()).limit(1).lateral()
+    rows = conn.execute(sa.select(newest).select_from(pair.join(newest, sa.true())))
+    return [reads.measurement_of(row) for row in rows]
+
+
+def reach(conn: sa.Connection, stream: str, slo: str) -> Span | None:
+    """From the start of the oldest kept slot of an objective to the end of its newest; None before the first."""
+    t = tables.slot
+    query = sa.select(sa.func.min(t.c.start), sa.func.max(t.c.start)).where(t.c.stream == stream, t.c.slo == slo)
+    first, last = conn.execute(query).one()
+    if first is None:
+        return None
+    newest = sa.select(t.c.end).where(t.c.stream == stream, t.c.slo == slo, t.c.start == last)
+    return Span(first, conn.execute(newest).scalar_one())
+
+
+def thinned_measurements(
+    conn: sa.Connection, stream: str, detector: str, span: Span, *, judged: Quantity, most: int
+) -> list[Measurement]:
+    """Measurements of windows that start in `span`, oldest first, about `most` of them where there are more.
+
+    What stays is real: of each stretch of time the windows with the least and the greatest `judged` number.
+    """
+    t = tables.measurement
+    query = sa.select(t).where(t.c.stream == stream, t.c.detector == detector, *_starts_in(t, span))
+    return [reads.measurement_of(row) for row in conn.execute(_thinned(query, t, t.c[judged.value], span, most))]
+
+
+def thinned_budgets(conn: sa.Connection, stream: str, slo: str, span: Span, *, most: int) -> list[BudgetRow]:
+    """Slots that start in `span`, oldest first, about `most` of them where there are more.
+
+    Of each stretch of time those with the least and the greatest burn stay.
+    """
+    t = tables.slot
+    query = sa.select(t).where(t.c.stream == stream, t.c.slo == slo, *_starts_in(t, span))
+    burn = sa.func.least(t.c.burn_long, t.c.burn_short)
+    return [reads.budget_of(row) for row in conn.execute(_thinned(query, t, burn, span, most))]
+
+
+def gap_runs(conn: sa.Connection, stream: str, detector: str, span: Span, *, limit: int = 200) -> list[Gap]:
+    """What kept `detector` from measuring windows that start in `span`, oldest first.
+
+    Windows that follow each other and lack a measurement for the same reason are one gap, with the last one's detail.
+    Of more than `limit` the newest stay.
+    """
+    t = tables.gap
+    mine = sa.select(t).where(t.c.stream == stream, t.c.detector.in_(["", detector]), *_starts_in(t, span))
+    end_before, reason_before = (sa.func.lag(column).over(order_by=t.c.start) for column in (t.c.end, t.c.reason))
+    breaks = (end_before != t.c.start) | (reason_before != t.c.reason)
+    marked = mine.add_columns(sa.func.coalesce(sa.cast(breaks, sa.Integer), 1).label("breaks")).subquery()
+    run = sa.func.sum(marked.c.breaks).over(order_by=marked.c.start).label("run")
+    numbered = sa.select(marked, run).subquery()
+    last_detail = sa.func.array_agg(aggregate_order_by(numbered.c.detail, numbered.c.start.desc()))[1]
+    grouped = sa.select(
+        sa.func.min(numbered.c.start), sa.func.max(numbered.c.end), numbered.c.reason, last_detail.label("detail")
+    ).group_by(numbered.c.run, numbered.c.reason)
+    rows = conn.execute(grouped.order_by(sa.func.min(numbered.c.start).desc()).limit(limit)).all()
+    return [Gap(stream, Span(r[0], r[1]), detector, GapReason(r.reason), r.detail) for r in reversed(rows)]
+
+
+def messages(conn: sa.Connection, *, limit: int = 500) -> list[MessageRow]:
+    """Messages with what they tell of, those that did not arrive first, then newest first."""
+    t = tables.outbox
+    troubled = sa.case((t.c.state.in_(["due", "dead"]), 0), else_=1)
+    rows = conn.execute(sa.select(t).order_by(troubled, t.c.created_at.desc()).limit(limit))
+    return [_message(row) for row in rows]
+
+
+def undelivered(conn: sa.Connection, *, since: datetime) -> int:
+    """How many messages wait for another attempt, or were given up at or after `since`."""
+    t = tables.outbox
+    waiting = (t.c.state == "due") & (t.c.attempts > 0)
+    given_up = (t.c.state == "dead") & (t.c.created_at >= since)
+    return conn.execute(sa.select(sa.func.count()).where(waiting | given_up)).scalar_one()
+
+
+def _starts_in(t: sa.Table, span: Span) -> tuple[sa.ColumnElement[bool], ...]:
+    return t.c.start >= span.start, t.c.start < span.end
+
+
+def _thinned(
+    query: sa.Select[tuple[object, ...]], t: sa.Table, number: sa.ColumnElement[float], span: Span, most: int
+) -> sa.Select[tuple[object, ...]]:
+    seconds = sa.cast(sa.extract("epoch", t.c.start), sa.Double)
+    lot = sa.func.width_bucket(seconds, span.start.timestamp(), span.end.timestamp(), max(1, most // 2))
+    ranked = query.add_columns(
+        sa.func.count().over().label("found"),
+        sa.func.row_number().over(partition_by=lot, order_by=(number, t.c.start)).label("from_least"),
+        sa.func.row_number().over(partition_by=lot, order_by=(number.desc(), t.c.start)).label("from_greatest"),
+    ).subquery()
+    kept = (ranked.c.found <= most) | (ranked.c.from_least == 1) | (ranked.c.from_greatest == 1)
+    return sa.select(*(ranked.c[column.name] for column in t.c)).where(kept).order_by(ranked.c.start)
+
+
+def _message(row: sa.Row[tuple[object, ...]]) -> MessageRow:
+    f = row._mapping
+    delivery = DeliveryRow(**{name: f[name] for name in DeliveryRow.__dataclass_fields__})
+    try:
+        body = orjson.loads(f["body"])
+    except orjson.JSONDecodeError:
+        return MessageRow(delivery, "", "", None, {})
+    if isinstance(body, list):
+        alert = body[0] if body else {}
+        labels = alert.get("labels", {})
+        return MessageRow(
+            delivery, labels.get("job_id", ""), labels.get("slo", ""), _time(alert.get("startsAt")), labels
+        )
+    data = body.get("data", {})
+    return MessageRow(delivery, data.get("stream", ""), data.get("slo", ""), _time(body.get("time")), {})
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _said(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]

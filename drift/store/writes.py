@@ -1,0 +1,182 @@
+"""What the pipeline writes. The caller owns the transaction; every function can be repeated without harm."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from drift.alert import Alert, AlertState, Watch
+from drift.records import Gap, Measurement, Reference, Stream, Window
+from drift.slo import Budget, Outcome, Slo, Slot
+from drift.store import codec, tables
+from drift.store.partitions import ensure_month
+
+
+def register(conn: sa.Connection, stream: Stream, *, team: str, open_from: datetime) -> None:
+    """Make `stream` known, its first window being open from `open_from`; what is declared of it may change later."""
+    declared = {
+        "name": stream.name,
+        "model": stream.model,
+        "version": stream.version,
+        "dim": stream.dim,
+        "segment": stream.segment,
+        "team": team,
+    }
+    new = insert(tables.stream).values(key=stream.key, open_from=open_from, **declared)
+    conn.execute(new.on_conflict_do_update(index_elements=["key"], set_=declared))
+
+
+def close_until(conn: sa.Connection, stream: str, end: datetime) -> None:
+    """Close the windows of `stream` up to `end`; waits for batches that are being written."""
+    t = tables.stream
+    conn.execute(sa.update(t).where(t.c.key == stream, t.c.open_from < end).values(open_from=end))
+
+
+def save_reference(conn: sa.Connection, reference: Reference, *, source: str) -> None:
+    """Keep `reference`; `source` says what it was made from."""
+    row = {
+        "stream": reference.stream,
+        "version": reference.version,
+        "created_at": reference.created_at,
+        "source": source,
+        "fingerprint": reference.fingerprint,
+        "dim": reference.vectors.shape[1],
+        "vectors": codec.pack(reference.vectors),
+        "inputs": codec.texts(reference.rows.inputs),
+        "labels": codec.texts(reference.rows.labels),
+    }
+    new = insert(tables.reference).values(row)
+    conn.execute(new.on_conflict_do_update(index_elements=["stream", "version"], set_={"source": source}))
+
+
+def save_window(conn: sa.Connection, window: Window) -> bool:
+    """Keep `window`, empty or not; False when it was kept, and so measured, before."""
+    ensure_month(conn, window.span.start)
+    dtype, vectors = codec.compact(window.vectors)
+    row = {
+        "stream": window.stream.key,
+        "start": window.span.start,
+        "end": window.span.end,
+        "received": window.received,
+        "rejected": dict(window.rejected),
+        "rows": len(window.rows),
+        "dtype": dtype,
+        "vectors": vectors,
+        "ids": codec.texts(window.rows.ids),
+        "inputs": codec.texts(window.rows.inputs),
+        "labels": codec.texts(window.rows.labels),
+        "encoder_versions": codec.texts(window.rows.encoder_versions),
+    }
+    new = insert(tables.window).values(row).on_conflict_do_nothing().returning(tables.window.c.start)
+    return conn.execute(new).first() is not None
+
+
+def record(conn: sa.Connection, measurements: Sequence[Measurement]) -> int:
+    """Insert `measurements`; return how many were new. A window measured twice keeps its first value."""
+    if not measurements:
+        return 0
+    new = insert(tables.measurement).on_conflict_do_nothing().returning(tables.measurement.c.start)
+    return len(conn.execute(new, [_measurement_row(m) for m in measurements]).all())
+
+
+def _measurement_row(m: Measurement) -> dict[str, object]:
+    return {
+        "stream": m.stream,
+        "detector": m.detector,
+        "start": m.span.start,
+        "end": m.span.end,
+        "reference": m.reference,
+        "value": m.value,
+        "rows": m.rows,
+        "p_value": m.p_value,
+        "low": m.low,
+        "high": m.high,
+        "band_low": m.band_low,
+        "band_high": m.band_high,
+    }
+
+
+def record_gaps(conn: sa.Connection, gaps: Sequence[Gap]) -> None:
+    """Insert `gaps`."""
+    rows = [
+        {"stream": g.stream, "detector": g.detector, "start": g.span.start, "end": g.span.end}
+        | {"reason": g.reason, "detail": g.detail}
+        for g in gaps
+    ]
+    if rows:
+        conn.execute(insert(tables.gap).on_conflict_do_nothing(), rows)
+
+
+def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget) -> None:
+    """Keep what became of `slot`, with the budget at its end and the rule that is nearest to firing."""
+    worst = max(budget.burns, key=lambda burn: min(burn.long, burn.short) / slo.threshold(burn.rule))
+    row = {
+        "stream": slo.stream,
+        "slo": slo.name,
+        "start": slot.span.start,
+        "end": slot.span.end,
+        "outcome": slot.outcome,
+        "remaining": float(budget.remaining),
+        "rule": worst.rule.name,
+        "burn_long": float(worst.long),
+        "burn_short": float(worst.short),
+        "exhausts_in": worst.exhausts_in,
+    }
+    conn.execute(insert(tables.slot).values(row).on_conflict_do_nothing())
+
+
+def save_watch(conn: sa.Connection, slo: Slo, watch: Watch, outcome: Outcome) -> None:
+    """Keep the runs of `watch`, and count `outcome`."""
+    t = tables.watch
+    counts = {"slots": int(outcome.is_verdict), "bad_slots": int(outcome is Outcome.BAD)}
+    runs = {
+        "good_run": watch.good_run,
+        "missing_run": watch.missing_run,
+        "insufficient_run": watch.insufficient_run,
+    }
+    new = insert(t).values(stream=slo.stream, slo=slo.name, **runs, **counts)
+    sums = {name: t.c[name] + count for name, count in counts.items()}
+    conn.execute(new.on_conflict_do_update(index_elements=["stream", "slo"], set_={**runs, **sums}))
+
+
+def save_alert(
+    conn: sa.Connection, alert: Alert, *, labels: Mapping[str, str], annotations: Mapping[str, str], muted: bool
+) -> None:
+    """Keep the state of `alert`; one that was pending and came to nothing is forgotten. A muted one is told nobody."""
+    if alert.state is AlertState.INACTIVE:
+        conn.execute(sa.delete(tables.alert).where(_is(alert)))
+        return
+    state = {
+        "state": alert.state,
+        "fired_at": alert.fired_at,
+        "resolved_at": alert.resolved_at,
+        "rule": alert.rule,
+        "hold": alert.hold,
+        "quiet": alert.quiet,
+        "labels": dict(labels),
+        "annotations": dict(annotations),
+        "muted": muted,
+    }
+    identity = {"stream": alert.stream, "slo": alert.slo, "kind": alert.kind, "started_at": alert.started_at}
+    new = insert(tables.alert).values({**identity, **state})
+    conn.execute(new.on_conflict_do_update(index_elements=list(identity), set_=state))
+
+
+def resolve_others(conn: sa.Connection, known: Collection[tuple[str, str]], *, now: datetime) -> int:
+    """Resolve open alerts of objectives that are not among `known` (stream, objective) any more; return how many."""
+    t = tables.alert
+    still_open = t.c.state.in_([AlertState.PENDING, AlertState.FIRING])
+    others = sa.tuple_(t.c.stream, t.c.slo).not_in(list(known)) if known else sa.true()
+    gone = sa.update(t).where(still_open, others).values(state=AlertState.RESOLVED, resolved_at=now)
+    return len(conn.execute(gone.returning(t.c.slo)).all())
+
+
+def _is(alert: Alert) -> sa.ColumnElement[bool]:
+    t = tables.alert
+    return (
+        (t.c.stream == alert.stream)
+        & (t.c.slo == alert.slo)
+        & (t.c.kind == alert.kind)
+        & (t.c.started_at == alert.started_at)
+    )
