@@ -1,0 +1,83 @@
+"""A bounded uniform sample: each row draws a priority once, and the lowest ones are kept.
+
+Bottom-k sampling (Cohen and Kaplan, 2007). A priority does not depend on what else is in a batch, so the sample of a
+union is the sample of the samples, in any order, and a retried job sees the same rows.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from collectors.rows import stack
+from drift.records import Rows, Texts
+
+# SplitMix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits, so no two positions of a batch ever tie.
+_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIX: Final = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
+
+
+def priorities(ids: Texts, batch_key: str, positions: npt.NDArray[np.int64], *, salt: str) -> npt.NDArray[np.uint64]:
+    """One uniform 64-bit priority for each of the n rows at `positions` of the batch `batch_key`.
+
+    A row with an id draws from `salt` and id alone, however the rows are split into batches; equal ids draw equal
+    priorities. A row without one (no ids, None or "") draws from `salt`, `batch_key` and its position. `salt` names
+    the stream, and the span where it is known: another salt is another, independent sample.
+    """
+    key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
+    seed = np.uint64(_hash(hashlib.blake2b(digest_size=8, key=key, person=b"batch"), batch_key))
+    drawn = seed + (positions.astype(np.uint64) + np.uint64(1)) * _GAMMA
+    for shift, factor in _MIX:
+        drawn = (drawn ^ (drawn >> shift)) * factor
+    drawn ^= drawn >> np.uint64(31)
+    if ids:
+        empty = hashlib.blake2b(digest_size=8, key=key, person=b"id")
+        for at, text in enumerate(ids):
+            if text:
+                drawn[at] = _hash(empty, text)
+    return drawn
+
+
+def _hash(empty: "hashlib.blake2b", text: str) -> int:
+    digest = empty.copy()
+    digest.update(text.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest(), "little")
+
+
+def lowest(drawn: npt.NDArray[np.uint64], k: int) -> npt.NDArray[np.intp]:
+    """Positions of the `k` lowest priorities (all, where there are fewer), lowest first, ties by position."""
+    if k <= 0:
+        return np.empty(0, np.intp)
+    candidates = np.arange(len(drawn))
+    if len(drawn) > k:
+        candidates = np.flatnonzero(drawn <= np.partition(drawn, k - 1)[k - 1])
+    return candidates[np.argsort(drawn[candidates], kind="stable")][:k]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Rows and the n priorities they drew, lowest first: in random order."""
+
+    rows: Rows
+    priorities: npt.NDArray[np.uint64]
+
+    @classmethod
+    def none(cls, dim: int) -> "Sample":
+        """No rows of `dim` dimensions."""
+        return cls(Rows.none(dim), np.empty(0, np.uint64))
+
+    def merged(self, rows: Rows, drawn: npt.NDArray[np.uint64], k: int) -> "Sample":
+        """The `k` rows of lowest priority among this sample's and `rows`; on a tie, this sample's come first."""
+        new = lowest(drawn, k)
+        if len(self.rows) >= k > 0:
+            # Most batches of a long scan bring nothing low enough: then nothing is copied.
+            new = new[drawn[new] < self.priorities[-1]]
+        if not len(new):
+            return self
+        rows, drawn = rows.take(new), drawn[new]
+        if len(self.rows):
+            rows, drawn = stack([self.rows, rows]), np.concatenate([self.priorities, drawn])
+        kept = lowest(drawn, k)
+        return Sample(rows.take(kept), drawn[kept])
