@@ -1,0 +1,28 @@
+"""What every detector does: turn a window and a reference into one number."""
+
+from typing import ClassVar, Protocol
+
+from numpy.random import Generator
+
+from drift.records import Measurement, Reference, Window
+
+
+class Detector(Protocol):
+    """A pure statistic. Its parameters are dataclass fields, its unit and range are in its docstring.
+
+    `meaning` says in plain words what a bad number means, `next_step` what an on-call engineer should do about it.
+    """
+
+    name: ClassVar[str]
+    meaning: ClassVar[str]
+    next_step: ClassVar[str]
+
+    def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
+        """One number for `window` held against `reference`.
+
+        Everything fitted is fitted on the reference and kept with it (`kernels.pinned`), never on the window.
+
+        Raises:
+            UnmeasurableError: the window does not carry what the statistic needs; the message says what would do.
+        """
+        ...

@@ -1,0 +1,94 @@
+"""Dimensional collapse: how many directions the embeddings use."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.random import Generator
+from scipy.special import stdtrit
+from torch import Tensor
+
+from detectors.kernels import draw, pinned, require_rows, seeded, tensor
+from drift.errors import UnmeasurableError
+from drift.records import Measurement, Reference, Window
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EffectiveRank:
+    """Collapse: effective rank of the window over that of the reference (Roy and Vetterli, EUSIPCO 2007).
+
+    Ratio. 1 when the window spans as much as the reference, towards 0 as it collapses, 0 when all its rows are equal;
+    above 1 for noise. The rank grows with the number of rows, so the window is held against the mean over `draws`
+    subsets of the reference of its own size; a window larger than half of the reference is cut down to that. The band
+    is the range of 99 % of fresh windows, by Student's t over the same draws.
+    """
+
+    name: ClassVar[str] = "effective_rank"
+    meaning: ClassVar[str] = (
+        "the embeddings use far fewer directions than the reference (they collapse), or more (they are noisy)"
+    )
+    next_step: ClassVar[str] = (
+        "Compare the served checkpoint with the last good one, and roll back; a collapsed encoder cannot be "
+        "repaired downstream."
+    )
+
+    draws: int = 24
+    min_rows: int = 64
+
+    def __post_init__(self) -> None:
+        if self.draws < 2:
+            raise ValueError(f"effective_rank needs draws >= 2, got {self.draws}")
+
+    def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
+        require_rows(self.name, window, self.min_rows)
+        m = len(reference.rows)
+        n = min(len(window.rows), m // 2)
+        mean, spread = expected_rank(reference, n, self.draws)
+        # Subsets of one reference vary less than fresh windows do: by 1/n - 1/m where those vary by 1/n + 1/m.
+        fresh = ((m + n) / (m - n) + 1 / self.draws) ** 0.5
+        half = float(stdtrit(self.draws - 1, 0.995)) * fresh * spread / mean
+        return Measurement.of(
+            window,
+            reference,
+            detector=self.name,
+            value=effective_rank(draw(tensor(window.vectors), n, rng)) / mean,
+            rows=n,
+            band=(max(0.0, 1 - half), 1 + half),
+        )
+
+
+@pinned
+def expected_rank(reference: Reference, n: int, draws: int) -> tuple[float, float]:
+    """Mean and standard deviation of the effective rank over `draws` random subsets of `n` reference rows.
+
+    Raises:
+        UnmeasurableError: the subsets have rank 0, so that there is nothing to hold a window against.
+    """
+    rng = seeded(reference, f"effective_rank/{n}")
+    x = tensor(reference.vectors)
+    ranks = np.array([effective_rank(draw(x, n, rng)) for _ in range(draws)])
+    if not ranks.all():
+        raise UnmeasurableError(
+            f"effective_rank needs reference rows that differ, {n} rows drawn from {reference} were all equal: "
+            "de-duplicate the reference or give it more rows"
+        )
+    return float(ranks.mean()), float(ranks.std(ddof=1))
+
+
+def effective_rank(x: Float[Tensor, "n d"]) -> float:
+    """Number of directions `x` uses: exp of the entropy of its covariance spectrum.
+
+    In [1, min(n - 1, d)]; 0 when all rows are equal. Blind to rotation, shift and scale.
+    """
+    x = x.double()
+    centred = x - x.mean(0)
+    # The smaller of the two products has the same non-zero eigenvalues as the covariance.
+    product = centred @ centred.mT if len(x) < x.shape[1] else centred.mT @ centred
+    variances = torch.linalg.eigvalsh(product).clamp(min=0)
+    total = variances.sum()
+    if total <= 1e-24 * x.square().sum():  # what float64 leaves of equal rows; float32 cannot hold less than 1e-15
+        return 0.0
+    return float(torch.special.entr(variances / total).sum().exp())

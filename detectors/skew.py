@@ -1,0 +1,69 @@
+"""Serving skew: does production serve what the encoder gives for the same inputs?"""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Bool, Float
+from numpy.random import Generator
+from torch import Tensor
+
+from detectors.kernels import tensor, wilson
+from drift.errors import MissingInputsError, TooFewRowsError
+from drift.records import Measurement, Reference, Window
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """Serving skew: share of re-encoded rows whose served vector is beyond tolerance.
+
+    Share in [0, 1], 0 when healthy, whatever the traffic; low and high are Wilson's. A share and not a mean, because a
+    fault that hits some rows (truncation) leaves mean and median where they were. The norm is checked apart from the
+    direction, because a cosine does not see a missing normalisation.
+
+    `tolerance` bounds 1 - cosine: 1e-5 for vectors computed in float32 or float16, 3e-4 in bfloat16, 2e-3 with 8-bit
+    weights. `norm_tolerance` bounds |served norm / re-encoded norm - 1|.
+    """
+
+    name: ClassVar[str] = "skew"
+    meaning: ClassVar[str] = (
+        "the served vectors are not those that the encoder gives for the same inputs: the serving path is at fault"
+    )
+    next_step: ClassVar[str] = (
+        "Compare version, tokenizer limit, pooling, normalisation and precision of the serving path with the "
+        "reference's fingerprint; roll back the last deployment."
+    )
+
+    tolerance: float = 3e-4
+    norm_tolerance: float = 0.01
+    min_rows: int = 16
+
+    def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
+        if (again := window.recomputed) is None:
+            raise MissingInputsError(
+                f"skew needs inputs that were encoded again, window {window} has none: "
+                "send `input` with the rows and configure an encoder for the stream"
+            )
+        if (rows := len(again.index)) < self.min_rows:
+            raise TooFewRowsError(
+                f"skew needs at least {self.min_rows} rows that were encoded again, window {window} has {rows}: "
+                "send `input` with more rows or widen the window"
+            )
+        faulty = beyond(tensor(window.vectors[again.index]), tensor(again.vectors), self.tolerance, self.norm_tolerance)
+        count = int(faulty.sum())
+        return Measurement.of(
+            window, reference, detector=self.name, value=count / rows, rows=rows, interval=wilson(count, rows)
+        )
+
+
+def beyond(
+    served: Float[Tensor, "k d"], again: Float[Tensor, "k d"], tolerance: float, norm_tolerance: float
+) -> Bool[Tensor, "k"]:
+    """Which rows differ by more than the tolerances; a vector that is zero or not finite always does."""
+    x, y = served.double(), again.double()
+    norm_x, norm_y = torch.linalg.vector_norm(x, dim=1), torch.linalg.vector_norm(y, dim=1)
+    apart = 1 - (x * y).sum(1) / (norm_x * norm_y)
+    longer = (norm_x / norm_y - 1).abs()
+    # The negation of both, so that NaN counts as beyond.
+    return torch.logical_not((apart <= tolerance) & (longer <= norm_tolerance))
