@@ -1,0 +1,23 @@
+"""What every encoder does: inputs in, vectors out, and it knows its own fingerprint."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+
+class Encoder(Protocol):
+    """Turns inputs into embeddings."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that decides the numbers: weights, tokenizer, pooling, normalisation, length, dtype."""
+        ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+        """One row per input, in the order given. Deterministic for one machine and fingerprint."""
+        ...

@@ -1,0 +1,87 @@
+"""Vectors kept by what decides them: an input that was encoded once costs microseconds the second time."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import final
+
+import numpy as np
+from jaxtyping import Float32
+
+from drift.encoder.base import Encoder
+from drift.encoder.shelf import Shelf
+
+Row = Float32[np.ndarray, "d"]
+
+
+@final
+class CachedEncoder:
+    """An encoder that remembers its vectors, bit for bit, by fingerprint and input. Safe to share between threads.
+
+    Memory holds the `capacity` rows used last. With `path`, a file holds the `shelved` rows written last; it survives
+    restarts and is shared by processes. A file that fails later on is logged and given up; encoding goes on.
+    """
+
+    __slots__ = ("_encoder", "_lock", "_rows", "_shelf", "capacity", "dim", "fingerprint")
+
+    def __init__(
+        self, encoder: Encoder, path: Path | None = None, *, capacity: int = 20_000, shelved: int = 200_000
+    ) -> None:
+        self._encoder = encoder
+        self._rows: OrderedDict[bytes, Row] = OrderedDict()
+        self._lock = Lock()
+        self._shelf = Shelf(path, shelved) if path is not None else None
+        self.capacity = capacity
+        self.dim = encoder.dim
+        self.fingerprint = encoder.fingerprint
+
+    def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+        """One row per input, in the order given; the encoder sees each unknown input once."""
+        keys = [self._key(text) for text in inputs]
+        found = self._recall(keys)
+        # By key, so that an input that occurs twice is encoded once.
+        unknown = {key: text for key, text in zip(keys, inputs, strict=True) if key not in found}
+        if unknown:
+            rows = np.ascontiguousarray(self._encoder.encode(list(unknown.values())), np.float32)
+            fresh = dict(zip(unknown, rows, strict=True))
+            found |= fresh
+            self._keep(fresh)
+            if self._shelf is not None:
+                self._shelf.put({key: row.tobytes() for key, row in fresh.items()})
+        vectors = np.empty((len(keys), self.dim), np.float32)
+        for i, key in enumerate(keys):
+            vectors[i] = found[key]
+        return vectors
+
+    def close(self) -> None:
+        """Let go of the file. What was encoded is in it already."""
+        if self._shelf is not None:
+            self._shelf.close()
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.sha256(f"{self.fingerprint}\0{text}".encode("utf-8", "surrogatepass")).digest()
+
+    def _recall(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
+        """The rows known already, from memory or else from the file."""
+        found: dict[bytes, Row] = {}
+        with self._lock:
+            for key in keys:
+                if (row := self._rows.get(key)) is not None:
+                    found[key] = row
+                    self._rows.move_to_end(key)
+        if self._shelf is None or len(found) == len(keys):
+            return found
+        kept = self._shelf.get([key for key in dict.fromkeys(keys) if key not in found])
+        # A row of another length is not ours to read; encoding it again is always right.
+        shelved = {key: np.frombuffer(row, "<f4") for key, row in kept.items() if len(row) == 4 * self.dim}
+        self._keep(shelved)
+        return found | shelved
+
+    def _keep(self, rows: dict[bytes, Row]) -> None:
+        with self._lock:
+            # Copied: a view would keep the whole batch that it was cut from.
+            self._rows.update((key, row.copy()) for key, row in rows.items())
+            while len(self._rows) > self.capacity:
+                self._rows.popitem(last=False)

@@ -1,0 +1,138 @@
+"""A model's directory: which files it has, and what it declares about pooling, normalisation and length."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from drift.encoder.fingerprint import Pooling, sha256_of, sha256_of_all
+from drift.errors import EncoderError
+
+TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+VOCABULARY_FILES: Final = ("vocab.txt", "vocab.json", "merges.txt", "*.model")
+KNOWN_MODULES: Final = ("Transformer", "Pooling", "Normalize")
+LEGACY_POOLING: Final = "pooling_mode_"
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a model's directory says of itself; None where it says nothing."""
+
+    pooling: Pooling | None = None
+    normalise: bool | None = None
+    max_length: int | None = None
+    prefix: str | None = None
+    lowercase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checksums:
+    """sha256 of a model's weights, configuration and tokenizer, each as 64 hexadecimal digits."""
+
+    weights: str
+    config: str
+    tokenizer: str
+
+
+def checksums(folder: Path) -> Checksums:
+    """Read all files that decide the model's numbers. Raises EncoderError where one is missing."""
+    config, weights = folder / "config.json", sorted(folder.glob("*.safetensors"))
+    patterns = TOKENIZER_FILES + VOCABULARY_FILES
+    tokenizer = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if not config.is_file():
+        raise EncoderError(f"a model's directory needs config.json, {folder} has none: give the directory of a model")
+    if not weights:
+        pickles = ", ".join(sorted(path.name for path in folder.glob("*.bin"))) or "no weights at all"
+        raise EncoderError(
+            f"a model needs its weights as *.safetensors, {folder} has {pickles}: "
+            "convert them with safetensors (pickled weights can run code and are never loaded)"
+        )
+    if not tokenizer:
+        raise EncoderError(f"a text model needs its tokenizer (tokenizer.json or a vocabulary), {folder} has none")
+    return Checksums(sha256_of_all(weights), sha256_of(config), sha256_of_all(tokenizer))
+
+
+def declared(folder: Path) -> Declared:
+    """What a sentence-transformers directory declares; nothing for a plain transformers one.
+
+    Raises EncoderError where it declares a step that is not supported: leaving it out would give other vectors.
+    """
+    listing = folder / "modules.json"
+    if not listing.is_file():
+        return Declared()
+    modules = {kind_of(entry): folder / str(entry.get("path", "")) for entry in entries(listing)}
+    if unknown := [kind for kind in modules if kind not in KNOWN_MODULES]:
+        raise EncoderError(
+            f"{listing} has the module {unknown[0]}, drift knows {', '.join(KNOWN_MODULES)}: "
+            "choose another model, or send vectors and inputs without re-encoding"
+        )
+    bert = read(modules.get("Transformer", folder) / "sentence_bert_config.json")
+    return Declared(
+        pooling=pooling_of(modules["Pooling"] / "config.json") if "Pooling" in modules else None,
+        normalise="Normalize" in modules,
+        max_length=whole(bert.get("max_seq_length")),
+        prefix=default_prompt(read(folder / "config_sentence_transformers.json")),
+        lowercase=bert.get("do_lower_case") is True,
+    )
+
+
+def kind_of(entry: Json) -> str:
+    """The class of a module, without the package that it moved through over the years."""
+    return str(entry.get("type", "?")).rpartition(".")[2]
+
+
+def pooling_of(path: Path) -> Pooling:
+    """The pooling that a sentence-transformers module declares, in its old or its new way of writing."""
+    config = read(path)
+    legacy = [key.removeprefix(LEGACY_POOLING) for key, on in config.items() if key.startswith(LEGACY_POOLING) and on]
+    found = config.get("pooling_mode", legacy)
+    modes = (
+        [str(mode).removesuffix("_token").removesuffix("_tokens") for mode in found]
+        if isinstance(found, list)
+        else [found]
+    )
+    if len(modes) != 1 or modes[0] not in list(Pooling) or config.get("include_prompt") is False:
+        raise EncoderError(
+            f"{path} declares pooling {' + '.join(map(str, modes)) or 'nothing'} with include_prompt "
+            f"{config.get('include_prompt', True)}, drift knows {' and '.join(Pooling)} over the whole input: "
+            "choose another model"
+        )
+    return Pooling(str(modes[0]))
+
+
+def default_prompt(config: Json) -> str | None:
+    """The text that sentence-transformers puts before each input unless told otherwise."""
+    prompts, name = config.get("prompts"), config.get("default_prompt_name")
+    return str(prompts[name]) if isinstance(prompts, dict) and name in prompts else None
+
+
+def whole(value: object) -> int | None:
+    """The value if it is a whole number."""
+    return value if isinstance(value, int) else None
+
+
+def entries(path: Path) -> list[Json]:
+    """A JSON list of objects, one per module."""
+    found = parse(path)
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise EncoderError(f"{path} needs a list of modules, found something else: copy the model again")
+    return found
+
+
+def read(path: Path) -> Json:
+    """A JSON object; empty when there is no such file."""
+    found = parse(path) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise EncoderError(f"{path} needs a JSON object, found {type(found).__name__}: copy the model again")
+    return found
+
+
+def parse(path: Path) -> object:
+    """Any JSON value. Raises EncoderError where the file is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as fault:
+        raise EncoderError(f"{path} needs to be JSON, found {fault}: copy the model again") from fault

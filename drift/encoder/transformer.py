@@ -1,0 +1,177 @@
+"""Text encoder on plain transformers and torch: tokens, one forward pass, pooling, normalisation."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Final, final
+
+import numpy as np
+import torch
+import transformers
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from drift.encoder.fingerprint import Fingerprint, Pooling, Recipe
+from drift.encoder.layout import Checksums
+from drift.errors import EncoderError
+
+# Inputs tokenized at once: bounds memory on long jobs, and is plenty to sort by length.
+CHUNK: Final = 4096
+# What transformers itself uses for "no limit declared" is far above any real length.
+NO_LIMIT: Final = 1_000_000
+UNUSED_WEIGHTS: Final = ("pooler.",)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class TransformerEncoder:
+    """Embeds texts with a transformer. Safe to share between threads; deterministic but for rounding (1e-7).
+
+    A copy with another recipe (`dataclasses.replace`) shares the weights and costs nothing.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    recipe: Recipe
+    files: Checksums
+    batch_size: int = 32
+    # A fast tokenizer keeps truncation as state, and refuses to be used by two threads at once.
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def parts(self) -> Fingerprint:
+        """Everything that decides the numbers, for lineage."""
+        return Fingerprint(
+            weights=self.files.weights,
+            config=self.files.config,
+            tokenizer=self.files.tokenizer,
+            recipe=self.recipe,
+            dtype=str(self.model.dtype).removeprefix("torch."),
+            device=self.model.device.type,
+            torch=torch.__version__,
+            transformers=transformers.__version__,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        return self.parts.digest
+
+    @property
+    def dim(self) -> int:
+        return int(self.model.config.hidden_size)
+
+    def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+        """One row per input, in the order given; unit length if the recipe normalises. No inputs give no rows."""
+        vectors = np.empty((len(inputs), self.dim), np.float32)
+        for start in range(0, len(inputs), CHUNK):
+            tokens = self.tokenize(inputs[start : start + CHUNK])
+            # Longest first: a batch wastes next to nothing on padding, and too little memory shows at once.
+            order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
+            for at in range(0, len(order), self.batch_size):
+                batch = order[at : at + self.batch_size]
+                vectors[[start + i for i in batch]] = self.forward([tokens[i] for i in batch])
+        return vectors
+
+    def tokenize(self, inputs: Sequence[str]) -> list[list[int]]:
+        """Token ids of each input, special ones included, cut to the recipe's length."""
+        texts = [sendable(self.recipe.prefix + text) for text in inputs]
+        if self.recipe.lowercase:
+            texts = [text.lower() for text in texts]
+        with self.lock:
+            ids = self.tokenizer(
+                texts, truncation=True, max_length=self.recipe.max_length, verbose=False, return_attention_mask=False
+            )["input_ids"]
+        return [list(row) for row in ids]
+
+    @torch.inference_mode()
+    def forward(self, tokens: Sequence[Sequence[int]]) -> Float32[np.ndarray, "n d"]:
+        """Vectors of inputs that are tokenized already, padded to the longest of them."""
+        ids, mask = padded(tokens, self.tokenizer.pad_token_id or 0)
+        ids, mask = ids.to(self.model.device), mask.to(self.model.device)
+        states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        vectors = pool(states, mask, self.recipe.pooling)
+        if self.recipe.normalise:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        found: Float32[np.ndarray, "n d"] = vectors.cpu().numpy()
+        return found
+
+
+def read_model(folder: Path, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+    """The model in `folder`, ready to encode. Raises EncoderError where weights are missing for part of it."""
+    with quiet():
+        model, report = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            dtype=dtype,
+            output_loading_info=True,
+        )
+    # transformers fills what is missing with random numbers, and goes on.
+    if missing := sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED_WEIGHTS)):
+        raise EncoderError(
+            f"{folder} needs weights for every layer of its config.json, {len(missing)} are missing, "
+            f"{missing[0]} for one: the two do not belong together, copy the model again"
+        )
+    ready: PreTrainedModel = model.eval().to(device)
+    return ready
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in `folder`, as the model was trained with."""
+    with quiet():
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    return tokenizer
+
+
+def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Most tokens that model and tokenizer take; None where neither says."""
+    limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
+    return min((int(limit) for limit in limits if limit and limit < NO_LIMIT), default=None)
+
+
+def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Int[Tensor, "n t"], Int[Tensor, "n t"]]:
+    """Token ids filled up to the longest on the right, and 1 where a token is real."""
+    shape = (len(tokens), max(1, *(len(row) for row in tokens)))
+    ids, mask = np.full(shape, pad, np.int64), np.zeros(shape, np.int64)
+    for i, row in enumerate(tokens):
+        ids[i, : len(row)], mask[i, : len(row)] = row, 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def pool(states: Float[Tensor, "n t d"], mask: Int[Tensor, "n t"], pooling: Pooling) -> Float[Tensor, "n d"]:
+    """One vector per input from those of its tokens; padding does not count."""
+    match pooling:
+        case Pooling.CLS:
+            return states[:, 0]
+        case Pooling.MEAN:
+            real = mask.unsqueeze(2).to(states.dtype)
+            return (states * real).sum(1) / real.sum(1).clamp(min=1e-9)
+
+
+def sendable(text: str) -> str:
+    """The text with lone surrogates replaced: the tokenizer takes UTF-8 only."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no advice of transformers on stderr; faults still raise."""
+    logger = logging.getLogger("transformers")
+    level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
