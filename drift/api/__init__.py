@@ -1,0 +1,1 @@
+"""HTTP: rows in, health, own metrics, JSON reads."""

@@ -1,0 +1,161 @@
+"""The shapes of what the API answers, for OpenAPI and for those who read it."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from drift.pipeline.intake import Receipt
+from drift.records import Measurement, tally
+from drift.store.reads import AlertRow, BudgetRow, StreamRow
+
+SHOWN = 1000  # faults listed one by one; all are counted
+
+
+class FaultAnswer(BaseModel):
+    """One row that was not accepted: its position in the batch, the reason, and what was found."""
+
+    row: int
+    reason: str
+    detail: str
+
+
+class ReceiptAnswer(BaseModel):
+    """What became of a batch. It is durable: it may be forgotten by the sender."""
+
+    received: int
+    accepted: int
+    rejected: int
+    rejected_by_reason: dict[str, int]
+    faults: list[FaultAnswer]
+    duplicate: bool
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> "ReceiptAnswer":
+        return cls(
+            received=receipt.received,
+            accepted=receipt.accepted,
+            rejected=len(receipt.faults),
+            rejected_by_reason={str(reason): count for reason, count in tally(receipt.faults).items()},
+            faults=[FaultAnswer(row=f.row, reason=f.reason, detail=f.detail) for f in receipt.faults[:SHOWN]],
+            duplicate=receipt.duplicate,
+        )
+
+
+class StreamAnswer(BaseModel):
+    """A registered stream; rows for windows before `open_from` are late."""
+
+    key: str
+    model: str
+    version: str
+    dim: int
+    segment: str
+    team: str
+    open_from: datetime
+
+    @classmethod
+    def of(cls, row: StreamRow) -> "StreamAnswer":
+        s = row.stream
+        return cls(
+            key=s.key,
+            model=s.model,
+            version=s.version,
+            dim=s.dim,
+            segment=s.segment,
+            team=row.team,
+            open_from=row.open_from,
+        )
+
+
+class MeasurementAnswer(BaseModel):
+    """One detector's number for one window; see the detector for its unit."""
+
+    stream: str
+    detector: str
+    start: datetime
+    end: datetime
+    value: float
+    p_value: float | None
+    low: float | None
+    high: float | None
+    band_low: float | None
+    band_high: float | None
+    rows: int
+    reference: str
+
+    @classmethod
+    def of(cls, m: Measurement) -> "MeasurementAnswer":
+        return cls(
+            stream=m.stream,
+            detector=m.detector,
+            start=m.span.start,
+            end=m.span.end,
+            value=m.value,
+            p_value=m.p_value,
+            low=m.low,
+            high=m.high,
+            band_low=m.band_low,
+            band_high=m.band_high,
+            rows=m.rows,
+            reference=m.reference,
+        )
+
+
+class StatusAnswer(BaseModel):
+    """One objective of one stream now. Burns are budgets a period, of the rule nearest to firing."""
+
+    stream: str
+    slo: str
+    state: str
+    outcome: str
+    budget_remaining: float
+    rule: str
+    burn_long: float
+    burn_short: float
+    exhausts_in_seconds: float | None
+    last_window_end: datetime
+
+    @classmethod
+    def of(cls, row: BudgetRow, state: str) -> "StatusAnswer":
+        return cls(
+            stream=row.stream,
+            slo=row.slo,
+            state=state,
+            outcome=row.outcome,
+            budget_remaining=row.remaining,
+            rule=row.rule,
+            burn_long=row.burn_long,
+            burn_short=row.burn_short,
+            exhausts_in_seconds=None if row.exhausts_in is None else row.exhausts_in.total_seconds(),
+            last_window_end=row.span.end,
+        )
+
+
+class AlertAnswer(BaseModel):
+    """One episode of an alert, with what its receivers were told."""
+
+    stream: str
+    slo: str
+    kind: str
+    state: str
+    started_at: datetime
+    fired_at: datetime | None
+    resolved_at: datetime | None
+    rule: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+    @classmethod
+    def of(cls, row: AlertRow) -> "AlertAnswer":
+        a = row.alert
+        return cls(
+            stream=a.stream,
+            slo=a.slo,
+            kind=a.kind,
+            state=a.state,
+            started_at=a.started_at,
+            fired_at=a.fired_at,
+            resolved_at=a.resolved_at,
+            rule=a.rule,
+            labels=dict(row.labels),
+            annotations=dict(row.annotations),
+        )

@@ -1,0 +1,141 @@
+"""What Prometheus scrapes. Read from Postgres at each scrape: replicas agree and nothing is stale."""
+
+import time
+from collections.abc import Iterator
+from threading import Lock
+from typing import Final
+
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from drift import __version__
+from drift.alert import AlertState
+from drift.scheduler import Scheduler, Service
+from drift.slo import Severity
+from drift.store import reads, views
+from drift.store.connect import Connection, DBAPIError, PoolTimeoutError
+
+log = structlog.get_logger()
+CACHE_SECONDS: Final = 5.0
+UNKNOWN_STREAM, UNREADABLE, TOO_LARGE = REFUSALS = ("unknown_stream", "unreadable", "too_large")
+_SLO: Final = ("model_id", "job_id", "slo")
+
+
+class Exporter(Collector):
+    """Yields the state of the service; `drift_up` is 0 when Postgres cannot be read. Answers are kept for 5 s."""
+
+    def __init__(self, service: Service, scheduler: Scheduler) -> None:
+        self._service = service
+        self._scheduler = scheduler
+        self._turn = Lock()
+        self._made_at = float("-inf")
+        self._families: list[Metric] = []
+
+    def collect(self) -> Iterator[Metric]:
+        with self._turn:
+            if time.monotonic() - self._made_at > CACHE_SECONDS:
+                self._families, self._made_at = self._read(), time.monotonic()
+            families = self._families
+        yield from families
+
+    def _read(self) -> list[Metric]:
+        up = GaugeMetricFamily("drift_up", "1 when the database can be read.")
+        found = [up, *self._of_process()]
+        try:
+            with self._service.engine.connect() as conn:
+                found += [*self._of_objectives(conn), *self._of_alerts(conn), *self._of_queues(conn)]
+        except (DBAPIError, PoolTimeoutError):
+            log.exception("metrics not read")
+            up.add_metric([], 0)
+        else:
+            up.add_metric([], 1)
+        return found
+
+    def _of_process(self) -> Iterator[Metric]:
+        build = InfoMetricFamily("drift_build", "The version that runs.")
+        build.add_metric([], {"version": __version__})
+        yield build
+        leads = GaugeMetricFamily("drift_leader", "1 in the process that closes windows and repeats alerts.")
+        leads.add_metric([], float(self._scheduler.leads))
+        yield leads
+        failed = CounterMetricFamily("drift_clock_failures", "Runs of a clock's work that failed.", labels=["clock"])
+        for clock in ("close", "measure", "deliver", "resend", "forget"):
+            failed.add_metric([clock], self._service.failures.counts.get(clock, 0))
+        yield failed
+        refused = CounterMetricFamily("drift_batches_refused", "Batches that were refused whole.", labels=["reason"])
+        for reason in REFUSALS:
+            refused.add_metric([reason], self._service.refusals.counts.get(reason, 0))
+        yield refused
+
+    def _of_objectives(self, conn: Connection) -> Iterator[Metric]:
+        slots = CounterMetricFamily("drift_evaluations", "Windows with a verdict.", labels=_SLO)
+        bad = CounterMetricFamily("drift_evaluations_bad", "Windows with the verdict bad.", labels=_SLO)
+        interval = GaugeMetricFamily("drift_evaluation_interval_seconds", "Length of a window.", labels=_SLO)
+        counts = reads.verdicts(conn)
+        models = self._models()
+        for monitor in self._service.monitors.values():
+            for slos in monitor.slos.values():
+                for slo in slos:
+                    names = (models[slo.stream], slo.stream, slo.name)
+                    total, wrong = counts.get((slo.stream, slo.name), (0, 0))
+                    slots.add_metric(names, total)
+                    bad.add_metric(names, wrong)
+                    interval.add_metric(names, slo.interval.total_seconds())
+        yield from (slots, bad, interval)
+        yield from self._of_budgets(conn)
+        yield from self._of_measurements(conn)
+
+    def _of_budgets(self, conn: Connection) -> Iterator[Metric]:
+        left = GaugeMetricFamily(
+            "drift_error_budget_remaining_ratio", "Share of the error budget that is left.", labels=_SLO
+        )
+        burn = GaugeMetricFamily(
+            "drift_burn_rate_ratio", "Burn of the rule nearest to firing.", labels=(*_SLO, "look_back")
+        )
+        last = GaugeMetricFamily(
+            "drift_evaluation_last_timestamp_seconds", "End of the newest window that was counted.", labels=_SLO
+        )
+        models = self._models()
+        for row in reads.latest_budgets(conn):
+            if row.stream in models:
+                names = (models[row.stream], row.stream, row.slo)
+                left.add_metric(names, row.remaining)
+                burn.add_metric((*names, "long"), row.burn_long)
+                burn.add_metric((*names, "short"), row.burn_short)
+                last.add_metric(names, row.span.end.timestamp())
+        yield from (left, burn, last)
+
+    def _of_measurements(self, conn: Connection) -> Iterator[Metric]:
+        labels = ("model_id", "job_id", "detector")
+        value = GaugeMetricFamily("drift_sli_value", "The newest value, in the detector's own unit.", labels=labels)
+        p_value = GaugeMetricFamily("drift_sli_p_value_ratio", "The newest p-value.", labels=labels)
+        models = self._models()
+        monitors = self._service.monitors.values()
+        pairs = [(part.key, detector.name) for m in monitors for part in m.parts for detector in m.detectors]
+        for m in views.latest_measurements(conn, pairs):
+            names = (models[m.stream], m.stream, m.detector)
+            value.add_metric(names, m.value)
+            if m.p_value is not None:
+                p_value.add_metric(names, m.p_value)
+        yield from (value, p_value)
+
+    def _of_alerts(self, conn: Connection) -> Iterator[Metric]:
+        firing = GaugeMetricFamily("drift_alerts_firing", "Alerts that fire.", labels=["severity"])
+        alerts = reads.alerts(conn, states=(AlertState.FIRING,), limit=10_000)
+        for severity in Severity:
+            firing.add_metric([severity], sum(row.alert.kind.severity is severity for row in alerts))
+        yield firing
+
+    def _of_queues(self, conn: Connection) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("drift_windows_waiting", "Closed windows that wait.", labels=["job_id"])
+        behind = {row.stream: row.windows for row in reads.backlog(conn)}
+        for name in self._service.monitors:
+            waiting.add_metric([name], behind.get(name, 0))
+        messages = GaugeMetricFamily("drift_messages", "Messages by state.", labels=["receiver", "state"])
+        for receiver, state, number in reads.message_counts(conn):
+            messages.add_metric([receiver, state], number)
+        yield from (waiting, messages)
+
+    def _models(self) -> dict[str, str]:
+        return {part.key: part.model for m in self._service.monitors.values() for part in m.parts}

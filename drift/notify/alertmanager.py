@@ -1,0 +1,138 @@
+"""Alerts in the protocol of Alertmanager (API v2)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final, TypeAlias
+
+import httpx2
+import orjson
+
+from drift.errors import DeliveryError
+from drift.notify.answers import excerpt, retry_after
+from drift.notify.base import Message, Notice
+from drift.slo import Severity
+
+BATCH: Final = 64  # what Prometheus sends at most in one request
+TIMEOUT: Final = timedelta(seconds=10)
+LEAST_VALIDITY: Final = timedelta(minutes=15)
+REFUSED: Final = frozenset({400, 422})  # 400: the valid alerts of the batch are stored; 422: none is
+NAMED: Final = 8
+
+_Alert: TypeAlias = dict[str, object]
+_RANK: Final = {severity.value: rank for rank, severity in enumerate(Severity)}  # pages, then tickets, then the rest
+
+
+def encode(notices: Sequence[Notice], *, now: datetime, resend: timedelta) -> list[bytes]:
+    """Request bodies of at most 64 alerts each, to be sent in this order.
+
+    Pages go first: a ticket that is known before its page would be notified before the page can inhibit it. A firing
+    alert ends at `now` + max(4 `resend`, 15 min), so that it outlives three lost requests and a late evaluation.
+
+    Raises:
+        ValueError: a time has no zone (Alertmanager would take it without a word, as UTC).
+    """
+    alive_until = now + max(4 * resend, LEAST_VALIDITY)
+    ranked = iter(sorted(notices, key=lambda notice: _RANK.get(notice.labels.get("severity", ""), len(_RANK))))
+    batches = iter(lambda: list(islice(ranked, BATCH)), [])
+    return [orjson.dumps([_alert(notice, alive_until) for notice in batch]) for batch in batches]
+
+
+def draft(notice: Notice) -> bytes:
+    """One alert as a body that `finished` must finish before it is sent."""
+    return orjson.dumps([_alert(notice, None)])
+
+
+def finished(body: bytes, *, now: datetime, resend: timedelta) -> bytes:
+    """The body with an end for each alert that fires: as in `encode`, counted from when it is sent."""
+    alive_until = _rfc3339(now + max(4 * resend, LEAST_VALIDITY))
+    return orjson.dumps([{"endsAt": alive_until, **alert} for alert in orjson.loads(body)])
+
+
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """One Alertmanager; of a cluster, each is told by itself, never through a load balancer.
+
+    Sending the same alerts again changes nothing there but how long they live.
+    """
+
+    url: str
+    client: httpx2.Client
+
+    def send(self, message: Message, *, now: datetime) -> int:
+        """Deliver one body made by `encode`; return the status. See `Notifier.send`.
+
+        When some alerts of the batch are refused, the others are delivered all the same, and the error, which is final,
+        names the refused ones.
+        """
+        answer = self._post(message.body, now)
+        if answer.is_success:
+            return answer.status_code
+        refused = list(self._sift(orjson.loads(message.body), answer, now))
+        if not refused:
+            return httpx2.codes.OK
+        named = "; ".join(f"{_labels(alert)} ({reason})" for alert, reason in refused[:NAMED])
+        more = f"; and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+        raise DeliveryError(
+            f"{self} refused {len(refused)} alerts for good, the others of their batch are delivered: {named}{more}. "
+            "Correct their labels or links: names of letters, digits and _, absolute addresses",
+            status=answer.status_code,
+            final=True,
+        )
+
+    def _sift(self, alerts: list[_Alert], answer: httpx2.Response, now: datetime) -> Iterator[tuple[_Alert, str]]:
+        """Halve a refused batch until the valid alerts are stored; yield the others, each with the reason given."""
+        if len(alerts) <= 1:
+            yield from ((alert, excerpt(answer.content)) for alert in alerts)
+            return
+        middle = len(alerts) // 2
+        for half in (alerts[:middle], alerts[middle:]):
+            answer = self._post(orjson.dumps(half), now)
+            if not answer.is_success:
+                yield from self._sift(half, answer, now)
+
+    def _post(self, body: bytes, now: datetime) -> httpx2.Response:
+        """One request; the answer is a success or a refusal of alerts, all else raises."""
+        try:
+            answer = self.client.post(
+                f"{self.url.rstrip('/')}/api/v2/alerts",
+                content=body,
+                headers={"content-type": "application/json"},
+                timeout=TIMEOUT / timedelta(seconds=1),
+                follow_redirects=False,
+            )
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise DeliveryError(f"{self} needs to be reachable, found {type(error).__name__}: {error}") from error
+        if answer.is_success or answer.status_code in REFUSED:
+            return answer
+        raise DeliveryError(
+            f"{self} needs to answer 2xx to POST /api/v2/alerts, found {answer.status_code}: {excerpt(answer.content)}",
+            status=answer.status_code,
+            retry_after=retry_after(answer, now=now),
+        )
+
+    def __str__(self) -> str:
+        return f"Alertmanager at {self.url.rpartition('@')[2].removeprefix('http://')}"
+
+
+def _alert(notice: Notice, alive_until: datetime | None) -> _Alert:
+    alert: _Alert = {
+        "labels": {name: value for name, value in notice.labels.items() if value},
+        "annotations": dict(notice.annotations),
+        "startsAt": _rfc3339(notice.starts_at),
+    }
+    if (ends_at := notice.ends_at or alive_until) is not None:
+        alert["endsAt"] = _rfc3339(ends_at)
+    return alert | ({"generatorURL": notice.generator_url} if notice.generator_url else {})
+
+
+def _rfc3339(time: datetime) -> str:
+    if time.tzinfo is None:
+        raise ValueError(f"an alert needs times with their zone, found {time}: make them in UTC")
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _labels(alert: _Alert) -> str:
+    labels = alert.get("labels")
+    return "{" + ", ".join(f'{k}="{v}"' for k, v in labels.items()) + "}" if isinstance(labels, dict) else str(alert)

@@ -1,0 +1,37 @@
+"""What every notifier does: one attempt to deliver one message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Bytes for a receiver. The same message always has the same `id` and `body`, however often it is sent."""
+
+    id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One alert as an Alertmanager wants to be told; `ends_at` is None while it fires."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime
+    ends_at: datetime | None = None
+    generator_url: str = ""
+
+
+class Notifier(Protocol):
+    """Knows one receiver. Does not retry: the outbox does."""
+
+    def send(self, message: Message, *, now: datetime) -> int:
+        """Deliver `message` once; return the HTTP status of success.
+
+        Raises:
+            DeliveryError: it was not accepted; says whether and when another attempt makes sense.
+        """
+        ...

@@ -1,0 +1,201 @@
+"""What an alert says: labels that identify it, annotations that explain it, and the body of a retrain webhook."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+import orjson
+
+from drift.alert import Alert, AlertKind
+from drift.config.values import format_duration
+from drift.notify.base import Notice
+from drift.records import Measurement, Stream
+from drift.slo import Budget, Burn, Slo
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that is known when an alert changes: `measurement` is the window's, None where it has none.
+
+    `meaning` and `next_step` are the detector's plain words.
+    """
+
+    stream: Stream
+    team: str
+    runbook_url: str
+    dashboard_url: str
+    slo: Slo
+    budget: Budget
+    since: datetime
+    measurement: Measurement | None
+    meaning: str
+    next_step: str
+
+
+ALERT_NAMES: Final = {
+    AlertKind.PAGE: "ErrorBudgetBurn",
+    AlertKind.TICKET: "ErrorBudgetBurn",
+    AlertKind.NODATA: "EvaluationMissing",
+    AlertKind.INSUFFICIENT: "InsufficientSamples",
+    AlertKind.EXHAUSTED: "ErrorBudgetExhausted",
+}
+
+
+def labels(alert: Alert, context: Context) -> dict[str, str]:
+    """What identifies the alert, and nothing that changes while it fires: a changed label would be a new alert."""
+    found = {
+        "alertname": ALERT_NAMES[alert.kind],
+        "model_id": context.stream.model,
+        "job_id": context.stream.key,
+        "slo": alert.slo,
+        "severity": alert.kind.severity.value,
+        "team": context.team,
+        "service": "drift",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def annotations(alert: Alert, context: Context) -> dict[str, str]:
+    """What an on-call engineer needs: what moved, by how much, how fast the budget goes, and what to do."""
+    burn = _burn(alert, context)
+    found = {
+        "summary": _summary(alert, context),
+        "description": _description(alert, context, burn),
+        "next_step": context.next_step,
+        "threshold": str(context.slo.sli),
+        "rule": alert.rule,
+        "burn_rate_long": f"{float(burn.long):.1f}",
+        "burn_rate_short": f"{float(burn.short):.1f}",
+        "budget_remaining_ratio": f"{float(context.budget.remaining):.4f}",
+        "since": context.since.isoformat(),
+        "runbook_url": context.runbook_url,
+        "dashboard_url": _link(context),
+    }
+    if burn.exhausts_in is not None:
+        found["exhausts_in"] = _about(burn.exhausts_in)
+    if (measured := context.measurement) is not None:
+        found["value"] = f"{context.slo.sli.number(measured):.4g}"
+        found["rows"] = str(measured.rows)
+        found["reference"] = measured.reference[:12]
+    return {name: value for name, value in found.items() if value}
+
+
+def notice(alert: Alert, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Notice:
+    """The alert as an Alertmanager wants to be told."""
+    link = annotations.get("dashboard_url", "")
+    return Notice(labels, annotations, alert.fired_at or alert.started_at, alert.resolved_at, link)
+
+
+def alert_id(alert: Alert) -> str:
+    """Names one change of state of one episode; begins with `alert_subject`."""
+    return f"{alert_subject(alert)}_{_digest(alert.started_at.isoformat(), alert.state)}"
+
+
+def alert_subject(alert: Alert) -> str:
+    """Names the alert over all of its episodes."""
+    return "alert_" + _digest(alert.stream, alert.slo, alert.kind)
+
+
+def retrain_id(alert: Alert, context: Context) -> str:
+    """Names one intent to retrain: the same incident always gives the same id, whatever crashes in between."""
+    reference = context.measurement.reference if context.measurement else ""
+    fired = alert.fired_at or alert.started_at
+    return "msg_" + _digest(context.stream.model, context.stream.key, alert.slo, reference, fired.isoformat())
+
+
+def retrain_body(alert: Alert, context: Context) -> bytes:
+    """The request to retrain, as structured CloudEvents 1.0 JSON; under 20 kB and without raw inputs."""
+    measured, burn = context.measurement, _burn(alert, context)
+    fired = alert.fired_at or alert.started_at
+    event = {
+        "specversion": "1.0",
+        "id": retrain_id(alert, context),
+        "source": f"drift/{context.stream.key}",
+        "type": "io.drift.retrain.requested",
+        "time": fired.isoformat(),
+        "datacontenttype": "application/json",
+        "data": {
+            "model": context.stream.model,
+            "version": context.stream.version,
+            "stream": context.stream.key,
+            "segment": context.stream.segment,
+            "team": context.team,
+            "slo": alert.slo,
+            "objective": str(context.slo.sli),
+            "target": float(context.slo.target),
+            "why": context.meaning,
+            "detector": context.slo.sli.detector,
+            "value": None if measured is None else measured.value,
+            "p_value": None if measured is None else measured.p_value,
+            "rows": None if measured is None else measured.rows,
+            "window": None if measured is None else str(measured.span),
+            "reference": None if measured is None else measured.reference,
+            "since": context.since.isoformat(),
+            "rule": alert.rule,
+            "burn_rate_long": float(burn.long),
+            "burn_rate_short": float(burn.short),
+            "budget_remaining_ratio": float(context.budget.remaining),
+            "dashboard_url": _link(context),
+        },
+    }
+    return orjson.dumps(event)
+
+
+def _summary(alert: Alert, context: Context) -> str:
+    where = f"{context.stream.key} ({alert.slo})"
+    match alert.kind:
+        case AlertKind.PAGE | AlertKind.TICKET:
+            return f"{where}: {context.meaning}"
+        case AlertKind.NODATA:
+            return f"{where}: no window could be evaluated; nothing is known about these embeddings"
+        case AlertKind.INSUFFICIENT:
+            return f"{where}: windows arrive, but with too little in them for a verdict"
+        case AlertKind.EXHAUSTED:
+            return f"{where}: the error budget of {format_duration(context.slo.period)} is spent"
+
+
+def _description(alert: Alert, context: Context, burn: Burn) -> str:
+    slo, parts = context.slo, []
+    if (measured := context.measurement) is not None:
+        number = slo.sli.number(measured)
+        parts.append(f"Measured {number:.4g} over {measured.rows} rows; good is {slo.sli}.")
+    long, short = format_duration(slo.long(burn.rule)), format_duration(slo.short(burn.rule))
+    parts.append(
+        f"The error budget ({float(slo.budget):.3g} of {format_duration(slo.period)}) burns "
+        f"{float(burn.long):.1f} times too fast over {long} and {float(burn.short):.1f} times over {short}; "
+        f"rule {burn.rule.name!r} fires above {float(slo.threshold(burn.rule)):g}."
+    )
+    parts.append(f"Budget left: {float(context.budget.remaining):.1%}.")
+    if burn.exhausts_in is not None:
+        parts.append(f"At this rate it lasts {_about(burn.exhausts_in)}.")
+    parts.append(f"Since {context.since:%Y-%m-%d %H:%M:%S} UTC.")
+    if alert.resolved_at is not None:
+        parts.append(f"Resolved {alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC.")
+    return " ".join(parts)
+
+
+def _burn(alert: Alert, context: Context) -> Burn:
+    burns = context.budget.burns
+    return next((burn for burn in burns if burn.rule.name == alert.rule), burns[0])
+
+
+def _link(context: Context) -> str:
+    return f"{context.dashboard_url}/stream?{urlencode({'stream': context.stream.key, 'slo': context.slo.name})}"
+
+
+def _about(length: timedelta) -> str:
+    """`length` in its largest unit and the next: enough at 3 a.m."""
+    for unit, finest in ((_DAY, _HOUR), (_HOUR, _MINUTE), (_MINUTE, _SECOND)):
+        if length >= unit:
+            return format_duration(length // finest * finest)
+    return format_duration(length // _SECOND * _SECOND)
+
+
+_SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=s) for s in (1, 60, 3600, 86_400))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,83 @@
+"""From the outbox to the receivers. One attempt each; the outbox remembers when the next is due."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import structlog
+
+from drift.errors import DeliveryError
+from drift.notify import alertmanager, compose
+from drift.notify.base import Message, Notifier
+from drift.notify.retry import ALERT_RETRY_SCHEDULE, RETRY_SCHEDULE, retry_delay
+from drift.store import outbox, reads
+from drift.store.connect import Connection, Engine
+from drift.store.outbox import Delivery, MessageKind
+
+log = structlog.get_logger()
+RESOLVED_FOR: Final = timedelta(minutes=15)  # as long as Prometheus repeats that an alert is over
+_SCHEDULES: Final = {MessageKind.ALERT: ALERT_RETRY_SCHEDULE, MessageKind.RETRAIN: RETRY_SCHEDULE}
+
+
+def deliver_one(conn: Connection, receiver: str, notifier: Notifier, *, resend: timedelta, now: datetime) -> bool:
+    """Make one attempt at the message for `receiver` that is due longest; False when none is due.
+
+    A crash between the receiver's answer and our commit sends the message again, with the same id. An error that
+    nobody foresaw counts as a failed attempt, or the same message would be tried for ever.
+    """
+    delivery = outbox.claim(conn, receiver, now=now)
+    if delivery is None:
+        return False
+    is_alert = delivery.kind is MessageKind.ALERT
+    body = alertmanager.finished(delivery.body, now=now, resend=resend) if is_alert else delivery.body
+    try:
+        status = notifier.send(Message(delivery.id, body), now=now)
+    except DeliveryError as error:
+        _note_failure(conn, delivery, error, now=now)
+    except Exception as error:
+        log.exception("message not sent", receiver=receiver, id=delivery.id)
+        _note_failure(conn, delivery, DeliveryError(f"{type(error).__name__}: {error}"), now=now)
+    else:
+        outbox.sent(conn, delivery, status=status, now=now)
+        log.info("message delivered", receiver=receiver, id=delivery.id, status=status)
+    return True
+
+
+def _note_failure(conn: Connection, delivery: Delivery, error: DeliveryError, *, now: datetime) -> None:
+    again_at = _again_at(delivery, error, now)
+    outbox.failed(conn, delivery, error, again_at=again_at)
+    log.warning("message refused", receiver=delivery.receiver, id=delivery.id, error=str(error), again_at=again_at)
+
+
+def _again_at(delivery: Delivery, error: DeliveryError, now: datetime) -> datetime | None:
+    if error.final:
+        return None
+    # Spread by the message, not by chance, so that what is stored can be computed again.
+    jitter = float(np.random.default_rng([*delivery.id.encode(), delivery.attempts]).uniform(-1, 1))
+    delay = retry_delay(delivery.attempts + 1, jitter=jitter, schedule=_SCHEDULES[delivery.kind])
+    if delay is None:
+        return None
+    return now + max(delay, error.retry_after or timedelta())
+
+
+def resend(engine: Engine, alertmanagers: Mapping[str, Notifier], *, every: timedelta, now: datetime) -> int:
+    """Tell every Alertmanager what fires and what was resolved lately; return how many requests failed.
+
+    Alertmanager forgets an alert that is not repeated, and a cluster does not share them, so each is told all of it.
+    """
+    with engine.connect() as conn:
+        rows = reads.alerts(conn, since=now - RESOLVED_FOR, limit=10_000)
+    # Newest first: an episode that is over says nothing any more once the same alert fires again.
+    newest = {(row.alert.stream, row.alert.slo, row.alert.kind): row for row in reversed(rows)}
+    notices = [compose.notice(row.alert, row.labels, row.annotations) for row in newest.values() if not row.muted]
+    failed = 0
+    for name, notifier in alertmanagers.items():
+        for body in alertmanager.encode(notices, now=now, resend=every):
+            try:
+                notifier.send(Message("resend", body), now=now)
+            except DeliveryError as error:
+                failed += 1
+                log.warning("alerts not repeated", receiver=name, error=str(error))
+                break  # the other batches would wait for the same peer, and the next peer for them
+    return failed

@@ -1,0 +1,71 @@
+"""References: made once from a file, kept in Postgres, and made again only when the file or the encoder changes."""
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from collectors.files import open_files
+from collectors.references import Inputs, read_reference
+from drift.encoder.base import Encoder
+from drift.errors import BadReferenceError
+from drift.records import Reference, Rows, Stream
+from drift.store import reads, writes
+from drift.store.connect import Connection
+
+
+def ensure_reference(
+    conn: Connection, stream: Stream, path: Path, encoder: Encoder | None, *, rows: int, now: datetime
+) -> Reference:
+    """The reference of `stream` from `path`, with at most `rows` rows; the stored one where nothing has changed.
+
+    A segment is held against its own rows where the files have its column, else against all of them.
+
+    Raises:
+        BadReferenceError: the file has inputs and no vectors, and no encoder is configured.
+        SourceError: the file cannot be read.
+    """
+    source = _source(stream, path, encoder, rows)
+    version = reads.reference_of(conn, stream.key, source)
+    if version is not None and (kept := reads.reference(conn, stream.key, version)) is not None:
+        return kept
+    found = read_reference(path, _as_found_in(path, stream), limit=rows)
+    if isinstance(found, Inputs):
+        reference = _encoded(stream, found, encoder, path, now)
+    else:
+        reference = Reference(stream.key, found, now)
+    writes.save_reference(conn, reference, source=source)
+    return reference
+
+
+def _as_found_in(path: Path, stream: Stream) -> Stream:
+    """`stream`, or all of its traffic where it is a segment and the files do not say which rows are its own."""
+    column = stream.segment.partition("=")[0]
+    if column and not all(column in file.schema.names for file in open_files(path)):
+        return replace(stream, segment="")
+    return stream
+
+
+def _encoded(stream: Stream, inputs: Inputs, encoder: Encoder | None, path: Path, now: datetime) -> Reference:
+    if encoder is None:
+        raise BadReferenceError(
+            f"{path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add `encoder: {{model: …}}` "
+            "to the stream, or give the reference a `vector` column"
+        )
+    if encoder.dim != stream.dim:
+        raise BadReferenceError(
+            f"the encoder of stream {stream.name!r} gives {encoder.dim} dimensions, the stream declares {stream.dim}: "
+            "one of `dim` and `encoder` is wrong"
+        )
+    rows = Rows(encoder.encode(list(inputs.texts)), inputs=inputs.texts, labels=inputs.labels)
+    return Reference(stream.key, rows, now, encoder.fingerprint)
+
+
+def _source(stream: Stream, path: Path, encoder: Encoder | None, rows: int) -> str:
+    """Changes when the reference must be made again."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    states = [(str(file.relative_to(path.parent)), file.stat()) for file in files if file.is_file()]
+    state = "; ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in states)
+    digest = hashlib.sha256(state.encode()).hexdigest()[:16]
+    made_by = encoder.fingerprint if encoder else "none"
+    return f"{path.name} ({digest}), at most {rows} rows of {stream.dim} dimensions, encoder {made_by}"

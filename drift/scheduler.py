@@ -1,0 +1,173 @@
+"""Keeps the clocks: closes windows, works off the queue, delivers messages, forgets what is too old.
+
+Every process measures and delivers; only the one that holds the lease closes windows and repeats alerts. A job that
+fails is logged, counted and tried again later; it stops no other.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Event
+from typing import Final
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from drift.notify.base import Notifier
+from drift.pipeline import deliver, measure
+from drift.pipeline.monitor import Monitor
+from drift.store import jobs, retention
+from drift.store.connect import Connection, Engine
+from drift.store.jobs import Job
+from drift.store.lease import Lease
+
+log = structlog.get_logger()
+BATCH: Final = 16  # windows of one stream in one transaction
+GIVE_UP_AFTER: Final = 8  # attempts at one window, four minutes in all
+POLL: Final = timedelta(seconds=1)
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often things went wrong since the process started, by name."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason."""
+
+    engine: Engine
+    monitors: Mapping[str, Monitor]
+    alertmanagers: Mapping[str, Notifier]
+    webhooks: Mapping[str, Notifier]
+    resend: timedelta
+    keep_vectors: timedelta
+    keep_history: timedelta
+    clock: Callable[[], datetime]
+    failures: Tally = field(default_factory=Tally)
+    refusals: Tally = field(default_factory=Tally)
+
+    @property
+    def notifiers(self) -> dict[str, Notifier]:
+        return {**self.alertmanagers, **self.webhooks}
+
+
+class Scheduler:
+    """Runs a service until it is stopped."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._lease = Lease(service.engine)
+        self._stopping = Event()
+        self._clocks = BackgroundScheduler(timezone=UTC)
+        clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
+            ("close", self._close, POLL),
+            ("measure", self._measure, POLL),
+            *((f"deliver to {name}", partial(self._deliver, name), POLL) for name in service.notifiers),
+            ("resend", self._resend, service.resend),
+            ("forget", self._forget, DAY),
+        )
+        for name, work, every in clocks:
+            run = self._surviving(name, work)
+            seconds = every.total_seconds()
+            self._clocks.add_job(run, "interval", seconds=seconds, id=name, coalesce=True, misfire_grace_time=None)
+            if every > POLL:
+                self._clocks.add_job(run, misfire_grace_time=None)  # at once: a slow clock's first turn is far away
+
+    def start(self) -> None:
+        self._clocks.start()
+
+    def stop(self) -> None:
+        """Let running work end, then stop. What is unfinished goes on at the next start."""
+        self._stopping.set()
+        self._clocks.shutdown(wait=True)
+        self._lease.release()
+
+    @property
+    def leads(self) -> bool:
+        return self._lease.is_held
+
+    def _surviving(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                self._service.failures.add(name)
+                log.exception("clock failed", clock=name)
+
+        return run
+
+    def _close(self) -> None:
+        if not self._lease.take():
+            return
+        for monitor in self._service.monitors.values():
+            self._surviving("close", partial(self._close_windows, monitor))()
+
+    def _close_windows(self, monitor: Monitor) -> None:
+        with self._service.engine.begin() as conn:
+            closed = measure.queue_closed(conn, monitor, now=self._service.clock())
+        if closed > 1:
+            log.info("windows made up for", stream=monitor.stream.key, windows=closed)
+
+    def _measure(self) -> None:
+        while not self._stopping.is_set() and work_once(self._service):
+            pass
+
+    def _deliver(self, receiver: str) -> None:
+        """Each receiver has a clock of its own, so that one that does not answer delays no other."""
+        service, notifier = self._service, self._service.notifiers[receiver]
+        while not self._stopping.is_set():
+            with service.engine.begin() as conn:
+                if not deliver.deliver_one(conn, receiver, notifier, resend=service.resend, now=service.clock()):
+                    return
+
+    def _resend(self) -> None:
+        if self._lease.take():
+            service = self._service
+            deliver.resend(service.engine, service.alertmanagers, every=service.resend, now=service.clock())
+
+    def _forget(self) -> None:
+        service, now = self._service, self._service.clock()
+        with service.engine.begin() as conn:
+            retention.forget(conn, vectors=now - service.keep_vectors, history=now - service.keep_history)
+
+
+def work_once(service: Service) -> bool:
+    """Measure the oldest due windows of one stream; False when nothing is due.
+
+    A failure undoes their writes and sets the oldest back, until it is given up and stored as a gap.
+    """
+    now = service.clock()
+    with service.engine.begin() as conn:
+        job = jobs.claim(conn, streams=list(service.monitors), now=now, most=BATCH)
+        if job is None:
+            return False
+        monitor = service.monitors[job.stream]
+        try:
+            with conn.begin_nested():
+                measure.measure_spans(conn, monitor, job.spans)
+        except Exception as error:
+            service.failures.add("measure")
+            log.exception("windows failed", stream=job.stream, oldest=str(job.spans[0]), attempts=job.attempts + 1)
+            _set_back(conn, monitor, job, error, now)
+        else:
+            jobs.finish(conn, job)
+            log.info("windows measured", stream=job.stream, windows=len(job.spans), until=str(job.spans[-1].end))
+    return True
+
+
+def _set_back(conn: Connection, monitor: Monitor, job: Job, error: Exception, now: datetime) -> None:
+    text = f"{type(error).__name__}: {error}"
+    if job.attempts + 1 < GIVE_UP_AFTER:
+        jobs.postpone(conn, job, until=now + POLL * 2**job.attempts, error=text)
+        return
+    oldest = Job(job.stream, job.spans[:1], job.attempts)
+    measure.give_up(conn, monitor, oldest.spans[0], error=text)
+    jobs.finish(conn, oldest)
