@@ -1,0 +1,199 @@
+"""From a configuration to the objects that it names."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import httpx2
+
+from collectors import COLLECTORS
+from collectors.base import Collector
+from detectors import DETECTORS
+from detectors.base import Detector
+from drift.config import AlertmanagerConfig, Config, EncoderConfig, StreamConfig, WebhookConfig
+from drift.encoder.base import Encoder
+from drift.encoder.cache import CachedEncoder
+from drift.encoder.fingerprint import Pooling
+from drift.encoder.load import EncoderSpec, load
+from drift.errors import ConfigError
+from drift.notify.addresses import EVERYWHERE
+from drift.notify.alertmanager import Alertmanager
+from drift.notify.base import Notifier
+from drift.notify.signature import Secret
+from drift.notify.webhook import Webhook
+from drift.pipeline.monitor import Monitor, Outlet
+from drift.pipeline.references import ensure_reference
+from drift.records import Span
+from drift.scheduler import Service
+from drift.store import outbox, writes
+from drift.store.connect import Engine
+from drift.store.inbox import Inbox
+from drift.store.outbox import MessageState
+
+
+def clock() -> datetime:
+    """The time of day, in UTC. The only place that asks for it."""
+    return datetime.now(UTC)
+
+
+def build_service(config: Config, engine: Engine, home: Path) -> Service:
+    """The service that `config` describes; its streams have their references.
+
+    Raises:
+        DriftError: something that the configuration names is not there or cannot be used.
+    """
+    now = clock()
+    monitors = {stream.id: build_monitor(config, stream, engine, home, now=now) for stream in config.streams}
+    return Service(
+        engine=engine,
+        monitors=monitors,
+        alertmanagers=build_alertmanagers(config),
+        webhooks={webhook.name: build_webhook(webhook) for webhook in config.receivers.webhooks},
+        resend=config.receivers.resend,
+        keep_vectors=config.retention.vectors,
+        keep_history=config.retention.history,
+        clock=clock,
+    )
+
+
+def begin(service: Service) -> None:
+    """Make the streams known, and end what the configuration names no more: its open alerts, and messages due to it."""
+    now = service.clock()
+    for monitor in service.monitors.values():
+        register(service.engine, monitor, now=now)
+    known = {(slo.stream, slo.name) for m in service.monitors.values() for slos in m.slos.values() for slo in slos}
+    with service.engine.begin() as conn:
+        writes.resolve_others(conn, known, now=now)
+        outbox.abandon(conn, service.notifiers.keys())
+
+
+def register(engine: Engine, monitor: Monitor, *, now: datetime) -> None:
+    """Make the stream known, its first window being the one of `now`; where it is known, its windows go on."""
+    with engine.begin() as conn:
+        open_from = Span.containing(now, monitor.window).start
+        for part in monitor.parts:
+            writes.register(conn, part, team=monitor.team, open_from=open_from)
+
+
+def build_monitor(config: Config, stream: StreamConfig, engine: Engine, home: Path, *, now: datetime) -> Monitor:
+    """Everything that measures one declared stream."""
+    encoder = None if stream.encoder is None else build_encoder(stream.encoder, home)
+    detectors = tuple(build_detector(name, config.detectors.get(name, {})) for name in stream.detector_names)
+    source = (stream.reference.path, encoder)
+    with engine.begin() as conn:
+        references = {
+            part.key: ensure_reference(conn, part, *source, rows=stream.reference.rows, now=now)
+            for part in stream.streams
+        }
+    return Monitor(
+        stream=stream.stream,
+        parts=tuple(stream.streams),
+        collector=build_collector(stream, engine),
+        detectors=detectors,
+        references=references,
+        encoder=encoder,
+        slos={part.key: tuple(config.slos_of(stream, part)) for part in stream.streams},
+        outlet=build_outlet(config),
+        window=stream.window,
+        lateness=stream.lateness,
+        sample=stream.sample,
+        reencode=stream.reencode,
+        team=stream.team,
+        runbook_url=stream.runbook_url or f"{config.external_url.rstrip('/')}/runbook",
+    )
+
+
+def muted(monitor: Monitor) -> Monitor:
+    """The same monitor, whose messages stay on record and are not sent."""
+    return replace(monitor, outlet=replace(monitor.outlet, state=MessageState.MUTED))
+
+
+def build_outlet(config: Config) -> Outlet:
+    """The receivers by name. An Alertmanager's name is its address."""
+    return Outlet(
+        alertmanagers=tuple(name_of(peer) for peer in config.receivers.alertmanagers),
+        webhooks=tuple(webhook.name for webhook in config.receivers.webhooks),
+        dashboard_url=config.dashboard_url.rstrip("/"),
+        resend=config.receivers.resend,
+    )
+
+
+def build_collector(stream: StreamConfig, engine: Engine) -> Collector:
+    """The collector that the stream names."""
+    if stream.collector.kind == "push" or stream.collector.path is None:
+        return Inbox(engine)
+    return COLLECTORS[stream.collector.kind](stream.collector.path, tuple(stream.segments))
+
+
+def build_detector(name: str, parameters: Mapping[str, float | int | str]) -> Detector:
+    """The detector of that name.
+
+    Raises:
+        ConfigError: there is none, or it does not take one of `parameters`; says which are known.
+    """
+    if name not in DETECTORS:
+        raise ConfigError(f"detector {name!r} is not known{_nearest(name, DETECTORS)}")
+    kind = DETECTORS[name]
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every detector is a dataclass
+    for parameter in parameters:
+        if parameter not in known:
+            raise ConfigError(
+                f"detectors.{name}: {parameter!r} is not one of its parameters{_nearest(parameter, known)}"
+            )
+    try:
+        return kind(**parameters)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"detectors.{name}: {error}") from error
+
+
+def _nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are: {', '.join(sorted(known))}"
+
+
+@cache
+def build_encoder(spec: EncoderConfig, home: Path) -> Encoder:
+    """The encoder that the stream names; streams that name the same share it, and what it has encoded."""
+    pooling = None if spec.pooling is None else Pooling(spec.pooling)
+    wanted = EncoderSpec(
+        model=spec.model,
+        revision=spec.revision,
+        pooling=pooling,
+        normalise=spec.normalise,
+        max_length=spec.max_length,
+        threads=spec.threads,
+    )
+    return CachedEncoder(load(wanted), home / "embeddings.sqlite")
+
+
+def build_alertmanagers(config: Config) -> dict[str, Notifier]:
+    """Each Alertmanager by its address."""
+    client = httpx2.Client(trust_env=False)
+    return {name_of(peer): Alertmanager(peer.url, client) for peer in config.receivers.alertmanagers}
+
+
+def name_of(peer: AlertmanagerConfig) -> str:
+    """The address without a password in it: it is a label of `/metrics` and goes into logs."""
+    return str(httpx2.URL(peer.url).copy_with(userinfo=b""))
+
+
+def build_webhook(webhook: WebhookConfig) -> Notifier:
+    """The webhook with its secret read.
+
+    Raises:
+        ConfigError: the secret's file cannot be read.
+        SignatureError: the secret is too short or not one.
+    """
+    if webhook.secret is not None:
+        text = webhook.secret.get_secret_value()
+    else:
+        try:
+            text = Path(str(webhook.secret_file)).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"the secret of webhook {webhook.name!r} cannot be read: {error}") from error
+    networks = EVERYWHERE if webhook.allow_http else ()
+    client = httpx2.Client(trust_env=False)
+    return Webhook(webhook.name, webhook.url, (Secret(text),), client, networks, timedelta(seconds=15))

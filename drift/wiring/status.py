@@ -1,0 +1,62 @@
+"""The fleet in a terminal."""
+
+from datetime import datetime, timedelta
+
+from rich.table import Table
+
+from drift.config.values import format_duration
+from drift.store.connect import Engine
+from drift.store.fleet import Standing, standings
+
+_SECOND = timedelta(seconds=1)
+_COLOURS = {"page": "bold white on red", "exhausted": "red", "ticket": "yellow", "pending": "yellow", "ok": "green"}
+
+
+def as_rows(engine: Engine) -> list[dict[str, object]]:
+    """One dictionary per stream and objective, the most urgent first."""
+    with engine.connect() as conn:
+        return [_row(standing) for standing in standings(conn)]
+
+
+def _row(standing: Standing) -> dict[str, object]:
+    b = standing.budget
+    return {
+        "stream": b.stream,
+        "slo": b.slo,
+        "state": standing.state,
+        "outcome": str(b.outcome),
+        "budget_remaining_ratio": b.remaining,
+        "rule": b.rule,
+        "burn_rate_long": b.burn_long,
+        "burn_rate_short": b.burn_short,
+        "exhausts_in_seconds": None if b.exhausts_in is None else b.exhausts_in.total_seconds(),
+        "last_window_start": b.span.start.isoformat(),
+        "last_window_end": b.span.end.isoformat(),
+    }
+
+
+def as_table(engine: Engine, *, now: datetime) -> Table:
+    """The same for people; burns are those of the rule nearest to firing."""
+    table = Table(
+        title=f"drift, {now:%Y-%m-%d %H:%M:%S} UTC", caption="burn: error budgets a period, long/short look-back"
+    )
+    for name in ("stream", "objective", "state", "budget", "burn", "last window"):
+        numeric = name in {"budget", "burn"}
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    with engine.connect() as conn:
+        found = standings(conn)
+    for standing in found:
+        b = standing.budget
+        age = format_duration(max(now - b.span.end, timedelta()) // _SECOND * _SECOND)
+        style = _COLOURS.get(standing.state, "magenta")
+        table.add_row(
+            b.stream,
+            b.slo,
+            f"[{style}]{standing.state}[/]",
+            f"{b.remaining:.1%}",
+            f"{b.burn_long:.1f}/{b.burn_short:.1f}",
+            f"{b.outcome}, {age} ago",
+        )
+    if not found:
+        table.caption = "no window has been counted yet: `drift run` counts them"
+    return table
