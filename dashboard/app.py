@@ -1,0 +1,23 @@
+"""The router: which pages there are, and what is around them all."""
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+HERE: Final = Path(__file__).parent
+
+
+def main() -> None:
+    """Show the page that the address names."""
+    st.set_page_config(page_title="drift", page_icon=str(HERE / "favicon.svg"), layout="wide")
+    st.html(HERE / "style.css")
+    pages = [
+        st.Page(HERE / "views" / "fleet.py", title="Fleet", url_path="fleet", default=True),
+        st.Page(HERE / "views" / "stream.py", title="Stream", url_path="stream"),
+        st.Page(HERE / "views" / "incidents.py", title="Incidents", url_path="incidents"),
+    ]
+    st.navigation(pages, position="top").run()
+
+
+main()

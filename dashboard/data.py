@@ -1,0 +1,184 @@
+"""Cached reads for the pages, and what was read last while the database is away."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Generic, TypeVar, cast
+
+import streamlit as st
+
+from dashboard.series import History, Range, Series
+from dashboard.standing import Fleet, slos_of
+from drift.alert import Alert, AlertState
+from drift.config import Config, Settings, load
+from drift.errors import ConfigError, StoreError
+from drift.slo import Slo
+from drift.store import reads, views
+from drift.store.connect import connect_reader
+from drift.store.reads import AlertRow
+from drift.store.views import MessageRow, Reader
+
+T = TypeVar("T")
+TTL: Final = timedelta(seconds=2)
+POINTS: Final = 2000
+FEW_POINTS: Final = 400
+EPISODES: Final = 500
+KEPT: Final = 24
+EVERY: Final = (AlertState.PENDING, AlertState.FIRING, AlertState.RESOLVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Generic[T]):
+    """What a page shows, how long ago it was read, and why it is not newer ("" when it is)."""
+
+    value: T
+    age: timedelta
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """Episodes of alerts, newest first, and the messages that told of them."""
+
+    at: datetime
+    alerts: tuple[AlertRow, ...]
+    messages: tuple[MessageRow, ...]
+
+
+def config() -> tuple[Config | None, str]:
+    """The configuration that was named after `--`, or None and why there is none."""
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    parser.add_argument("--config", type=Path)
+    path: Path | None = parser.parse_known_args(sys.argv[1:])[0].config
+    if path is None:
+        return None, "no configuration was named: start the dashboard with `-- --config drift.yaml`"
+    return _config(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+def fleet() -> Shown[Fleet]:
+    """Everything that is known now.
+
+    Raises:
+        StoreError: the database does not answer, and never did.
+    """
+    declared, _ = config()
+
+    def read() -> Fleet:
+        with views.reading(_reader(url())) as conn:
+            streams, at = reads.streams(conn), views.now(conn)
+            pairs = {(row.stream.key, slo.sli.detector) for row in streams for slo in slos_of(row, declared).values()}
+            return Fleet(
+                at=at,
+                streams=tuple(streams),
+                budgets=tuple(reads.latest_budgets(conn)),
+                alerts=tuple(reads.alerts(conn, states=EVERY[:2], limit=10_000)),
+                measurements=tuple(views.latest_measurements(conn, sorted(pairs))),
+                backlog=tuple(reads.backlog(conn)),
+                troubled=views.undelivered(conn, since=at - timedelta(days=1)),
+            )
+
+    return _shown(("fleet", url()), read)
+
+
+def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[History]:
+    """What the stream of `chosen` went through in `wanted`.
+
+    Raises:
+        StoreError: the database does not answer, and never did for this.
+    """
+
+    def read() -> History:
+        with views.reading(_reader(url())) as conn:
+            span = wanted.span(views.now(conn), views.reach(conn, chosen.stream, chosen.name))
+            found = reads.alerts(conn, states=EVERY, since=span.start, stream=chosen.stream, limit=EPISODES)
+            alerts = tuple(row for row in found if row.alert.started_at < span.end)
+
+            def series(slo: Slo, most: int) -> Series:
+                sli, key = slo.sli, slo.stream
+                measured = views.thinned_measurements(conn, key, sli.detector, span, judged=sli.quantity, most=most)
+                gaps = views.gap_runs(conn, key, sli.detector, span)
+                return Series(slo, span, tuple(measured), tuple(gaps), alerts=_of(slo, alerts))
+
+            full = series(chosen, POINTS)
+            budgets = views.thinned_budgets(conn, chosen.stream, chosen.name, span, most=POINTS)
+            full = Series(chosen, span, full.measurements, full.gaps, tuple(budgets), full.alerts)
+            rest = tuple(series(slo, FEW_POINTS) for slo in others)
+            return History(span, full, rest, alerts, tuple(views.messages(conn) if alerts else ()))
+
+    return _shown(("history", url(), chosen, others, wanted), read)
+
+
+def incidents(last: timedelta | None) -> Shown[Incidents]:
+    """Episodes that were open in the newest `last`, or ever.
+
+    Raises:
+        StoreError: the database does not answer, and never did for this.
+    """
+
+    def read() -> Incidents:
+        with views.reading(_reader(url())) as conn:
+            at = views.now(conn)
+            since = None if last is None else at - last
+            alerts = reads.alerts(conn, states=EVERY, since=since, limit=EPISODES)
+            return Incidents(at, tuple(alerts), tuple(views.messages(conn)))
+
+    return _shown(("incidents", url(), last), read)
+
+
+def url() -> str:
+    """The database to read.
+
+    Raises:
+        StoreError: none was named.
+    """
+    settings = Settings()
+    found = settings.dashboard_database_url or settings.database_url
+    if not found:
+        raise StoreError("no database was named: set DRIFT_DASHBOARD_DATABASE_URL, or DRIFT_DATABASE_URL")
+    return found
+
+
+def _of(slo: Slo, alerts: tuple[AlertRow, ...]) -> tuple[Alert, ...]:
+    return tuple(row.alert for row in alerts if row.alert.slo == slo.name)
+
+
+def _shown(key: Hashable, read: Callable[[], T]) -> Shown[T]:
+    """The newest answer that `read` gives or gave. One answer serves all viewers for as long as TTL."""
+    kept, at = _kept(), time.monotonic()
+    known = cast(tuple[T, float] | None, kept.get(key))
+    if known is not None and at - known[1] < TTL.total_seconds():
+        return Shown(known[0], timedelta(seconds=at - known[1]))
+    try:
+        value = read()
+    except StoreError as error:
+        if known is None:
+            raise
+        return Shown(known[0], timedelta(seconds=at - known[1]), str(error))
+    kept.pop(key, None)
+    kept[key] = (value, at)
+    while len(kept) > KEPT:
+        kept.pop(next(iter(kept)), None)
+    return Shown(value, timedelta())
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> dict[Hashable, tuple[object, float]]:
+    """Answers by question, with the moment of the process's clock; the longest not renewed comes first."""
+    return {}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=lambda reader: reader.dispose())
+def _reader(url: str) -> Reader:
+    return connect_reader(url)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _config(path: Path, changed_at: int) -> tuple[Config | None, str]:  # noqa: ARG001  # read again when it changes
+    try:
+        return load(path), ""
+    except ConfigError as error:
+        return None, str(error)

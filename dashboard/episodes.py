@@ -1,0 +1,217 @@
+"""Alerts in HTML: what fires now and what to do about it, what fired before, and who was told. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from html import escape
+from typing import Final
+
+from dashboard import markup, words
+from dashboard.series import around
+from dashboard.standing import Line, Standing, standing_of
+from drift.alert import Alert, AlertKind, AlertState
+from drift.store.reads import AlertRow, DeliveryRow
+from drift.store.views import MessageRow
+
+HEADS: Final = ("State", "Stream", "What", "When", "How long", "Told")
+MESSAGE_HEADS: Final = ("State", "Receiver", "About", "Written", "Attempts", "Answer")
+RETRAIN: Final = "retrain"
+
+
+def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> str:
+    """One open alert: what it says, since when, how sure, and what to do next."""
+    alert, notes = row.alert, row.annotations
+    standing = standing_of(row)
+    title = f"{words.KINDS[alert.kind]}, {alert.state.value}"
+    runbook = notes.get("runbook_url") or line.runbook_url
+    pairs = [
+        ("Since", escape(_since(alert, notes, now))),
+        ("Now", escape(_now(line))),
+        ("How sure", escape(_agreement(peers))),
+        ("Budget", escape(_budget(line))),
+        ("Next", escape(notes.get("next_step", ""))),
+        ("Runbook", markup.outside(runbook, runbook) if runbook else "none is configured for this stream"),
+    ]
+    summary = notes.get("summary") or f"{line.row.stream.key}: {line.name}"
+    told = f'<p class="soft">As told: {escape(notes["description"])}</p>' if notes.get("description") else ""
+    return (
+        f'<section class="callout {markup.slug(standing)}">{markup.chip(standing, title)} <b>{escape(line.name)}</b>'
+        f'<p class="summary">{escape(summary)}</p>{markup.facts(pairs)}{told}</section>'
+    )
+
+
+def brief(line: Line, row: AlertRow, now: datetime) -> str:
+    """One open alert in a line, with a link to the whole of it."""
+    title = f"{words.KINDS[row.alert.kind]}, {row.alert.state.value}"
+    key = line.row.stream.key
+    said = f"{_since(row.alert, row.annotations, now)}; {_now(line)}"
+    name = markup.link("stream", line.name, stream=key, slo=line.name)
+    return f'<p class="brief">{markup.chip(standing_of(row), title)} <b>{name}</b> {escape(said)}</p>'
+
+
+def calm(lines: Sequence[Line]) -> str:
+    """What is said where no alert is open."""
+    if all(line.standing is Standing.OK for line in lines):
+        return f'<section class="callout ok">{markup.chip(Standing.OK, "nothing is firing on this stream")}</section>'
+    waiting = ", ".join(line.name for line in lines if line.standing is Standing.NO_DATA)
+    text = f"no window in time for {waiting}" if waiting else "not configured any more"
+    standing = Standing.NO_DATA if waiting else Standing.RETIRED
+    return f'<section class="callout {markup.slug(standing)}">{markup.chip(standing, text)}</section>'
+
+
+def table(rows: Iterable[AlertRow], messages: Sequence[MessageRow], now: datetime) -> str:
+    """Episodes, one a row."""
+    cells = ((_style(row), _episode(row, of_alert(row, messages), now)) for row in rows)
+    return markup.table("Episodes of alerts", HEADS, cells)
+
+
+def message_table(rows: Iterable[MessageRow], now: datetime) -> str:
+    """Messages, one a row."""
+    cells = ((_trouble(row.delivery), _message(row, now)) for row in rows)
+    return markup.table("Messages", MESSAGE_HEADS, cells)
+
+
+def of_alert(row: AlertRow, messages: Iterable[MessageRow]) -> list[MessageRow]:
+    """The messages that told of this episode, oldest first."""
+    alert = row.alert
+    began = alert.fired_at or alert.started_at
+
+    def tells(message: MessageRow) -> bool:
+        if (message.stream, message.slo, message.starts_at) != (alert.stream, alert.slo, began):
+            return False
+        by_page = message.delivery.kind == RETRAIN and alert.kind is AlertKind.PAGE
+        return by_page or dict(message.labels) == dict(row.labels)
+
+    return sorted((m for m in messages if tells(m)), key=lambda m: m.delivery.created_at)
+
+
+def _style(row: AlertRow) -> str:
+    return "resolved" if row.alert.state is AlertState.RESOLVED else markup.slug(standing_of(row))
+
+
+def _episode(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple[str, ...]:
+    alert, kind = row.alert, words.KINDS[row.alert.kind]
+    began, ended = alert.fired_at or alert.started_at, alert.resolved_at
+    if alert.state is AlertState.RESOLVED:
+        state = f'<span class="chip resolved">✓ resolved {escape(kind)}</span>'
+    else:
+        state = markup.chip(standing_of(row), f"{kind}, {alert.state.value}")
+    span = around(began, ended or now)
+    query = {"stream": alert.stream, "slo": alert.slo}
+    past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if ended else {}
+    burns = alert.kind in {AlertKind.PAGE, AlertKind.TICKET}
+    first = markup.small(f"bad since {_clock(row.annotations, began, now)}") if burns else ""
+    return (
+        state,
+        f'<span class="name">{markup.link("stream", alert.stream, **query, **past)}</span>' + markup.small(alert.slo),
+        escape(row.annotations.get("summary", "")) + markup.small(_why(row)),
+        escape(words.clock(began, now))
+        + (markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if ended else first),
+        escape(words.length((ended or now) - began)) + markup.small("" if ended else "so far"),
+        _told(messages),
+    )
+
+
+def _why(row: AlertRow) -> str:
+    notes, last = row.annotations, " at its end" if row.alert.resolved_at else ""
+    measured = (
+        f"measured {notes['value']}{last}, good is {notes['threshold']}" if {"value", "threshold"} <= set(notes) else ""
+    )
+    return "; ".join(part for part in (f"rule {row.alert.rule}" if row.alert.rule else "", measured) if part)
+
+
+def _told(messages: Sequence[MessageRow]) -> str:
+    if not messages:
+        return '<span class="soft">nobody</span>'
+    told = Counter((message.delivery.receiver, _how(message.delivery), _style_of(message)) for message in messages)
+    return "".join(
+        f'<div class="{style}">{escape(f"{receiver}: {how}" + (f", {count} messages" if count > 1 else ""))}</div>'
+        for (receiver, how, style), count in told.items()
+    )
+
+
+def _style_of(message: MessageRow) -> str:
+    return "off" if message.delivery.state in {"due", "dead"} and message.delivery.attempts else ""
+
+
+def _how(sent: DeliveryRow) -> str:
+    if sent.state == "sent" and sent.sent_at is not None:
+        after = words.length(sent.sent_at - sent.created_at)
+        return f"told after {after}" + (f", {sent.attempts} attempts" if sent.attempts > 1 else "")
+    if sent.state == "muted":
+        return "not sent (replayed history)"
+    tries = words.several(sent.attempts, "attempt")
+    return f"given up after {tries}" if sent.state == "dead" else f"waiting, {tries} so far"
+
+
+def _trouble(sent: DeliveryRow) -> str:
+    return {"dead": "page", "due": "ticket" if sent.attempts else "pending"}.get(sent.state, "resolved")
+
+
+def _message(row: MessageRow, now: datetime) -> tuple[str, ...]:
+    sent = row.delivery
+    states = {
+        "dead": markup.chip(Standing.PAGE, "given up"),
+        "due": markup.chip(Standing.TICKET if sent.attempts else Standing.PENDING, "waiting"),
+        "sent": markup.chip(Standing.OK, "sent"),
+    }
+    about = markup.link("stream", row.stream, stream=row.stream, slo=row.slo) if row.stream else "-"
+    again = f"next {words.clock(sent.due_at, now)}" if sent.state == "due" else ""
+    answer = "" if sent.status is None else f"HTTP {sent.status}"
+    return (
+        states.get(sent.state, f'<span class="chip resolved">{escape(sent.state)}</span>'),
+        escape(sent.receiver) + markup.small(sent.kind),
+        f"{about}{markup.small(row.slo)}",
+        escape(words.clock(sent.created_at, now)) + markup.small(f"{words.length(now - sent.created_at)} ago"),
+        f"{sent.attempts}{markup.small(again)}",
+        escape(answer or ("-" if not sent.error else "")) + markup.small(sent.error),
+    )
+
+
+def _since(alert: Alert, notes: Mapping[str, str], now: datetime) -> str:
+    began = alert.fired_at or alert.started_at
+    verb = "firing" if alert.state is AlertState.FIRING else "burning too fast"
+    return (
+        f"{verb} since {words.clock(began, now)} ({words.length(now - began)}), bad since {_clock(notes, began, now)}"
+    )
+
+
+def _clock(notes: Mapping[str, str], began: datetime, now: datetime) -> str:
+    try:
+        return words.clock(datetime.fromisoformat(notes["since"]), now)
+    except (KeyError, ValueError):
+        return words.clock(began, now)
+
+
+def _now(line: Line) -> str:
+    if line.number is None or line.newest is None or line.slo is None:
+        return "no measurement"
+    stale = f", {words.length(line.age)} ago: no window has come since" if line.late and line.age else ""
+    spread = ""
+    if line.newest.low is not None and line.newest.high is not None:
+        spread = f" (value {words.number(line.newest.value)}, 95 % interval {words.number(line.newest.low)} to "
+        spread += f"{words.number(line.newest.high)})"
+    verdict = "bad" if line.bad else "good again"
+    number = words.number(line.number)
+    return f"{number}{spread}, {verdict}: good is {words.good(line.slo.sli)}; {line.newest.rows} rows{stale}"
+
+
+def _agreement(peers: Sequence[Line]) -> str:
+    """Which objectives of the stream see it in the newest window: several that look at different things seldom err."""
+    known = [line for line in peers if line.number is not None]
+    bad, fine = [line.name for line in known if line.bad], [line.name for line in known if not line.bad]
+    if not known:
+        return ""
+    told = f"{len(bad)} of {words.several(len(known), 'objective')} bad in the newest window"
+    return told + (f": {', '.join(bad)}" if bad else "") + (f"; good: {', '.join(fine)}" if fine else "")
+
+
+def _budget(line: Line) -> str:
+    if line.budget is None:
+        return ""
+    lasts = line.budget.exhausts_in
+    more = f", lasts {words.length(lasts)} at this burn" if lasts and lasts < timedelta(days=365) else ""
+    burns = (
+        f"{words.times(line.budget.burn_long)} over the long and {words.times(line.budget.burn_short)} over the short"
+    )
+    return f"{words.share(line.budget.remaining)} left{more}; burns {burns} look-back of rule {line.budget.rule}"

@@ -1,0 +1,48 @@
+"""Pieces of a page that talk to Streamlit: states of the database, headings, and blocks of HTML."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+import streamlit as st
+
+from dashboard import data, markup, words
+from dashboard.data import Shown
+from drift.errors import StoreError
+
+T = TypeVar("T")
+
+
+def html(*parts: str) -> None:
+    """Show a block of HTML in the style of the dashboard."""
+    st.html(markup.block(*parts))
+
+
+def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:
+    """What is known, with a notice when the database is away; None, and the reason shown, when nothing is known."""
+    try:
+        with st.spinner("Reading the database", show_time=False):
+            shown = ask()
+    except StoreError as error:
+        st.error(f"**Nothing can be shown.** {error}. This page tries again by itself.")
+        return None
+    if shown.fault:
+        st.warning(
+            f"**The database does not answer.** Below is what was known {words.length(shown.age)} ago, "
+            f"at {words.clock(at(shown.value), at(shown.value))}. Alerts still go out only if the service itself can "
+            f"reach its database. {shown.fault}"
+        )
+    return shown.value
+
+
+def as_of(at: datetime, every: float | None) -> str:
+    """When what is shown was true, in HTML."""
+    pace = f"refreshed every {every:g} s" if every else "refresh is paused"
+    return f'<p class="when">As of {at:%Y-%m-%d %H:%M:%S} UTC, by the database\'s clock; {pace}. All times are UTC.</p>'
+
+
+def declared_notice() -> None:
+    """Say so when the configuration cannot be read: thresholds and runbooks are missing then."""
+    declared, fault = data.config()
+    if declared is None:
+        st.info(f"Thresholds and runbooks are not shown: {fault}")

@@ -1,0 +1,83 @@
+"""What an objective went through over a stretch of time, and which stretch people ask for. Pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from drift.alert import Alert
+from drift.records import EPOCH, Gap, Measurement, Span
+from drift.slo import Slo
+from drift.store.reads import AlertRow, BudgetRow
+from drift.store.views import MessageRow
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One objective over `span`: its measurements and gaps, its slots, and the episodes of its alerts."""
+
+    slo: Slo
+    span: Span
+    measurements: tuple[Measurement, ...]
+    gaps: tuple[Gap, ...] = ()
+    budgets: tuple[BudgetRow, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are newest first."""
+
+    span: Span
+    chosen: Series
+    others: tuple[Series, ...]
+    alerts: tuple[AlertRow, ...]
+    messages: tuple[MessageRow, ...]
+
+
+LENGTHS: Final = {
+    "15 min": timedelta(minutes=15),
+    "1 h": timedelta(hours=1),
+    "6 h": timedelta(hours=6),
+    "1 d": timedelta(days=1),
+    "7 d": timedelta(days=7),
+    "30 d": timedelta(days=30),
+}
+ALL: Final = "all"
+_ENOUGH: Final = 60  # windows that a chart needs to show more than noise
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What people ask to see: the newest `last`, or `fixed`; all there is when both are None."""
+
+    last: timedelta | None = None
+    fixed: Span | None = None
+
+    def span(self, now: datetime, reach: Span | None) -> Span:
+        """The stretch that is meant, `now` being the moment and `reach` what is kept."""
+        if self.fixed is not None:
+            return self.fixed
+        start = reach.start if reach else now - LENGTHS["1 h"]
+        first = min(start if self.last is None else now - self.last, now - timedelta(seconds=1))
+        return Span(first.astimezone(UTC), now.astimezone(UTC))
+
+
+def sensible(interval: timedelta, age: timedelta | None) -> str:
+    """The shortest range with enough windows of `interval` that also shows how what began `age` ago began."""
+    needed = max(_ENOUGH * interval, 1.25 * (age or timedelta()))
+    return next((name for name, length in LENGTHS.items() if length >= needed), ALL)
+
+
+def fixed(start: str, end: str) -> Span | None:
+    """The span that a link names by two times of ISO 8601; None unless it does, with an offset and in order."""
+    try:
+        first, last = (datetime.fromisoformat(text).astimezone(UTC) for text in (start, end))
+    except (ValueError, OverflowError):
+        return None
+    return Span(first, last) if EPOCH < first < last else None
+
+
+def around(start: datetime, end: datetime) -> Span:
+    """An episode with something to both sides of it."""
+    margin = max((end - start) / 2, timedelta(minutes=2))
+    return Span((start - 2 * margin).astimezone(UTC), (end + margin).astimezone(UTC))

@@ -1,0 +1,159 @@
+"""How every objective of every stream stands, most urgent first. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from drift.alert import AlertKind, AlertState
+from drift.config import Config, StreamConfig
+from drift.records import Measurement
+from drift.slo import NODATA_AFTER, Outcome, Slo
+from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
+
+GRACE: Final = timedelta(seconds=30)  # a window is measured this long after it closed, at the latest
+
+
+class Standing(StrEnum):
+    """How urgent an objective is, most urgent first. The text is what people read and what links hold."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+    PENDING = "pending"
+    BURNING = "burning"  # no alert, but its newest window is bad
+    NO_DATA = "no data"
+    OK = "ok"
+    RETIRED = "not configured"
+
+
+ORDER: Final = {standing: place for place, standing in enumerate(Standing)}
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages."""
+
+    at: datetime
+    streams: tuple[StreamRow, ...]
+    budgets: tuple[BudgetRow, ...]
+    alerts: tuple[AlertRow, ...]
+    measurements: tuple[Measurement, ...]
+    backlog: tuple[BacklogRow, ...]
+    troubled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One objective of one stream. `slo` is None where the configuration is not known or does not name it.
+
+    `age` is how long ago the newest slot ended; `late` says that this is longer than it may be. `behind` counts the
+    stream's closed windows that wait to be measured.
+    """
+
+    row: StreamRow
+    name: str
+    slo: Slo | None
+    standing: Standing
+    alerts: tuple[AlertRow, ...] = ()
+    budget: BudgetRow | None = None
+    newest: Measurement | None = None
+    age: timedelta | None = None
+    late: bool = False
+    behind: int = 0
+    runbook_url: str = ""
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when it stands like this, where an alert says so."""
+        if not self.alerts:
+            return None
+        first = self.alerts[0].alert
+        return first.fired_at or first.started_at
+
+    @property
+    def number(self) -> float | None:
+        """The judged number of the newest measurement."""
+        return None if self.slo is None or self.newest is None else self.slo.sli.number(self.newest)
+
+    @property
+    def bad(self) -> bool:
+        """Whether the newest measurement is bad."""
+        return self.slo is not None and self.newest is not None and self.slo.sli.judge(self.newest) is Outcome.BAD
+
+    @property
+    def urgency(self) -> tuple[int, float, str, str]:
+        """Sorts lines, most urgent first: by standing, then by how little budget is left."""
+        return ORDER[self.standing], self.budget.remaining if self.budget else 1.0, self.row.stream.key, self.name
+
+
+def lines(fleet: Fleet, config: Config | None) -> list[Line]:
+    """One line per objective, most urgent first."""
+    seen: dict[str, list[str]] = {}
+    for budget in fleet.budgets:
+        seen.setdefault(budget.stream, []).append(budget.slo)
+    found = _Found(fleet)
+    every = [line for row in fleet.streams for line in _lines_of(row, seen.get(row.stream.key, []), config, found)]
+    return sorted(every, key=lambda line: line.urgency)
+
+
+def slos_of(row: StreamRow, config: Config | None) -> Mapping[str, Slo]:
+    """The declared objectives of a stream, by name."""
+    declared = config.stream(row.stream.name) if config else None
+    if config is None or declared is None or row.stream.key not in {part.key for part in declared.streams}:
+        return {}
+    return {slo.name: slo for slo in config.slos_of(declared, row.stream)}
+
+
+class _Found:
+    """What a fleet holds, by what it is of."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.at = fleet.at
+        self.budgets = {(b.stream, b.slo): b for b in fleet.budgets}
+        self.newest = {(m.stream, m.detector): m for m in fleet.measurements}
+        self.behind = {b.stream: b.windows for b in fleet.backlog}
+        self.alerts: dict[tuple[str, str], list[AlertRow]] = {}
+        for row in sorted(fleet.alerts, key=lambda row: ORDER[standing_of(row)]):
+            self.alerts.setdefault((row.alert.stream, row.alert.slo), []).append(row)
+
+
+def _lines_of(row: StreamRow, seen: Sequence[str], config: Config | None, found: _Found) -> Iterator[Line]:
+    slos = slos_of(row, config)
+    declared = config.stream(row.stream.name) if config else None
+    for name in sorted({*slos, *seen}):
+        slo, budget = slos.get(name), found.budgets.get((row.stream.key, name))
+        alerts = tuple(found.alerts.get((row.stream.key, name), ()))
+        age = None if budget is None else found.at - budget.span.end
+        late = age is not None and budget is not None and age > _patience(slo, budget, declared)
+        standing = Standing.RETIRED if config and slo is None else _standing(alerts, budget, late=late)
+        yield Line(
+            row, name, slo, standing, alerts, budget,
+            newest=found.newest.get((row.stream.key, slo.sli.detector)) if slo else None,
+            age=age, late=late, behind=found.behind.get(row.stream.key, 0),
+            runbook_url=declared.runbook_url if declared else "",
+        )  # fmt: skip
+
+
+def _patience(slo: Slo | None, budget: BudgetRow, declared: StreamConfig | None) -> timedelta:
+    interval = slo.interval if slo else budget.span.length
+    return NODATA_AFTER * interval + (declared.lateness if declared else timedelta()) + GRACE
+
+
+def _standing(alerts: Sequence[AlertRow], budget: BudgetRow | None, *, late: bool) -> Standing:
+    if alerts and (told := standing_of(alerts[0])) is not Standing.PENDING:
+        return told
+    if budget is None or late:
+        return Standing.NO_DATA
+    if alerts:
+        return Standing.PENDING
+    return Standing.BURNING if budget.outcome is Outcome.BAD else Standing.OK
+
+
+def standing_of(row: AlertRow) -> Standing:
+    """How urgent one open alert is."""
+    if row.alert.state is AlertState.PENDING:
+        return Standing.PENDING
+    if row.alert.kind in {AlertKind.NODATA, AlertKind.INSUFFICIENT}:
+        return Standing.NO_DATA
+    return Standing.PAGE if row.alert.kind is AlertKind.PAGE else Standing.TICKET

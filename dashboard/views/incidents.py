@@ -1,0 +1,88 @@
+"""Episodes of alerts, open ones first, and the messages that told of them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from html import escape
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, episodes, parts, words
+from dashboard.data import Incidents
+from drift.alert import AlertState
+from drift.store.reads import AlertRow
+from drift.store.views import MessageRow
+
+EVERY: Final = 5.0
+MOST: Final = 100
+ALL: Final = "all"
+RANGES: Final = {"1 d": timedelta(days=1), "7 d": timedelta(days=7), "30 d": timedelta(days=30), ALL: None}
+STATES: Final = ("open", "resolved")
+
+
+@st.fragment(run_every=EVERY)
+def show() -> None:
+    """The whole page; it renews itself and keeps its place."""
+    within, matches = _filters()
+    found = parts.known(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
+    if found is None:
+        return
+    chosen = sorted((row for row in found.alerts if matches(row)), key=_is_open, reverse=True)
+    parts.html(_verdict(found), parts.as_of(found.at, EVERY))
+    if chosen:
+        parts.html(episodes.table(chosen[:MOST], found.messages, found.at))
+    else:
+        st.info("No alert matches these filters." if found.alerts else "No alert in this time.")
+    if len(chosen) > MOST:
+        st.caption(f"The first {MOST} of {len(chosen)} are shown: choose a state, a kind or a shorter time.")
+    _messages(found)
+
+
+def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
+    """How far back to look, and what to show of it. Both live in the address, so that a link shows the same."""
+    if "within" not in st.query_params:
+        st.session_state.setdefault("within", "30 d")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        within = st.segmented_control("Within", list(RANGES), key="within", bind="query-params", required=True)
+        states = st.pills("State", STATES, selection_mode="multi", key="episode", bind="query-params")
+        kinds = st.pills("Kind", list(words.KINDS.values()), selection_mode="multi", key="kind", bind="query-params")
+        text = st.text_input("Stream", placeholder="part of its name", key="of", bind="query-params", width=180) or ""
+
+    def matches(row: AlertRow) -> bool:
+        return (
+            (not states or STATES[not _is_open(row)] in states)
+            and (not kinds or words.KINDS[row.alert.kind] in kinds)
+            and text.casefold() in row.alert.stream.casefold()
+        )
+
+    return within or ALL, matches
+
+
+def _is_open(row: AlertRow) -> bool:
+    return row.alert.state is not AlertState.RESOLVED
+
+
+def _verdict(found: Incidents) -> str:
+    count = sum(map(_is_open, found.alerts))
+    text = f"{words.several(count, 'alert')} open" if count else "No alert is open"
+    return f'<p class="verdict">{escape(text)}, {len(found.alerts) - count} resolved in this time</p>'
+
+
+def _messages(found: Incidents) -> None:
+    late = [message for message in found.messages if _is_late(message)]
+    text = f"{words.several(len(late), 'message')} not delivered" if late else "Every message was delivered"
+    parts.html(f"<h3>{escape(text)}</h3>")
+    if late:
+        parts.html(episodes.message_table(late[:MOST], found.at))
+    with st.expander(f"The newest of {words.several(len(found.messages), 'message')}"):
+        newest = sorted(found.messages, key=lambda message: message.delivery.created_at, reverse=True)
+        parts.html(episodes.message_table(newest[:MOST], found.at))
+
+
+def _is_late(message: MessageRow) -> bool:
+    sent = message.delivery
+    return sent.state == "dead" or (sent.state == "due" and sent.attempts > 0)
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,213 @@
+"""One stream: what fires and why, and what each of its objectives went through."""
+
+import difflib
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+import streamlit as st
+
+from dashboard import charts, data, episodes, markup, palette, parts, words
+from dashboard.layers import Chart
+from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensible
+from dashboard.standing import Fleet, Line, lines
+from drift.alert import AlertKind, AlertState
+from drift.errors import StoreError
+from drift.slo import Quantity, Slo
+from drift.store.reads import AlertRow
+
+EVERY: Final = 5.0
+_SEEN: Final = (("window", palette.LINE, "mark dot"), ("bad window", palette.BAD, "mark bad"))
+_MEASURED: Final = (
+    *_SEEN,
+    ("95 % interval", palette.LINE, "faint"),
+    ("where healthy windows lie", palette.BAND, "faint"),
+    ("bound", palette.BAD, "dash"),
+)
+_AROUND: Final = (
+    ("page firing", palette.BAD, "faint"),
+    ("ticket firing", palette.WARN, "faint"),
+    ("not measured", palette.GREY, "mark gap"),
+)
+
+
+def show() -> None:
+    """The whole page."""
+    key = st.query_params.get("stream", "")
+    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
+    if fleet is None:
+        st.fragment(_again, run_every=EVERY)()
+        return
+    standing = lines(fleet, data.config()[0])
+    mine = [line for line in standing if line.row.stream.key == key]
+    if not mine:
+        _choose(key, standing, fleet)
+        return
+    live = _header(mine)
+    every = EVERY if live else None
+    st.fragment(_firing, run_every=every)(key, every)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        chosen = _objective(mine)
+        wanted = _range(mine, chosen, fleet)
+    if chosen.slo is None:
+        st.info(f"The objective `{chosen.name}` is not in the configuration, so it cannot be drawn.")
+        return
+    others = tuple(sorted((o.slo for o in mine if o.slo and o is not chosen), key=lambda slo: slo.name))
+    pace = None if not live or wanted.fixed else _pace(wanted)
+    st.fragment(_charts, run_every=pace)(chosen.slo, others, wanted)
+
+
+def _again() -> None:
+    """Start over once the database answers."""
+    try:
+        data.fleet()
+    except StoreError:
+        return
+    st.rerun()
+
+
+def _choose(key: str, every: Sequence[Line], fleet: Fleet) -> None:
+    """What is shown when the address names no stream, or one that is not known."""
+    names = [row.stream.key for row in fleet.streams]
+    if key:
+        near = difflib.get_close_matches(key, names, n=1)
+        st.warning(f"No stream is called `{key}`." + (f" Did you mean `{near[0]}`?" if near else ""))
+    if not names:
+        st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
+        return
+    first = {line.row.stream.key: line for line in reversed(every)}
+    ordered = sorted(first.values(), key=lambda line: line.urgency)[:200]
+    parts.html("<h2>Which stream?</h2>", markup.fleet_table(ordered, fleet.at))
+
+
+def _header(mine: Sequence[Line]) -> bool:
+    """What the stream is; returns whether the page shall renew itself."""
+    row = mine[0].row
+    about = [
+        f"model {row.stream.model}",
+        f"version {row.stream.version}" if row.stream.version else "",
+        f"team {row.team}" if row.team else "",
+        f"{row.stream.dim} dimensions",
+        f"windows of {words.length(mine[0].slo.interval)}" if mine[0].slo else "",
+    ]
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            text = " · ".join(part for part in about if part)
+            parts.html(f'<p class="verdict">{escape(row.stream.key)}</p><p class="when">{escape(text)}</p>')
+        return st.toggle("Live", value=True, key="live", bind="query-params")
+
+
+def _firing(key: str, every: float | None) -> None:
+    """What fires on this stream, in words."""
+    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
+    if fleet is None:
+        return
+    mine = [line for line in lines(fleet, data.config()[0]) if line.row.stream.key == key]
+    asked = st.query_params.get("slo", "")
+    alerts = [(line, row) for line in mine for row in line.alerts if not _inhibited(row, line.alerts)]
+    alerts.sort(key=lambda pair: pair[0].name != asked)  # whoever came by an alert's link reads that one first
+    first = [episodes.callout(line, row, mine, fleet.at) for line, row in alerts[:1]] or [episodes.calm(mine)]
+    rest = [episodes.brief(line, row, fleet.at) for line, row in alerts[1:]]
+    parts.html(*first, *rest, parts.as_of(fleet.at, every))
+    parts.declared_notice()
+
+
+def _inhibited(row: AlertRow, others: Sequence[AlertRow]) -> bool:
+    """Whether it is a ticket for what somebody is already paged about."""
+    paged = any(o.alert.kind is AlertKind.PAGE and o.alert.state is AlertState.FIRING for o in others)
+    return paged and row.alert.kind is AlertKind.TICKET
+
+
+def _objective(mine: Sequence[Line]) -> Line:
+    """The objective that is drawn in full: the one in the address, else the most urgent."""
+    if "slo" not in st.query_params:
+        st.session_state.setdefault("slo", mine[0].name)
+    names = sorted(line.name for line in mine)
+    name = st.segmented_control("Objective", names, key="slo", bind="query-params", required=True)
+    return next((line for line in mine if line.name == name), mine[0])
+
+
+def _range(mine: Sequence[Line], chosen: Line, fleet: Fleet) -> Range:
+    """The stretch of time that is drawn: the one in the address, else one that shows how it began."""
+    span = fixed(st.query_params.get("from", ""), st.query_params.get("to", ""))
+    if span is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            parts.html(f"<p>From {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC</p>")
+            st.button("Show the newest", on_click=_forget_fixed)
+        return Range(fixed=span)
+    if "range" not in st.query_params:
+        begun = [fleet.at - line.since for line in mine if line.since is not None]
+        length = chosen.budget.span.length if chosen.budget else LENGTHS["1 h"]
+        st.session_state.setdefault("range", sensible(length, max(begun, default=None)))
+    name = st.segmented_control("Range", [*LENGTHS, ALL], key="range", bind="query-params", required=True)
+    return Range(last=LENGTHS.get(name or ALL))
+
+
+def _forget_fixed() -> None:
+    for name in ("from", "to"):
+        st.query_params.pop(name, None)
+
+
+def _pace(wanted: Range) -> float:
+    """Seconds between two drawings: as often as something new can be seen."""
+    return 10.0 if wanted.last is not None and wanted.last <= LENGTHS["6 h"] else 60.0
+
+
+def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
+    history = parts.known(lambda: data.history(chosen, others, wanted), lambda history: history.span.end)
+    if history is None:
+        return
+    _full(history.chosen)
+    if history.others:
+        parts.html("<h3>The other objectives of this stream</h3>")
+        columns = st.columns(2)
+        for i, series in enumerate(history.others):
+            with columns[i % 2]:
+                _brief(series)
+    _episodes(history)
+
+
+def _full(series: Series) -> None:
+    """Everything about one objective."""
+    slo, sli = series.slo, series.slo.sli
+    objective = f"{words.share(float(slo.target))} of windows over {words.length(slo.period)}"
+    parts.html(
+        f"<h2>{escape(slo.name)}: {escape(words.looks_at(sli.detector))}</h2>",
+        f"<p>A window is good when its {escape(words.good(sli))}. The objective is {escape(objective)}.</p>",
+    )
+    if not series.measurements and not series.gaps:
+        st.info("No window in this range.")
+        return
+    if sli.quantity is Quantity.P_VALUE:
+        _drawn("How surprising each window is", (*_SEEN, _MEASURED[-1], *_AROUND), charts.p_values(series, charts.TALL))
+        _drawn("How far each window is off", _MEASURED[:-1], charts.values(series, charts.TALL))
+    else:
+        _drawn("What was measured", (*_MEASURED, *_AROUND), charts.values(series, charts.TALL))
+    if not series.budgets:
+        return
+    _drawn("Error budget", (("left", palette.GOOD, "line"),), charts.left(series))
+    looks = (("long look-back", palette.LINE, "line"), ("short look-back", palette.SHORT, "dash"))
+    _drawn("Burn over what the nearest rule asks for: it fires when both are above 1", looks, charts.burning(series))
+
+
+def _drawn(title: str, entries: Sequence[tuple[str, str, str]], chart: Chart) -> None:
+    parts.html(f"<h3>{escape(title)}</h3>", markup.key(entries))
+    st.altair_chart(chart, width="stretch", alt=title)
+
+
+def _brief(series: Series) -> None:
+    link = markup.link("stream", series.slo.name, stream=series.slo.stream, slo=series.slo.name)
+    parts.html(f'<p><b>{link}</b> <span class="soft">good: {escape(words.good(series.slo.sli))}</span></p>')
+    st.altair_chart(charts.judged(series, charts.LOW), width="stretch", alt=f"measurements of {series.slo.name}")
+
+
+def _episodes(history: History) -> None:
+    parts.html("<h3>Alerts in this range</h3>")
+    if not history.alerts:
+        st.caption("None.")
+        return
+    parts.html(episodes.table(history.alerts, history.messages, history.span.end))
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,107 @@
+"""Times, shares and objectives in plain words, for people who have just been woken up."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from drift.alert import AlertKind
+from drift.records import GapReason
+from drift.slo import Outcome, Quantity, Sli
+
+MINUS: Final = "\N{MINUS SIGN}"
+NARROW: Final = "\N{NARROW NO-BREAK SPACE}"
+FIXED: Final = "\N{NO-BREAK SPACE}"
+
+# What a detector looks at. One that is not listed goes by its name.
+_LOOKS_AT: Final = {
+    "mmd": "distance of the traffic from the reference (MMD)",
+    "novelty": "share of rows unlike any in the reference",
+    "effective_rank": "directions in use, against the reference",
+    "variance_ratio": "spread, against the reference",
+    "probe": "accuracy of a linear probe",
+    "skew": "distance between served and re-encoded vectors",
+    "valid_ratio": "share of rows that could be used",
+}
+KINDS: Final = {
+    AlertKind.PAGE: "page",
+    AlertKind.TICKET: "ticket",
+    AlertKind.NODATA: "no data",
+    AlertKind.INSUFFICIENT: "too little data",
+    AlertKind.EXHAUSTED: "budget spent",
+}
+OUTCOMES: Final = {
+    Outcome.GOOD: "good",
+    Outcome.BAD: "bad",
+    Outcome.MISSING: "nothing arrived",
+    Outcome.INSUFFICIENT: "too little to judge",
+    Outcome.EXCLUDED: "maintenance",
+}
+REASONS: Final = {
+    GapReason.NO_DATA: "nothing arrived",
+    GapReason.TOO_FEW_ROWS: "too few rows",
+    GapReason.NO_LABELS: "no labels",
+    GapReason.NO_INPUTS: "no inputs",
+    GapReason.UNMEASURABLE: "could not be measured",
+    GapReason.FAILED: "measuring it failed",
+}
+
+
+def looks_at(detector: str) -> str:
+    """What `detector` measures."""
+    return _LOOKS_AT.get(detector, detector)
+
+
+def length(span: timedelta) -> str:
+    """A length in its largest unit and, while that is a small number, the next: `8 s`, `14 min`, `3 h 5 min`."""
+    seconds = max(0, round(span.total_seconds()))
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    for i, (size, name) in enumerate(units):
+        if seconds >= size:
+            count, left = divmod(seconds, size)
+            text = f"{count}{NARROW}{name}"
+            rest = 0 if count >= 10 or i == 3 else left // units[i + 1][0]
+            return f"{text}{FIXED}{rest}{NARROW}{units[i + 1][1]}" if rest else text
+    return f"0{NARROW}s"
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """A moment in UTC: the time if it is near `now`, with the date if it is another day's."""
+    time = f"{at:%H:%M:%S}" if at.second and abs(now - at) < timedelta(hours=2) else f"{at:%H:%M}"
+    if at.date() == now.date():
+        return f"{time}{FIXED}UTC"
+    year = f" {at.year}" if at.year != now.year else ""
+    return f"{at.day} {at:%b}{year} {time} UTC".replace(" ", FIXED)
+
+
+def share(ratio: float) -> str:
+    """A ratio as percent: `62 %`, `0.4 %`; only all is `100 %`."""
+    percent = abs(100 * ratio)
+    fine = 0 < percent < 9.95 or 99 < percent < 100
+    text = f"{min(percent, 99.9):.1f}" if fine else f"{percent:.0f}"
+    sign = MINUS if ratio < 0 and float(text) else ""
+    return f"{sign}{text.removesuffix('.0')}{NARROW}%"
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}".replace("-", MINUS)
+
+
+def times(burn: float) -> str:
+    """How many times too fast: `14.4` and the sign for times."""
+    text = f"{burn:.0f}" if burn >= 99.95 else f"{burn:.1f}".removesuffix(".0")
+    return f"{text}\N{MULTIPLICATION SIGN}"
+
+
+def good(sli: Sli) -> str:
+    """When a window is good: `p-value ≥ 0.005`, `0.8 ≤ value ≤ 1.25`."""
+    name = "value" if sli.quantity is Quantity.VALUE else "p-value"
+    if sli.at_least is not None and sli.at_most is not None:
+        return f"{number(sli.at_least)} ≤ {name} ≤ {number(sli.at_most)}"
+    if sli.at_least is not None:
+        return f"{name} ≥ {number(sli.at_least)}"
+    return name if sli.at_most is None else f"{name} ≤ {number(sli.at_most)}"
+
+
+def several(count: int, one: str, many: str = "") -> str:
+    """`1 window`, `2 windows`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}".replace(",", NARROW)
