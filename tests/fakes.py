@@ -1,0 +1,108 @@
+"""Small stand-ins for time, sources, encoders and receivers."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import numpy as np
+import sqlalchemy as sa
+
+from detectors import DETECTORS
+from drift.errors import DeliveryError
+from drift.notify.base import Message
+from drift.pipeline.monitor import Monitor, Outlet
+from drift.records import Reference, Rows, Span, Stream, Window
+from drift.slo import Quantity, Sli, Slo
+from drift.store import writes
+from drift.store.inbox import Inbox
+
+START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+LENGTH = timedelta(minutes=5)
+DIM = 8
+STREAM = Stream("search", "encoder", "1", DIM)
+
+
+def healthy(n: int, seed: int = 0, dim: int = DIM) -> np.ndarray:
+    """Unit vectors around a common mean."""
+    x = np.random.default_rng(seed).standard_normal((n, dim)) + 0.5
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FakeEncoder:
+    """Hashes a text into a unit vector."""
+
+    dim: int = DIM
+    fingerprint: str = "fake"
+
+    def encode(self, inputs: Sequence[str]) -> np.ndarray:
+        seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) for text in inputs]
+        return (
+            np.concatenate([healthy(1, seed, self.dim) for seed in seeds]) if seeds else np.empty((0, self.dim), "f4")
+        )
+
+
+@dataclass(frozen=True)
+class FakeCollector:
+    """Gives the windows that it is told to, by their start; elsewhere none."""
+
+    windows: dict[datetime, np.ndarray]
+
+    def collect(self, stream: Stream, span: Span, *, limit: int) -> Window:
+        vectors = self.windows.get(span.start, np.empty((0, stream.dim), np.float32))[:limit]
+        return Window(stream, span, Rows(vectors), len(vectors))
+
+
+@dataclass
+class FakeNotifier:
+    """Remembers what it was sent; fails as often as it is told to."""
+
+    failures: list[DeliveryError] = field(default_factory=list)
+    sent: list[Message] = field(default_factory=list)
+
+    def send(self, message: Message, *, now: datetime) -> int:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append(message)
+        return 200
+
+
+REFERENCE = Reference("search", Rows(healthy(512, seed=99)), START)
+
+
+def variance_slo(stream: str = "search", **changes: object) -> Slo:
+    sli = Sli("variance_ratio", Quantity.VALUE, at_least=0.5, at_most=2.0)
+    return replace(Slo("spread", stream, sli, Fraction("0.95"), LENGTH), **changes)
+
+
+def make_monitor(engine: sa.Engine, **changes: object) -> Monitor:
+    """A monitor of `STREAM` with the variance detector alone, fed through the inbox."""
+    monitor = Monitor(
+        stream=STREAM,
+        parts=(STREAM,),
+        collector=Inbox(engine),
+        detectors=(DETECTORS["variance_ratio"](), DETECTORS["valid_ratio"]()),
+        references={"search": REFERENCE},
+        encoder=None,
+        slos={"search": (variance_slo(),)},
+        outlet=Outlet(("http://am",), ("retrain",), "http://dash", timedelta(seconds=60)),
+        window=LENGTH,
+        lateness=timedelta(seconds=30),
+        sample=128,
+        reencode=16,
+        team="search",
+        runbook_url="https://runbooks/search",
+    )
+    return replace(monitor, **changes)
+
+
+def register(engine: sa.Engine, monitor: Monitor, open_from: datetime = START) -> None:
+    with engine.begin() as conn:
+        for part in monitor.parts:
+            writes.register(conn, part, team=monitor.team, open_from=open_from)
+
+
+def spans(count: int, start: datetime = START) -> list[Span]:
+    return [Span(start + i * LENGTH, start + (i + 1) * LENGTH) for i in range(count)]

@@ -1,0 +1,104 @@
+"""Samples with known laws: the S1 generator of embeddings, and windows and references made of any vectors."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import binom
+
+from detectors.base import Detector
+from drift.records import EPOCH, Measurement, Recomputed, Reference, Rows, Span, Stream, Texts, Window
+
+Vectors = npt.NDArray[np.float32]
+
+# Two threads on two busy cores wait for one another: many small products take ten times as long as with one.
+torch.set_num_threads(1)
+
+DIM, LIVE = 384, 381
+SPAN = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=5))
+
+
+def _spectrum() -> npt.NDArray[np.float64]:
+    powers = np.arange(1, LIVE + 1) ** -0.7
+    return 0.9 * powers / powers.sum()
+
+
+def normalise(x: npt.NDArray[np.floating]) -> Vectors:
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def rotation(dim: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    return torch.linalg.qr(torch.from_numpy(rng.standard_normal((dim, dim))))[0].numpy()
+
+
+SPECTRUM = _spectrum()
+ROOT = torch.from_numpy(rotation(LIVE, np.random.default_rng(384)) * np.sqrt(SPECTRUM)).float()
+MEAN = 0.107**0.5 * torch.from_numpy(normalise(np.random.default_rng(107).standard_normal((1, LIVE))))
+
+
+def s1(n: int, rng: np.random.Generator) -> Vectors:
+    """`n` unit vectors like a sentence encoder's: 384 dimensions, 3 of them dead, mean cosine .107.
+
+    The participation ratio is 101 before the rows are normalised, 108 after.
+    """
+    live = torch.from_numpy(rng.standard_normal((n, LIVE), dtype=np.float32)) @ ROOT.T + MEAN
+    return torch.nn.functional.normalize(torch.nn.functional.pad(live, (0, DIM - LIVE))).numpy()
+
+
+def shifted(x: Vectors, length: float, rng: np.random.Generator) -> Vectors:
+    """`x` moved by `length` in a random direction, on the unit sphere again."""
+    return normalise(x + length * normalise(rng.standard_normal((1, x.shape[1]))))
+
+
+def labels_of(x: npt.NDArray[np.floating], rng: np.random.Generator, noise: float = 0.15) -> Texts:
+    """One of four labels each, by the signs of two projections of the row with some noise."""
+    sides = np.random.default_rng(4).standard_normal((x.shape[1], 2)) / np.sqrt(x.shape[1])
+    score = x @ sides
+    score = score - score.mean(0) + noise * score.std() * rng.standard_normal(score.shape)
+    return tuple(f"{int(a > 0)}{int(b > 0)}" for a, b in score)
+
+
+def stream(dim: int = DIM) -> Stream:
+    return Stream("search", "mini", "1", dim)
+
+
+def window(vectors: npt.NDArray[np.floating], **columns: Texts) -> Window:
+    """A window of these vectors, all of them received."""
+    rows = Rows(np.ascontiguousarray(vectors, np.float32), **columns)
+    return Window(stream(vectors.shape[1]), SPAN, rows, received=len(rows))
+
+
+def reference(vectors: npt.NDArray[np.floating], version: str = "", **columns: Texts) -> Reference:
+    """A reference of these vectors. Fits of two references with one `version` draw the same random numbers."""
+    return Reference("search", Rows(np.ascontiguousarray(vectors, np.float32), **columns), EPOCH, version=version)
+
+
+def encoded_again(of: Window, vectors: npt.NDArray[np.floating]) -> Window:
+    """`of` with its first rows encoded again as `vectors`."""
+    return replace(of, recomputed=Recomputed(np.arange(len(vectors)), vectors.astype(np.float32), "encoder"))
+
+
+def complete(vectors: Vectors, rng: np.random.Generator) -> Window:
+    """A window with all that any detector may ask for: labels, and all rows encoded again in bfloat16's precision."""
+    again = vectors + 2e-3 * rng.standard_normal(vectors.shape) / np.sqrt(vectors.shape[1])
+    return encoded_again(window(vectors, labels=labels_of(vectors, rng)), again)
+
+
+def labelled_reference(vectors: Vectors, rng: np.random.Generator, version: str = "") -> Reference:
+    return reference(vectors, version, labels=labels_of(vectors, rng))
+
+
+def measured(detector: Detector, of: Window, against: Reference, seed: int = 0) -> Measurement:
+    return detector.measure(of, against, rng=np.random.default_rng(seed))
+
+
+def most_by_chance(trials: int, rate: float) -> int:
+    """The count of rare events that `trials` exceed once in a thousand runs if each has chance `rate`."""
+    return int(binom.ppf(0.999, trials, rate))
+
+
+def least_by_chance(trials: int, rate: float) -> int:
+    """The count of rare events that `trials` fall short of once in a thousand runs if each has chance `rate`."""
+    return int(binom.ppf(0.001, trials, rate))

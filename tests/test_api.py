@@ -1,0 +1,197 @@
+"""The HTTP API on a real Postgres."""
+
+import io
+import json
+import subprocess
+from datetime import timedelta
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+from fakes import DIM, LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
+from peers import find_or_skip
+from starlette.testclient import TestClient
+
+from collectors.rows import DEFAULT_LIMITS
+from drift.api.app import create_app
+from drift.pipeline import measure
+from drift.records import Span
+from drift.scheduler import Scheduler, Service
+from drift.store.connect import connect
+
+NOW = START + timedelta(minutes=1)
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+def service_of(engine, monitor) -> Service:
+    day = timedelta(days=1)
+    return Service(engine, {"search": monitor}, {"http://am": FakeNotifier()}, {}, day, day, day, lambda: NOW)
+
+
+@pytest.fixture
+def monitor(engine):
+    monitor = make_monitor(engine)
+    register(engine, monitor)
+    return monitor
+
+
+@pytest.fixture
+def client(engine, monitor):
+    service = service_of(engine, monitor)
+    with TestClient(create_app(service, Scheduler(service))) as client:
+        yield client
+
+
+def arrow(vectors: np.ndarray, **columns: list) -> bytes:
+    vector = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    sink = pa.BufferOutputStream()
+    table = pa.table({"vector": vector, **columns})
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def npy(vectors: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, vectors)
+    return file.getvalue()
+
+
+def push(client, body, kind=ARROW, stream="search", **headers):
+    return client.post(f"/v1/streams/{stream}/embeddings", content=body, headers={"content-type": kind, **headers})
+
+
+@pytest.mark.parametrize(
+    ("kind", "encode"),
+    [
+        (ARROW, arrow),
+        ("application/json", lambda x: orjson.dumps([{"vector": row} for row in x.tolist()])),
+        ("application/x-ndjson", lambda x: b"\n".join(orjson.dumps({"vector": row}) for row in x.tolist())),
+        ("application/x-npy", npy),
+    ],
+)
+def test_each_format_is_taken_in_whole(client, monitor, kind, encode):
+    answer = push(client, encode(healthy(3)), kind)
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 3)
+    window = monitor.collector.collect(monitor.stream, Span(START, START + LENGTH), limit=9)
+    np.testing.assert_allclose(sorted(window.vectors.tolist()), sorted(healthy(3).tolist()), rtol=1e-6)
+
+
+def test_the_key_of_another_batch_is_a_conflict(client):
+    push(client, arrow(healthy(2)), **{"idempotency-key": "k"})
+    answer = push(client, arrow(healthy(3)), **{"idempotency-key": "k"})
+    assert (answer.status_code, "'k'" in answer.json()["detail"]) == (409, True)
+
+
+def test_nan_in_json_is_a_fault_of_its_row_alone(client):
+    rows = json.dumps([{"vector": [float("nan")] * DIM}, {"vector": [1.0] * DIM}])
+    said = push(client, rows, "application/json").json()
+    assert (said["accepted"], said["rejected_by_reason"]) == (1, {"not_finite": 1})
+
+
+def test_bad_rows_are_reported_one_by_one_and_the_others_kept(client):
+    vectors = healthy(3)
+    vectors[1, 0] = np.inf
+    said = push(client, arrow(vectors)).json()
+    assert (said["received"], said["accepted"], said["rejected_by_reason"]) == (3, 2, {"not_finite": 1})
+    assert said["faults"][0]["row"] == 1
+
+
+def test_a_batch_of_bad_rows_alone_is_not_a_success(client):
+    assert push(client, arrow(np.zeros((2, DIM), np.float32))).status_code == 422
+
+
+def test_a_retried_batch_is_recognised_by_its_key(client):
+    first, again = (push(client, arrow(healthy(2)), **{"idempotency-key": "k"}).json() for _ in range(2))
+    assert (first["duplicate"], again["duplicate"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "stream", "status", "said"),
+    [
+        (b"x", ARROW, "search", 400, "Arrow"),
+        (b"[", "application/json", "search", 400, "JSON"),
+        (b"[]", "text/html", "search", 400, "text/html"),
+        (b"[]", "application/json", "serch", 404, "search"),
+    ],
+)
+def test_a_body_that_cannot_be_read_says_why(client, body, kind, stream, status, said):
+    answer = push(client, body, kind, stream)
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_refused_batches_are_counted(client):
+    push(client, b"x")
+    push(client, b"[]", "application/json", "serch")
+    text = client.get("/metrics").text
+    assert 'drift_batches_refused_total{reason="unreadable"} 1.0' in text
+    assert 'drift_batches_refused_total{reason="unknown_stream"} 1.0' in text
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read_whole(client):
+    answer = push(client, b"x" * (DEFAULT_LIMITS.body + 1))
+    assert answer.status_code == 413
+
+
+def test_the_runbook_is_served(client):
+    assert "ErrorBudgetBurn" in client.get("/runbook").text
+
+
+def test_nothing_is_acknowledged_while_the_database_is_away(monitor):
+    service = service_of(connect("postgresql://nobody@127.0.0.1:1/none"), monitor)
+    with TestClient(create_app(service, Scheduler(service)), raise_server_exceptions=False) as client:
+        answer = push(client, arrow(healthy(1)))
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 503
+        assert "drift_up 0.0" in client.get("/metrics").text
+
+
+@pytest.fixture
+def measured(engine, monitor):
+    given = {START + i * LENGTH: healthy(80, i) * 5 for i in range(9)}
+    loud = make_monitor(engine, collector=FakeCollector(given))
+    with engine.begin() as conn:
+        measure.measure_spans(conn, loud, spans(9))
+
+
+def test_reads_show_what_was_measured(client, measured):
+    until = (START + timedelta(days=1)).isoformat()
+    found = client.get("/v1/measurements", params={"stream": "search", "detector": "variance_ratio", "until": until})
+    assert [m["start"] for m in found.json()] == [span.start.isoformat().replace("+00:00", "Z") for span in spans(9)]
+    (status,) = client.get("/v1/status").json()
+    assert (status["stream"], status["slo"], status["state"]) == ("search", "spread", "page")
+    (alert,) = client.get("/v1/alerts").json()
+    assert (alert["kind"], alert["state"], alert["labels"]["severity"]) == ("page", "firing", "page")
+    assert client.get("/v1/alerts", params={"state": "resolved"}).json() == []
+    assert [s["key"] for s in client.get("/v1/streams").json()] == ["search"]
+
+
+def test_windows_can_be_queued_without_waiting_for_late_rows(client):
+    assert client.post("/v1/streams/search/measure").json() == {"queued": 0}
+    assert client.post("/v1/streams/nothing/measure").status_code == 404
+
+
+def test_metrics_tell_prometheus_the_state_of_each_objective(client, measured):
+    text = client.get("/metrics").text
+    names = 'job_id="search",model_id="encoder",slo="spread"'
+    assert f"drift_evaluations_bad_total{{{names}}} 9.0" in text
+    assert f"drift_evaluation_interval_seconds{{{names}}} 300.0" in text
+    assert 'drift_alerts_firing{severity="page"} 1.0' in text
+    assert "drift_up 1.0" in text
+    assert "drift_error_budget_remaining_ratio" in text
+
+
+def test_metrics_are_clean_by_promtool(client, measured):
+    promtool = find_or_skip("promtool", "prometheus")
+    text = client.get("/metrics").text
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_schema_documents_every_path(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert ARROW in paths["/v1/streams/{stream}/embeddings"]["post"]["requestBody"]["content"]
+    assert client.get("/docs").status_code == 200

@@ -1,0 +1,157 @@
+"""The command line, as a newcomer meets it."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fakes import START, healthy
+from typer.testing import CliRunner
+
+from drift.cli import app
+from drift.store import reads
+from drift.store.connect import connect
+
+CONFIG = """\
+streams:
+  - id: search
+    model: my-encoder
+    dim: 8
+    reference: {path: golden.parquet}
+    detectors: [variance_ratio, effective_rank, valid_ratio]
+"""
+LENGTH = timedelta(minutes=5)
+
+
+def write_rows(path, vectors: np.ndarray, times=None) -> None:
+    columns = {"vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])}
+    if times is not None:
+        columns["time"] = pa.array(times)
+    pq.write_table(pa.table(columns), path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, postgres_url):
+    """A folder with a configuration, its reference and its history: twelve healthy windows, then ten bad ones."""
+    (tmp_path / "drift.yaml").write_text(CONFIG)
+    write_rows(tmp_path / "golden.parquet", healthy(512, 1))
+    windows = [healthy(80, i) * (5 if i >= 12 else 1) for i in range(22)]
+    times = [START + i * LENGTH + j * timedelta(seconds=3) for i in range(22) for j in range(80)]
+    write_rows(tmp_path / "history.parquet", np.concatenate(windows), times)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRIFT_DATABASE_URL", postgres_url)
+    return tmp_path
+
+
+def drift(*words: str):
+    return CliRunner().invoke(app, list(words))
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "check", "migrate", "status", "replay", "db"])
+def test_every_command_teaches(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "drift.cli", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert "Usage" in done.stdout
+    assert len(done.stdout.splitlines()) > 8
+
+
+def test_a_good_file_checks_out(folder):
+    done = drift("check")
+    assert done.exit_code == 0, done.output
+    assert "512 rows" in done.output
+
+
+def test_check_tries_everything_and_ends_non_zero(folder):
+    extra = "receivers:\n  alertmanagers: [{url: 'http://127.0.0.1:1'}]\n"
+    (folder / "drift.yaml").write_text(CONFIG.replace("golden", "gone") + extra)
+    done = drift("check", "--json")
+    assert done.exit_code == 1
+    found = {row["what"]: row["fault"] for row in json.loads(done.output)}
+    assert "gone.parquet" in found["stream search: reference"]
+    assert "does not answer" in found["alertmanager http://127.0.0.1:1"]
+    assert found["database"] == ""
+
+
+def test_an_unknown_detector_or_parameter_suggests_the_nearest(folder):
+    (folder / "drift.yaml").write_text(CONFIG.replace("effective_rank", "effective_rnk"))
+    assert "did you mean 'effective_rank'" in drift("check").output
+    (folder / "drift.yaml").write_text(CONFIG + "detectors: {variance_ratio: {min_row: 3}}\n")
+    assert "did you mean 'min_rows'" in drift("check").output
+
+
+def test_a_bad_file_is_an_error_and_not_a_traceback(folder):
+    (folder / "drift.yaml").write_text("streams: x\n")
+    done = drift("check")
+    assert done.exit_code == 1
+    assert "drift.yaml:1" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_check_prints_schema_and_example():
+    assert json.loads(drift("check", "--schema").output)["title"] == "Config"
+    assert "streams:" in drift("check", "--example").output
+
+
+def test_status_before_anything_was_measured_says_what_to_do(folder):
+    assert "drift run" in drift("status").output
+    assert json.loads(drift("status", "--json").output) == []
+
+
+def test_replayed_history_fills_budgets_and_sends_nothing(folder, postgres_url):
+    done = drift("replay", "history.parquet", "--stream", "search", "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert (report["windows"], report["new"]) == (22, 22)
+    assert {"slo": "spread", "kind": "page", "state": "firing"}.items() <= report["alerts"][0].items()
+    status = json.loads(drift("status", "--json").output)
+    assert (status[0]["slo"], status[0]["state"]) == ("spread", "page")
+    assert "spread" in drift("status").output
+    engine = connect(postgres_url)
+    with engine.connect() as conn:
+        assert {row.state for row in reads.deliveries(conn)} <= {"muted"}
+    engine.dispose()
+
+
+def test_a_dry_run_tells_the_same_and_leaves_the_database_as_it_was(folder):
+    dry = json.loads(drift("replay", "history.parquet", "--stream", "search", "--dry-run", "--json").stdout)
+    assert json.loads(drift("status", "--json").output) == []
+    wet = json.loads(drift("replay", "history.parquet", "--stream", "search", "--json").stdout)
+    again = json.loads(drift("replay", "history.parquet", "--stream", "search", "--dry-run", "--json").stdout)
+    assert dry == wet == again
+
+
+def test_history_cannot_be_replayed_into_the_middle_of_what_was_counted(folder):
+    drift("replay", "history.parquet", "--stream", "search")
+    done = drift("replay", "history.parquet", "--stream", "search")
+    assert done.exit_code == 1
+    assert "--dry-run" in done.output
+
+
+def test_a_replay_can_be_bounded_and_have_windows_of_its_own(folder):
+    words = ("--since", START.strftime("%Y-%m-%dT%H:%M:%S"), "--window", "10m", "--json")
+    report = json.loads(drift("replay", "history.parquet", "--stream", "search", *words).stdout)
+    assert report["windows"] == 11
+    assert drift("replay", "history.parquet", "--stream", "serch").exit_code == 1
+
+
+def test_migrate_down_asks_before_it_deletes(folder):
+    assert drift("migrate").exit_code == 0
+    assert CliRunner().invoke(app, ["migrate", "base", "--down"], input="n\n").exit_code == 1
+    assert drift("status").exit_code == 0
+    assert drift("migrate", "base", "--down", "--yes").exit_code == 0
+
+
+def test_an_unknown_fault_of_the_demo_lists_the_known_ones():
+    done = drift("demo", "--fault", "nonsense")
+    assert done.exit_code == 1
+    assert "data-shift" in done.output

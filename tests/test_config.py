@@ -1,0 +1,183 @@
+"""The configuration file: what it means, and how it says that it is wrong."""
+
+import json
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drift.config import EXAMPLE, load, schema
+from drift.config.values import format_duration, parse_duration
+from drift.errors import ConfigError
+from drift.slo import Quantity
+
+LEAST = """\
+streams:
+  - id: search
+    model: my-encoder
+    dim: 768
+    reference: {path: golden.parquet}
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str, **environment: str):
+        path = tmp_path / "drift.yaml"
+        path.write_text(text)
+        return load(path, environment)
+
+    return write
+
+
+def faults(written, text: str, **environment: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        written(text, **environment)
+    return [line.split("drift.yaml:", 1)[1] for line in str(caught.value).splitlines()]
+
+
+def test_five_lines_are_enough(written):
+    config = written(LEAST)
+    (stream,) = config.streams
+    assert (stream.stream.key, stream.stream.dim, stream.window) == ("search", 768, timedelta(minutes=5))
+    slos = {slo.name: slo for slo in config.slos_of(stream, stream.stream)}
+    assert slos.keys() == {"traffic", "novelty", "rank", "spread", "valid"}
+    assert (slos["traffic"].sli.quantity, slos["traffic"].alpha) == (Quantity.P_VALUE, Fraction("0.005"))
+    assert all(slo.faults() == [] for slo in slos.values())
+
+
+def test_the_example_is_a_file_that_works(written):
+    secret = "whsec_" + "A" * 43 + "="
+    assert written(EXAMPLE, RETRAIN_SECRET=secret).receivers.webhooks[0].secret.get_secret_value() == secret
+
+
+def test_paths_are_relative_to_the_file(written, tmp_path):
+    assert written(LEAST).streams[0].reference.path == tmp_path / "golden.parquet"
+
+
+def test_an_encoder_brings_the_skew_objective(written):
+    config = written(LEAST + "    encoder: {model: bundled}\n")
+    assert "skew" in config.streams[0].detector_names
+
+
+def test_segments_are_streams_with_objectives_of_their_own(written):
+    config = written(LEAST + "    segments: {tenant: [acme, globex]}\n")
+    keys = [part.key for part in config.streams[0].streams]
+    assert keys == ["search", "search/tenant=acme", "search/tenant=globex"]
+    assert {slo.stream for part in config.streams[0].streams for slo in config.slos_of(config.streams[0], part)} == {
+        *keys
+    }
+
+
+def test_an_objective_replaces_the_default_of_its_name(written):
+    text = LEAST + "slos:\n  - {name: rank, detector: effective_rank, value_at_least: 0.5, target: 0.99}\n"
+    config = written(text)
+    (rank,) = [slo for slo in config.slos_of(config.streams[0], config.streams[0].stream) if slo.name == "rank"]
+    assert (rank.target, rank.sli.at_least) == (Fraction("0.99"), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "says"),
+    [
+        ("strems: []\n", 1, "strems", "did you mean `streams`"),
+        (LEAST.replace("dim: 768", "dim: many"), 4, "streams.0.dim", "'many'"),
+        (LEAST.replace("dim: 768", "dim: 0"), 4, "streams.0.dim", "greater than or equal to 1"),
+        (LEAST.replace("    dim: 768\n", ""), 2, "streams.0.dim", "is required"),
+        (LEAST + "    windw: 5m\n", 6, "streams.0.windw", "did you mean `window`"),
+        (LEAST + "    window: 5\n", 6, "streams.0.window", "30s, 5m"),
+        (LEAST + "    window: 0s\n", 6, "streams.0.window", "longer than zero"),
+        (LEAST + "    collector: {kind: parquet}\n", 6, "streams.0.collector", "needs `path`"),
+        (LEAST + "slos:\n  - {name: x, detector: mmd}\n", 7, "slos.0", "p_value_at_least"),
+        (LEAST + "slos:\n  - {name: x, detector: mmd, p_value_at_least: 2}\n", 7, "slos.0.p_value_at_least", "2"),
+        (
+            LEAST + "slos:\n  - {name: x, detector: mmd, p_value_at_least: 0.01, target: 95}\n",
+            7,
+            "slos.0.target",
+            "0.95 would be 95 percent",
+        ),
+        (
+            LEAST + "receivers:\n  alertmanagers:\n    - url: alertmanager:9093\n",
+            8,
+            "receivers.alertmanagers.0.url",
+            "http://host:port",
+        ),
+    ],
+)
+def test_a_fault_names_line_field_value_and_what_would_be_right(written, text, line, field, says):
+    found = faults(written, text)
+    (mine,) = [fault for fault in found if fault.startswith(f"{line}: {field}: ")]
+    assert says in mine
+
+
+def test_all_faults_are_told_at_once(written):
+    assert len(faults(written, LEAST.replace("768", "x") + "    windw: 5m\nslo: []\n")) == 3
+
+
+def test_an_objective_that_can_never_fire_is_refused_where_it_stands(written):
+    text = LEAST + "slos:\n  - name: rank\n    detector: effective_rank\n    value_at_least: 0.8\n    target: 0.9\n"
+    found = faults(written, text)
+    assert found[0].startswith("7: ")
+    assert "93.06%" in found[0]
+
+
+def test_an_objective_on_a_stream_or_detector_that_is_not_there_is_refused(written):
+    text = LEAST + "slos:\n  - {name: x, detector: mmd, p_value_at_least: 0.01, streams: [serch]}\n"
+    assert "known are search" in faults(written, text)[0]
+    text = LEAST + "slos:\n  - {name: x, detector: probe, p_value_at_least: 0.005}\n"
+    assert "'probe' does not run on 'search'" in faults(written, text)[0]
+
+
+def test_secrets_come_from_the_environment_and_are_never_shown(written):
+    hook = "receivers:\n  webhooks:\n    - {name: r, url: 'https://x', secret: '${S}'}\n"
+    config = written(LEAST + hook, S="whsec_hunter2")
+    assert "hunter2" not in repr(config)
+    assert "8: ${S}: the environment variable S is not set" in faults(written, LEAST + hook)[0]
+
+
+def test_plain_http_to_a_webhook_must_be_allowed(written):
+    hook = "receivers:\n  webhooks:\n    - {name: r, url: 'http://x', secret: s}\n"
+    assert "allow_http: true" in faults(written, LEAST + hook)[0]
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", "", "\tx: 1", "\x00"])
+def test_what_is_not_a_mapping_in_yaml_says_so(written, text):
+    with pytest.raises(ConfigError, match=r"drift\.yaml:\d+: "):
+        written(text)
+
+
+def test_a_file_that_is_not_text_is_an_error_and_not_a_traceback(tmp_path):
+    (tmp_path / "drift.yaml").write_bytes(b"\xff\xfe\xfd")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(tmp_path / "drift.yaml")
+
+
+def test_an_unset_variable_hides_no_other_fault(written):
+    text = LEAST.replace("768", "${DIM}") + "    windw: 5m\n"
+    assert len(faults(written, text)) == 3
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.yaml")
+
+
+def test_the_schema_knows_every_key():
+    found = json.loads(schema())
+    assert found["properties"].keys() >= {"streams", "slos", "receivers"}
+    assert "window" in found["$defs"]["StreamConfig"]["properties"]
+
+
+def test_the_demo_is_a_valid_file():
+    variables = ("PORT", "DASHBOARD_PORT", "DEMO_HOME", "DEMO_RECEIVER_PORT", "DEMO_SECRET")
+    environment = {f"DRIFT_{name}": "1" for name in variables}
+    config = load(Path(__file__).parents[1] / "examples/demo/drift.yaml", environment)
+    assert config.streams[0].window == timedelta(seconds=5)
+
+
+@given(st.timedeltas(timedelta(milliseconds=1), timedelta(days=1000)))
+def test_durations_survive_being_written_and_read(length):
+    whole = length // timedelta(milliseconds=1) * timedelta(milliseconds=1)
+    assert parse_duration(format_duration(whole)) == whole

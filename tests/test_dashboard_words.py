@@ -1,0 +1,185 @@
+"""The pure parts of the dashboard: words, ranges of time, and how objectives stand."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+import seed
+
+from dashboard import markup, words
+from dashboard.series import Range, around, fixed, sensible
+from dashboard.standing import Fleet, Line, Standing, lines
+from drift.alert import Alert, AlertKind, AlertState
+from drift.config import Config, load
+from drift.records import Measurement, Span
+from drift.slo import Outcome, Quantity, Sli
+from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
+
+NOW = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def plain(text: str) -> str:
+    return text.replace(words.NARROW, " ").replace(words.FIXED, " ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (8, "8 s"),
+        (60, "1 min"),
+        (254, "4 min 14 s"),
+        (840, "14 min"),
+        (11_100, "3 h 5 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_lengths_are_told_in_two_units_at_most(seconds, text):
+    assert plain(words.length(timedelta(seconds=seconds))) == text
+
+
+def test_clocks_name_the_day_when_it_is_another():
+    assert plain(words.clock(NOW, NOW)) == "12:00:30 UTC"
+    assert plain(words.clock(NOW - 3 * HOUR, NOW)) == "09:00 UTC"
+    assert plain(words.clock(NOW - 24 * HOUR, NOW)) == "1 Mar 12:00 UTC"
+    assert plain(words.clock(NOW.replace(year=2025), NOW)) == "2 Mar 2025 12:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(1, "100 %"), (0.9999, "99.9 %"), (0.62, "62 %"), (0.004, "0.4 %"), (0, "0 %"), (-0.12, "\N{MINUS SIGN}12 %")],
+)
+def test_only_a_whole_budget_is_a_hundred_percent(ratio, text):
+    assert plain(words.share(ratio)) == text
+
+
+def test_objectives_are_told_with_their_bounds():
+    assert words.good(Sli("d", at_least=0.8, at_most=1.25)) == "0.8 ≤ value ≤ 1.25"
+    assert words.good(Sli("d", Quantity.P_VALUE, at_least=0.005)) == "p-value ≥ 0.005"
+    assert words.good(Sli("d", at_most=0.02)) == "value ≤ 0.02"
+
+
+@pytest.mark.parametrize(
+    ("interval", "age", "name"),
+    [
+        (timedelta(seconds=5), None, "15 min"),
+        (timedelta(minutes=5), None, "6 h"),
+        (HOUR, None, "7 d"),
+        (timedelta(seconds=5), 2 * HOUR, "6 h"),
+        (timedelta(seconds=5), timedelta(days=90), "all"),
+    ],
+)
+def test_the_range_shows_enough_windows_and_how_it_began(interval, age, name):
+    assert sensible(interval, age) == name
+
+
+def test_ranges_end_now_or_where_they_are_told_to():
+    reach = Span(NOW - 50 * HOUR, NOW)
+    assert Range(last=HOUR).span(NOW, reach) == Span(NOW - HOUR, NOW)
+    assert Range().span(NOW, reach) == Span(NOW - 50 * HOUR, NOW)
+    assert Range().span(NOW, None).end == NOW
+    assert Range(fixed=reach).span(NOW, None) == reach
+
+
+def test_a_link_to_an_episode_shows_what_came_before_it():
+    span = around(NOW - HOUR, NOW)
+    assert span.start < NOW - HOUR
+    assert span.end > NOW
+    assert fixed(span.start.isoformat(), span.end.isoformat()) == span
+
+
+@pytest.mark.parametrize("end", ["", "yesterday", NOW.isoformat(), "9999-99-99"])
+def test_a_link_that_names_no_stretch_of_time_is_not_followed(end):
+    assert fixed(NOW.isoformat(), end) is None
+
+
+@pytest.fixture
+def config(tmp_path):
+    return load(seed.write_config(tmp_path))
+
+
+def fleet(config: Config, **changed: object) -> Fleet:
+    """The stream `products` with an objective that was measured half an hour ago."""
+    row = StreamRow(config.streams[1].stream, "shop", NOW)
+    span = Span(NOW - 1.5 * HOUR, NOW - 0.5 * HOUR)
+    slot = BudgetRow("products", "traffic", span, Outcome.GOOD, 0.9, "fast", 0.0, 0.0, None)
+    number = Measurement("products", span, "mmd", "r", 0.0, 400, 0.5)
+    base = Fleet(NOW, (row,), (slot,), (), (number,), (BacklogRow("products", 2, span.start, ""),), 0)
+    return replace(base, **changed)
+
+
+def alert(kind: AlertKind, state: AlertState = AlertState.FIRING) -> AlertRow:
+    return AlertRow(Alert("products", "traffic", kind, state, NOW - HOUR, NOW - HOUR), {}, {})
+
+
+def traffic(found: list[Line]) -> Line:
+    return next(line for line in found if line.name == "traffic")
+
+
+def test_a_quiet_objective_is_ok_and_knows_its_number(config):
+    line = traffic(lines(fleet(config), config))
+    assert line.standing is Standing.OK
+    assert (line.number, line.bad, line.behind) == (0.5, False, 2)
+
+
+def test_an_objective_whose_windows_stopped_is_not_ok(config):
+    line = traffic(lines(replace(fleet(config), at=NOW + 3 * HOUR), config))
+    assert line.standing is Standing.NO_DATA
+    assert line.late
+
+
+def test_a_page_stays_a_page_when_windows_stop(config):
+    late = replace(fleet(config, alerts=(alert(AlertKind.PAGE),)), at=NOW + 3 * HOUR)
+    line = traffic(lines(late, config))
+    assert line.standing is Standing.PAGE
+    assert "no window for" in markup.since_text(line, late.at)
+
+
+@pytest.mark.parametrize(
+    ("row", "standing"),
+    [
+        (alert(AlertKind.PAGE), Standing.PAGE),
+        (alert(AlertKind.TICKET), Standing.TICKET),
+        (alert(AlertKind.EXHAUSTED), Standing.TICKET),
+        (alert(AlertKind.NODATA), Standing.NO_DATA),
+        (alert(AlertKind.PAGE, AlertState.PENDING), Standing.PENDING),
+    ],
+)
+def test_an_open_alert_decides_how_an_objective_stands(config, row, standing):
+    assert traffic(lines(fleet(config, alerts=(row,)), config)).standing is standing
+
+
+def test_the_most_urgent_alert_comes_first(config):
+    both = (alert(AlertKind.TICKET), alert(AlertKind.PAGE))
+    line = traffic(lines(fleet(config, alerts=both), config))
+    assert [row.alert.kind for row in line.alerts] == [AlertKind.PAGE, AlertKind.TICKET]
+
+
+def test_a_bad_newest_window_is_not_called_ok(config):
+    slot = replace(fleet(config).budgets[0], outcome=Outcome.BAD)
+    assert traffic(lines(fleet(config, budgets=(slot,)), config)).standing is Standing.BURNING
+
+
+def test_without_a_configuration_slots_and_alerts_still_tell(config):
+    line = traffic(lines(fleet(config, alerts=(alert(AlertKind.PAGE),)), None))
+    assert line.standing is Standing.PAGE
+    assert line.slo is None
+
+
+def test_a_configured_objective_without_slots_has_no_data(config):
+    (rank, _) = sorted(lines(fleet(config), config), key=lambda line: line.name)
+    assert (rank.name, rank.standing) == ("rank", Standing.NO_DATA)
+
+
+def test_an_overspent_budget_is_told_as_such(config):
+    slot = replace(fleet(config).budgets[0], remaining=float(Fraction("-0.4")))
+    cell = markup.budget_cell(traffic(lines(fleet(config, budgets=(slot,)), config)))
+    assert "overspent" in cell
+    assert 'class="bar spent"' in cell
+
+
+def test_links_leave_only_for_the_web():
+    assert "href" not in markup.outside("javascript:alert(1)", "runbook")
+    assert 'href="https://a.example/?x=&lt;"' in markup.outside("https://a.example/?x=<", "runbook")

@@ -1,0 +1,201 @@
+"""The outbox on a real Postgres: nothing lost, nothing sent twice with another id."""
+
+from datetime import timedelta
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
+
+from drift.errors import DeliveryError
+from drift.pipeline import deliver, measure
+from drift.records import Span
+from drift.store import outbox, reads, tables, writes
+from drift.store.outbox import Draft, MessageKind, MessageState
+from drift.wiring import build
+
+RETRAIN = Draft("msg_1", "retrain", MessageKind.RETRAIN, b"{}")
+
+
+def put(engine, draft=RETRAIN, state=MessageState.DUE):
+    with engine.begin() as conn:
+        return outbox.put(conn, draft, state=state, now=START)
+
+
+def attempt(engine, notifier, now=START, receiver="retrain"):
+    with engine.begin() as conn:
+        return deliver.deliver_one(conn, receiver, notifier, resend=timedelta(minutes=1), now=now)
+
+
+def row(engine):
+    with engine.connect() as conn:
+        return conn.execute(sa.select(tables.outbox)).one()
+
+
+def test_a_message_is_written_down_once(engine):
+    assert put(engine)
+    assert not put(engine)
+
+
+def test_a_delivered_message_is_not_sent_again(engine):
+    put(engine)
+    notifier = FakeNotifier()
+    assert attempt(engine, notifier)
+    assert not attempt(engine, notifier)
+    assert [message.id for message in notifier.sent] == ["msg_1"]
+    assert (row(engine).state, row(engine).status, row(engine).attempts) == ("sent", 200, 1)
+
+
+def test_muted_messages_are_never_sent(engine):
+    put(engine, state=MessageState.MUTED)
+    assert not attempt(engine, FakeNotifier(), now=START + timedelta(days=99))
+
+
+def test_a_failed_message_is_tried_again_with_the_same_id_and_bytes_until_it_is_dead(engine):
+    put(engine)
+    notifier, now, waits = FakeNotifier([DeliveryError("no", status=500)] * 10), START, []
+    while row(engine).state == "due":
+        now = row(engine).due_at
+        assert attempt(engine, notifier, now)
+        waits.append((row(engine).due_at - now) / timedelta(seconds=1))
+    assert (row(engine).state, row(engine).attempts, row(engine).error) == ("dead", 10, "no")
+    nominal = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
+    assert waits[:9] == [pytest.approx(wait, rel=0.2) for wait in nominal]
+
+
+def test_the_receiver_may_ask_for_more_time(engine):
+    put(engine)
+    attempt(engine, FakeNotifier([DeliveryError("slow down", status=429, retry_after=timedelta(minutes=2))]))
+    assert row(engine).due_at == START + timedelta(minutes=2)
+
+
+def test_a_final_refusal_ends_it(engine):
+    put(engine)
+    attempt(engine, FakeNotifier([DeliveryError("gone", status=410, final=True)]))
+    assert (row(engine).state, row(engine).status) == ("dead", 410)
+
+
+def test_a_message_for_a_receiver_that_is_gone_is_dead_and_says_so(engine):
+    put(engine, Draft("m", "old", MessageKind.RETRAIN, b"{}"))
+    with engine.begin() as conn:
+        assert outbox.abandon(conn, ["retrain", "http://am"]) == 1
+    assert (row(engine).state, row(engine).error) == ("dead", "its receiver is not configured any more")
+
+
+def test_an_error_that_nobody_foresaw_is_a_failed_attempt_and_blocks_nothing(engine):
+    class Broken:
+        def send(self, message, *, now):
+            raise RuntimeError("boom")
+
+    put(engine)
+    attempt(engine, Broken())
+    assert (row(engine).state, row(engine).attempts, row(engine).error) == ("due", 1, "RuntimeError: boom")
+
+
+def test_news_of_an_alert_is_alive_when_it_is_sent_however_late(engine):
+    now = play(engine, "B" * 9) + timedelta(hours=2)
+    notifier = FakeNotifier()
+    attempt(engine, notifier, now=now, receiver="http://am")
+    (alert,) = orjson.loads(notifier.sent[0].body)
+    assert alert["endsAt"].startswith((now + timedelta(minutes=15)).isoformat()[:19])
+
+
+def test_what_is_replayed_is_not_repeated_until_it_goes_on_live(engine):
+    now = play(engine, "B" * 9, muted=True)
+    assert resend(engine, now, FakeNotifier())[1] == []
+    monitor = make_monitor(engine, collector=FakeCollector({now: healthy(80) * 5}))
+    with engine.begin() as conn:
+        measure.measure_spans(conn, monitor, [Span(now, now + LENGTH)])
+    assert len(resend(engine, now + LENGTH, FakeNotifier())[1]) == 1
+
+
+def test_what_is_repeated_says_how_things_are_now(engine):
+    at_first, later = (
+        float(resend(engine, play(engine, pattern), FakeNotifier())[1][0]["annotations"]["budget_remaining_ratio"])
+        for pattern in ("B" * 9, "B" * 30)
+    )
+    assert later < at_first
+
+
+def test_alerts_of_objectives_that_are_not_configured_any_more_end(engine):
+    now = play(engine, "B" * 9)
+    with engine.begin() as conn:
+        assert writes.resolve_others(conn, [("search", "spread")], now=now) == 0
+        assert writes.resolve_others(conn, [("search", "other")], now=now) == 1
+    assert resend(engine, now, FakeNotifier())[1][0]["endsAt"].startswith(now.isoformat()[:19])
+
+
+def test_two_workers_never_send_the_same_message(engine):
+    put(engine)
+    with engine.begin() as one, engine.begin() as two:
+        assert outbox.claim(one, "retrain", now=START) is not None
+        assert outbox.claim(two, "retrain", now=START) is None
+
+
+def test_a_crash_after_sending_sends_the_same_id_again(engine):
+    put(engine)
+    notifier = FakeNotifier()
+    with engine.connect() as conn:
+        deliver.deliver_one(conn, "retrain", notifier, resend=timedelta(minutes=1), now=START)
+        conn.rollback()
+    attempt(engine, notifier)
+    assert [message.id for message in notifier.sent] == ["msg_1", "msg_1"]
+
+
+def play(engine, pattern, *, muted=False):
+    given = {START + i * LENGTH: healthy(80, i) * (5 if letter == "B" else 1) for i, letter in enumerate(pattern)}
+    monitor = make_monitor(engine, collector=FakeCollector(given))
+    register(engine, monitor)
+    with engine.begin() as conn:
+        measure.measure_spans(conn, build.muted(monitor) if muted else monitor, spans(len(pattern)))
+    return START + len(pattern) * LENGTH
+
+
+def resend(engine, now, notifier):
+    failed = deliver.resend(engine, {"http://am": notifier}, every=timedelta(minutes=1), now=now)
+    return failed, [alert for message in notifier.sent for alert in orjson.loads(message.body)]
+
+
+def test_what_fires_is_repeated_with_a_fresh_end(engine):
+    now = play(engine, "B" * 9) + timedelta(hours=1)
+    failed, (alert,) = resend(engine, now, FakeNotifier())
+    assert failed == 0
+    assert alert["labels"]["severity"] == "page"
+    assert alert["endsAt"].startswith((now + timedelta(minutes=15)).isoformat()[:19])
+
+
+def test_what_was_resolved_is_repeated_for_a_quarter_of_an_hour(engine):
+    now = play(engine, "B" * 9 + "GG")
+    (alert,) = resend(engine, now + timedelta(minutes=14), FakeNotifier())[1]
+    assert alert["endsAt"].startswith(now.isoformat()[:19])
+    assert resend(engine, now + timedelta(minutes=16), FakeNotifier())[1] == []
+
+
+def test_an_alert_that_fires_again_is_not_told_to_be_over(engine):
+    now = play(engine, "B" * 9 + "GG" + "B" * 9)
+    (alert,) = resend(engine, now, FakeNotifier())[1]
+    assert alert["endsAt"] > now.isoformat()
+
+
+def test_old_news_of_an_alert_is_never_sent_after_newer(engine):
+    now = play(engine, "B" * 9 + "GG")
+    notifier = FakeNotifier()
+    while attempt(engine, notifier, now=now, receiver="http://am"):
+        pass
+    alerts = [orjson.loads(m.body)[0] for m in notifier.sent if m.id.startswith("alert_")]
+    assert [alert["endsAt"][:19] for alert in alerts] == [now.isoformat()[:19]]
+
+
+def test_an_alertmanager_that_is_away_keeps_no_other_from_being_told(engine):
+    now = play(engine, "B" * 9)
+    away, there = FakeNotifier([DeliveryError("away")]), FakeNotifier()
+    assert deliver.resend(engine, {"a": away, "b": there}, every=timedelta(minutes=1), now=now) == 1
+    assert len(there.sent) == 1
+
+
+def test_deliveries_are_listed_for_people(engine):
+    put(engine)
+    attempt(engine, FakeNotifier([DeliveryError("no", status=500)]))
+    with engine.connect() as conn:
+        (found,) = reads.deliveries(conn)
+    assert (found.id, found.receiver, found.attempts, found.status, found.error) == ("msg_1", "retrain", 1, 500, "no")

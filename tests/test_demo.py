@@ -1,0 +1,82 @@
+"""The example's configuration against the example's traffic: each fault turns some objective bad, health none."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fakes import START
+
+from drift.config import load
+from drift.encoder.load import EncoderSpec
+from drift.pipeline.measure import measure
+from drift.records import Rows, Span, Window
+from drift.slo import Outcome
+from drift.wiring.build import build_monitor
+from examples.demo.faults import Fault, Serving, mix
+from examples.demo.source import Draw, corpus
+
+WINDOWS = 4
+# What an engineer would want to be told first. Where the truth has several faces, others may be bad too.
+EXPECTED = {
+    Fault.DATA_SHIFT: "traffic",
+    Fault.TRUNCATION: "skew",
+    Fault.MISSING_NORMALISATION: "spread",
+    Fault.QUANTISATION: "skew",
+    Fault.COLLAPSE: "rank",
+    Fault.STALE_MODEL: "skew",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return corpus(folder)
+
+
+@pytest.fixture(scope="module")
+def serving(found, folder):
+    serving = Serving(EncoderSpec(threads=1), [d.text for d in found.reference], folder)
+    yield serving
+    serving.close()
+
+
+@pytest.fixture
+def monitor(found, folder, engine):
+    texts, labels = [d.text for d in found.reference], [d.package for d in found.reference]
+    pq.write_table(pa.table({"input": texts, "label": labels}), folder / "reference.parquet")
+    names = ("PORT", "DASHBOARD_PORT", "DEMO_RECEIVER_PORT", "DEMO_SECRET")
+    environment = {f"DRIFT_{name}": "1" for name in names} | {"DRIFT_DEMO_HOME": str(folder)}
+    config = load(Path(__file__).parents[1] / "examples/demo/drift.yaml", environment)
+    return build_monitor(config, config.streams[0], engine, folder, now=START)
+
+
+def bad(monitor, serving, found, fault: Fault, windows: int) -> Counter[str]:
+    """How many of `windows` windows each objective calls bad."""
+    draw, counts = Draw(found.traffic, np.random.default_rng(7)), Counter()
+    span = Span(START, START + monitor.window)
+    for _ in range(windows):
+        drawn = draw.take(monitor.sample, mix(fault))
+        texts, labels = tuple(d.text for d in drawn), tuple(d.package for d in drawn)
+        rows = Rows(serving.serve(texts, fault), inputs=texts, labels=labels)
+        findings = measure(Window(monitor.stream, span, rows, len(rows)), monitor)
+        for slo in monitor.slos[monitor.stream.key]:
+            outcome = findings.outcome(slo)
+            assert outcome.is_verdict, (slo.name, findings.gaps)
+            counts[slo.name] += outcome is Outcome.BAD
+        span = span.next()
+    return counts
+
+
+@pytest.mark.xdist_group("encoder")
+def test_each_fault_is_seen_by_the_objective_that_names_it_and_health_by_none(monitor, serving, found):
+    for fault, objective in EXPECTED.items():
+        assert bad(monitor, serving, found, fault, WINDOWS)[objective] == WINDOWS, fault
+    healthy = bad(monitor, serving, found, Fault.NONE, 12)
+    assert sum(healthy.values()) <= 2, healthy  # of 84 verdicts, three of seven objectives with an alpha of .005

@@ -1,0 +1,147 @@
+"""What holds for every detector."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+from samples import complete, encoded_again, labelled_reference, measured, most_by_chance, rotation, s1, window
+
+from detectors import DETECTORS
+from detectors.base import Detector
+from drift.errors import TooFewRowsError, UnmeasurableError
+from drift.records import Reference, Window
+
+TESTS = ("mmd", "novelty", "probe")
+EVERY = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values()], ids=list(DETECTORS))
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Reference:
+    rng = np.random.default_rng(0)
+    return labelled_reference(s1(2048, rng), rng)
+
+
+@pytest.fixture(scope="module")
+def windows() -> list[Window]:
+    rng = np.random.default_rng(1)
+    return [complete(s1(128, rng), rng) for _ in range(200)]
+
+
+def first(of: Window, rows: int) -> Window:
+    """The first rows of `of`, as a window of its own that received no others."""
+    index = np.arange(rows)
+    assert of.recomputed is not None
+    part = replace(of, rows=of.rows.take(index), received=rows, recomputed=None)
+    return encoded_again(part, of.recomputed.vectors[index])
+
+
+@EVERY
+def test_is_found_under_its_name_in_the_file_of_that_name(detector: Detector):
+    assert DETECTORS[detector.name] is type(detector)
+    assert type(detector).__module__ == f"detectors.{detector.name}"
+
+
+@EVERY
+def test_parameters_cannot_change(detector: Detector):
+    with pytest.raises((FrozenInstanceError, TypeError)):
+        detector.min_rows = 1
+    assert hash(detector) == hash(type(detector)())
+
+
+@EVERY
+def test_says_which_window_detector_and_reference(detector: Detector, healthy: Reference, windows: list[Window]):
+    m = measured(detector, windows[0], healthy)
+    assert (m.stream, m.span, m.detector) == ("search", windows[0].span, detector.name)
+    assert (m.reference, m.rows) == (healthy.version, 128)
+
+
+@EVERY
+def test_a_retried_job_gives_the_same_number(detector: Detector, healthy: Reference, windows: list[Window]):
+    again = Reference(healthy.stream, healthy.rows, healthy.created_at)  # as another process would load it
+    measured(detector, windows[1], again)  # what was measured before must not matter either
+    assert measured(detector, windows[0], again, seed=7) == measured(detector, windows[0], healthy, seed=7)
+
+
+@EVERY
+def test_false_alarms_keep_to_their_level(detector: Detector, healthy: Reference, windows: list[Window]):
+    taken = [measured(detector, of, healthy, seed=i) for i, of in enumerate(windows)]
+    if detector.name in TESTS:
+        p = np.array([m.p_value for m in taken])
+        assert (p > 0).all()
+        assert [np.mean(p <= alpha) <= 2 * alpha + 0.02 for alpha in (0.1, 0.05, 0.01)] == [True] * 3
+    else:
+        assert {m.p_value for m in taken} == {None}
+    banded = [m for m in taken if m.band_low is not None]
+    assert len(banded) in (0, len(taken))
+    assert sum(not m.band_low <= m.value <= m.band_high for m in banded) <= most_by_chance(len(taken), 0.02)
+    assert all(m.low <= m.value <= m.high for m in taken if m.low is not None)
+
+
+@EVERY
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])
+def test_turning_and_scaling_everything_changes_nothing(detector: Detector, scale: float):
+    rng = np.random.default_rng(2)
+    x, of = s1(512, rng), complete(s1(128, rng), rng)
+    held = labelled_reference(x, rng, version="same")
+    turn = scale * rotation(384, rng)
+    moved = replace(held, rows=replace(held.rows, vectors=(x @ turn).astype(np.float32)))
+    rows = replace(of.rows, vectors=(of.vectors @ turn).astype(np.float32))
+    turned = encoded_again(replace(of, rows=rows), of.recomputed.vectors @ turn)
+    one, two = measured(detector, of, held), measured(detector, turned, moved)
+    # One row may change sides of a threshold by rounding.
+    assert two.value == pytest.approx(one.value, rel=1e-4, abs=1 / 128 if detector.name in TESTS[1:] else 1e-6)
+
+
+@EVERY
+def test_the_order_of_rows_does_not_matter(detector: Detector, healthy: Reference, windows: list[Window]):
+    of, order = windows[0], np.random.default_rng(3).permutation(128)
+    shuffled = encoded_again(replace(of, rows=of.rows.take(order)), of.recomputed.vectors[order])
+    one, two = measured(detector, of, healthy), measured(detector, shuffled, healthy)
+    assert two.value == pytest.approx(one.value, rel=1e-6, abs=1e-7)
+
+
+@EVERY
+def test_one_row_too_few_is_refused_by_name(detector: Detector, healthy: Reference, windows: list[Window]):
+    least = detector.min_rows
+    with pytest.raises(TooFewRowsError, match=rf"{detector.name} needs at least {least} .* has {least - 1}: "):
+        measured(detector, first(windows[0], least - 1), healthy)
+    assert measured(detector, first(windows[0], least), healthy).rows == least
+
+
+@EVERY
+def test_a_constant_window_gives_a_finite_number(detector: Detector, healthy: Reference, windows: list[Window]):
+    of = replace(windows[0], rows=windows[0].rows.take(np.zeros(128, np.intp)))
+    m = measured(detector, encoded_again(of, of.vectors), healthy)
+    assert np.isfinite(m.value)
+    if m.p_value is not None:
+        assert 0 < m.p_value <= 1
+
+
+@EVERY
+@pytest.mark.parametrize("dim", [1, 2, 2000])
+def test_any_dimension_will_do(detector: Detector, dim: int):
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((328, dim)).astype(np.float32)
+    held = labelled_reference(x[:200], rng)
+    assert np.isfinite(measured(detector, complete(x[200:], rng), held).value)
+
+
+@EVERY
+def test_the_smallest_reference_is_measured_or_refused_with_a_reason(detector: Detector, windows: list[Window]):
+    rng = np.random.default_rng(5)
+    held = labelled_reference(s1(2, rng), rng)
+    if detector.name in ("effective_rank", "novelty", "probe"):
+        with pytest.raises(UnmeasurableError, match=rf"{detector.name} needs .*{held.stream}@.*: "):
+            measured(detector, windows[0], held)
+    else:
+        assert np.isfinite(measured(detector, windows[0], held).value)
+
+
+@EVERY
+def test_needs_nothing_that_its_statistic_does_not_use(detector: Detector, healthy: Reference, windows: list[Window]):
+    bare = window(windows[0].vectors)
+    if detector.name in ("probe", "skew"):
+        with pytest.raises(UnmeasurableError, match="send `"):
+            measured(detector, bare, healthy)
+    else:
+        assert measured(detector, bare, healthy) == measured(detector, windows[0], healthy)

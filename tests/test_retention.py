@@ -1,0 +1,61 @@
+"""Forgetting by kind, on a real Postgres."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from fakes import LENGTH, START, FakeCollector, healthy, make_monitor, register, spans
+
+from drift.pipeline import measure
+from drift.store import reads, retention, tables
+from drift.store.partitions import ensure_month
+
+DAY = timedelta(days=1)
+
+
+def play(engine, count=12):
+    given = {START + i * LENGTH: healthy(80, i) * 5 for i in range(count)}
+    monitor = make_monitor(engine, collector=FakeCollector(given))
+    register(engine, monitor)
+    with engine.begin() as conn:
+        measure.measure_spans(conn, monitor, spans(count))
+    return monitor
+
+
+def forget(engine, **changes):
+    bounds = {"vectors": START - DAY, "history": START - DAY, **changes}
+    with engine.begin() as conn:
+        retention.forget(conn, **bounds)
+
+
+def count(engine, table) -> int:
+    with engine.connect() as conn:
+        return conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def test_vectors_go_first_and_the_numbers_stay(engine):
+    monitor = play(engine)
+    forget(engine, vectors=START + 2 * LENGTH)
+    with engine.connect() as conn:
+        kept = [len(row.vectors) > 0 for row in conn.execute(sa.select(tables.window).order_by("start"))]
+    assert kept == [False] * 2 + [True] * 10
+    assert count(engine, tables.measurement) == 24
+    with engine.begin() as conn:
+        assert measure.measure_spans(conn, monitor, spans(2)) == 0  # a window without its vectors is measured still
+
+
+def test_what_is_young_stays(engine):
+    play(engine)
+    before = [count(engine, table) for table in tables.metadata.sorted_tables]
+    forget(engine)
+    assert [count(engine, table) for table in tables.metadata.sorted_tables] == before
+
+
+def test_old_months_and_slots_go_and_open_alerts_and_due_messages_stay(engine):
+    play(engine)
+    with engine.begin() as conn:
+        ensure_month(conn, START + 40 * DAY)
+    forget(engine, vectors=START + 60 * DAY, history=START + 60 * DAY)
+    assert count(engine, tables.measurement) == count(engine, tables.window) == count(engine, tables.slot) == 0
+    with engine.connect() as conn:
+        assert [row.alert.state for row in reads.alerts(conn)] == ["firing"]
+    assert count(engine, tables.outbox) == 2

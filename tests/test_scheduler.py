@@ -1,0 +1,220 @@
+"""The queue, the lease and the clocks, on a real Postgres."""
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
+
+from drift.records import GapReason
+from drift.scheduler import BATCH, GIVE_UP_AFTER, Scheduler, Service, work_once
+from drift.store import jobs, reads, tables
+from drift.store.lease import Lease
+
+
+@dataclass
+class Clock:
+    """A time of day that the test sets."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(frozen=True)
+class BrokenCollector(FakeCollector):
+    """Fails on one window, as often as it is told to."""
+
+    broken: datetime = START
+    failures: list[str] = field(default_factory=list)
+
+    def collect(self, stream, span, *, limit):
+        if span.start == self.broken and self.failures:
+            raise RuntimeError(self.failures.pop(0))
+        return super().collect(stream, span, limit=limit)
+
+
+def make_service(engine, clock, **changes) -> Service:
+    monitor = make_monitor(engine, **changes)
+    register(engine, monitor)
+    day = timedelta(days=1)
+    quiet = {"http://am": FakeNotifier()}
+    return Service(engine, {"search": monitor}, quiet, {"retrain": FakeNotifier()}, day, 14 * day, 400 * day, clock)
+
+
+def queue(engine, count, stream="search", now=START):
+    with engine.begin() as conn:
+        jobs.add(conn, stream, spans(count), now=now)
+
+
+def claim(conn, **changes):
+    return jobs.claim(conn, **{"streams": ["search", "ads"], "now": START, "most": BATCH, **changes})
+
+
+def test_two_workers_never_claim_the_same_stream(engine):
+    queue(engine, 3)
+    queue(engine, 3, stream="ads")
+    with engine.begin() as one, engine.begin() as two, engine.begin() as three:
+        claimed = [claim(conn) for conn in (one, two, three)]
+    assert sorted(job.stream for job in claimed[:2]) == ["ads", "search"]
+    assert claimed[2] is None
+
+
+def test_windows_that_a_dead_worker_held_are_free_at_once(engine):
+    queue(engine, 1)
+    dead = engine.connect()
+    assert claim(dead) is not None
+    dead.invalidate()
+    dead.close()
+    with engine.begin() as conn:
+        assert claim(conn) is not None
+
+
+def test_a_window_is_queued_once(engine):
+    queue(engine, 2)
+    with engine.begin() as conn:
+        assert jobs.add(conn, "search", spans(3), now=START) == 1
+
+
+def test_windows_are_measured_oldest_first_even_when_the_oldest_failed(engine):
+    queue(engine, 2)
+    with engine.begin() as conn:
+        jobs.postpone(conn, claim(conn), until=START + timedelta(minutes=1), error="boom")
+        assert claim(conn) is None
+        assert claim(conn, now=START + timedelta(minutes=1)).spans == tuple(spans(1))
+
+
+def test_all_windows_are_worked_off(engine):
+    given = {START + i * LENGTH: healthy(80, i) for i in range(40)}
+    service = make_service(engine, Clock(START + timedelta(days=1)), collector=FakeCollector(given))
+    queue(engine, 40)
+    rounds = 0
+    while work_once(service):
+        rounds += 1
+    assert rounds == 3
+    with engine.connect() as conn:
+        assert reads.verdicts(conn)[("search", "spread")] == (40, 0)
+        assert reads.backlog(conn) == []
+
+
+def test_a_failure_undoes_its_writes_and_is_tried_again(engine):
+    given = {START + i * LENGTH: healthy(80, i) for i in range(3)}
+    collector = BrokenCollector(given, broken=START + 2 * LENGTH, failures=["once"])
+    clock = Clock(START)
+    service = make_service(engine, clock, collector=collector)
+    queue(engine, 3)
+    assert work_once(service)
+    with engine.connect() as conn:
+        assert reads.verdicts(conn) == {}
+        assert reads.backlog(conn)[0].error == "RuntimeError: once"
+    clock.now += timedelta(minutes=1)
+    while work_once(service):
+        pass
+    with engine.connect() as conn:
+        assert reads.verdicts(conn)[("search", "spread")] == (3, 0)
+
+
+def test_a_window_that_always_fails_becomes_a_gap_and_holds_up_no_other(engine):
+    given = {START + i * LENGTH: healthy(80, i) for i in range(3)}
+    collector = BrokenCollector(given, broken=START + LENGTH, failures=["boom"] * 99)
+    clock = Clock(START)
+    service = make_service(engine, clock, collector=collector)
+    queue(engine, 3)
+    for _ in range(20):
+        clock.now += timedelta(minutes=10)
+        work_once(service)
+    with engine.connect() as conn:
+        (gap,) = reads.gaps(conn, "search", START, START + 3 * LENGTH)
+        outcomes = [row.outcome for row in reads.budgets(conn, "search", START, START + 3 * LENGTH)]
+    assert (gap.span, gap.reason) == (spans(2)[1], GapReason.FAILED)
+    assert outcomes == ["good", "missing", "good"]
+    assert len(collector.failures) == 99 - GIVE_UP_AFTER - 1  # one of them in a batch, before the window was known
+
+
+def test_the_clocks_close_measure_alert_and_deliver(engine):
+    given = {START + i * LENGTH: healthy(80, i) * 5 for i in range(12)}
+    service = make_service(engine, Clock(START + 12 * LENGTH + timedelta(minutes=1)), collector=FakeCollector(given))
+    scheduler = Scheduler(service)
+    scheduler.start()
+    try:
+        retrain = service.webhooks["retrain"]
+        deadline = time.monotonic() + 20
+        while not retrain.sent and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert scheduler.leads
+    finally:
+        scheduler.stop()
+    assert len(retrain.sent) == 1
+    assert len(service.alertmanagers["http://am"].sent) >= 1
+    assert service.failures.counts == {}
+
+
+def test_one_process_leads_and_another_takes_over_when_its_connection_dies(engine):
+    first, second = Lease(engine), Lease(engine)
+    assert first.take()
+    assert first.take()
+    assert not second.take()
+    with engine.connect() as conn:
+        conn.execute(sa.text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+    time.sleep(0.1)
+    assert second.take()
+    assert not first.take()
+    second.release()
+    assert first.take()
+    first.release()
+
+
+WORKER = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from datetime import timedelta
+from fakes import LENGTH, START, FakeCollector, healthy
+from test_scheduler import Clock, make_service
+from drift.scheduler import work_once
+from drift.store.connect import connect
+
+class Slow(FakeCollector):
+    def collect(self, stream, span, *, limit):
+        time.sleep(0.02)
+        return super().collect(stream, span, limit=limit)
+
+given = {{START + i * LENGTH: healthy(80, i) * (5 if i % 3 else 1) for i in range(200)}}
+service = make_service(connect({url!r}), Clock(START + timedelta(days=2)), collector=Slow(given))
+print("ready", flush=True)
+while work_once(service):
+    pass
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_workers_that_are_killed_skip_no_window_and_double_none(engine, postgres_url):
+    register(engine, make_monitor(engine))
+    queue(engine, 200, now=START)
+    code = WORKER.format(tests=str(Path(__file__).parent), url=postgres_url)
+    for _ in range(3):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
+            worker.stdout.readline()
+            time.sleep(0.8)
+            worker.send_signal(signal.SIGKILL)
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+    with engine.connect() as conn:
+        slots = reads.budgets(conn, "search", START, START + timedelta(days=9))
+        assert reads.verdicts(conn)[("search", "spread")] == (200, 133)
+        assert conn.execute(sa.select(sa.func.count()).select_from(tables.window)).scalar_one() == 200
+        retrains = conn.execute(sa.select(tables.outbox.c.id).where(tables.outbox.c.kind == "retrain")).all()
+        pages = [row for row in reads.alerts(conn) if row.alert.kind == "page"]
+    assert [slot.span for slot in slots] == spans(200)
+    assert len(retrains) == len(pages) == 1
+
+
+def test_the_clock_is_utc():
+    from drift.wiring.build import clock
+
+    assert clock().tzinfo is UTC

@@ -1,0 +1,136 @@
+"""Reads for people: thinned, bounded, and of one moment."""
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+import sqlalchemy as sa
+
+from drift.errors import StoreError
+from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
+from drift.slo import Budget, Burn, Outcome, Quantity, Sli, Slo, Slot
+from drift.store import outbox, reads, views, writes
+from drift.store.connect import connect_reader
+from drift.store.outbox import Draft, MessageKind, MessageState
+
+START = datetime(2026, 3, 31, 23, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+DAY = Span(START, START + timedelta(days=1))
+SLO = Slo("rank", "s", Sli("rank", at_least=0.8), Fraction("0.95"), MINUTE)
+
+
+def minute(i: int) -> Span:
+    return Span(START + i * MINUTE, START + (i + 1) * MINUTE)
+
+
+def measured(i: int, value: float, detector: str = "rank") -> Measurement:
+    return Measurement("s", minute(i), detector, "r", float(value), 400, p_value=0.5)
+
+
+def record(engine: sa.Engine, measurements: list[Measurement]) -> None:
+    with engine.begin() as conn:
+        for span in {m.span for m in measurements}:
+            writes.save_window(conn, Window(Stream("s", "m", "1", 2), span, Rows.none(2), 0))
+        writes.record(conn, measurements)
+
+
+def test_few_measurements_come_whole(engine):
+    record(engine, [measured(i, i) for i in range(20)])
+    with views.reading(engine) as conn:
+        found = views.thinned_measurements(conn, "s", "rank", DAY, judged=Quantity.VALUE, most=20)
+    assert [m.value for m in found] == list(range(20))
+
+
+def test_thinning_keeps_the_worst_and_the_best_of_each_stretch(engine):
+    values = [1.0] * 120
+    values[7], values[100] = -5.0, 9.0
+    record(engine, [measured(i, value) for i, value in enumerate(values)])
+    span = Span(START, START + 120 * MINUTE)
+    with views.reading(engine) as conn:
+        found = views.thinned_measurements(conn, "s", "rank", span, judged=Quantity.VALUE, most=12)
+    assert len(found) <= 12
+    assert {-5.0, 9.0} <= {m.value for m in found}
+    assert found == sorted(found, key=lambda m: m.span)
+
+
+def test_the_newest_measurement_of_each_pair_is_found_across_months(engine):
+    record(engine, [measured(0, 1), measured(90, 2), measured(0, 3, "mmd")])
+    with views.reading(engine) as conn:
+        found = views.latest_measurements(conn, [("s", "rank"), ("s", "mmd"), ("s", "skew"), ("t", "rank")])
+        assert views.latest_measurements(conn, []) == []
+    assert {(m.detector, m.value) for m in found} == {("rank", 2), ("mmd", 3)}
+
+
+def test_gaps_that_follow_each_other_for_one_reason_are_one(engine):
+    reasons = {0: GapReason.NO_DATA, 1: GapReason.NO_DATA, 2: GapReason.TOO_FEW_ROWS, 9: GapReason.TOO_FEW_ROWS}
+    with engine.begin() as conn:
+        writes.record_gaps(conn, [Gap("s", minute(i), "rank", reason, f"at {i}") for i, reason in reasons.items()])
+        writes.record_gaps(
+            conn, [Gap("s", minute(5), "", GapReason.FAILED, "all"), Gap("s", minute(6), "mmd", GapReason.FAILED, "")]
+        )
+    with views.reading(engine) as conn:
+        found = views.gap_runs(conn, "s", "rank", DAY)
+        newest = views.gap_runs(conn, "s", "rank", DAY, limit=1)
+    assert [(gap.span.start, gap.span.length // MINUTE, gap.reason, gap.detail) for gap in found] == [
+        (minute(0).start, 2, GapReason.NO_DATA, "at 1"),
+        (minute(2).start, 1, GapReason.TOO_FEW_ROWS, "at 2"),
+        (minute(5).start, 1, GapReason.FAILED, "all"),
+        (minute(9).start, 1, GapReason.TOO_FEW_ROWS, "at 9"),
+    ]
+    assert newest == found[-1:]
+
+
+def slot(conn: sa.Connection, i: int, burn: int) -> None:
+    burns = tuple(Burn(rule, Fraction(burn), Fraction(burn), 1, None, False, False) for rule in SLO.rules)
+    writes.save_slot(conn, SLO, Slot(minute(i), Outcome.GOOD), Budget(minute(i).end, Fraction(1), burns))
+
+
+def test_reach_is_from_the_first_slot_to_the_end_of_the_last(engine):
+    with engine.begin() as conn:
+        assert views.reach(conn, "s", "rank") is None
+        slot(conn, 3, 0)
+        slot(conn, 8, 0)
+        assert views.reach(conn, "s", "rank") == Span(minute(3).start, minute(8).end)
+
+
+def test_thinned_slots_keep_the_peak_of_the_burn(engine):
+    with engine.begin() as conn:
+        for i in range(60):
+            slot(conn, i, 50 if i == 31 else 0)
+        found = views.thinned_budgets(conn, "s", "rank", Span(START, START + 60 * MINUTE), most=6)
+    assert len(found) <= 6
+    assert max(row.burn_long for row in found) == 50
+
+
+def test_messages_name_the_episode_that_they_tell_of(engine):
+    alert = b'[{"labels":{"job_id":"s","slo":"rank"},"startsAt":"2026-03-31T23:00:00+00:00"}]'
+    retrain = b'{"time":"2026-03-31T23:00:00+00:00","data":{"stream":"s","slo":"rank"}}'
+    drafts = [
+        (Draft("a", "am", MessageKind.ALERT, alert), MessageState.SENT),
+        (Draft("b", "hook", MessageKind.RETRAIN, retrain), MessageState.SENT),
+        (Draft("c", "hook", MessageKind.RETRAIN, b"\xff"), MessageState.DEAD),
+    ]
+    with engine.begin() as conn:
+        for i, (draft, state) in enumerate(drafts):
+            outbox.put(conn, draft, state=state, now=START + i * MINUTE)
+        found = views.messages(conn)
+        assert views.undelivered(conn, since=START) == 1
+        assert views.undelivered(conn, since=DAY.end) == 0
+    assert [row.delivery.id for row in found] == ["c", "b", "a"]
+    assert [(row.stream, row.slo, row.starts_at) for row in found[1:]] == [("s", "rank", START)] * 2
+    assert dict(found[2].labels) == {"job_id": "s", "slo": "rank"}
+
+
+def test_reads_see_one_moment_while_others_write(engine):
+    with views.reading(engine) as conn:
+        before = (reads.streams(conn), views.now(conn))
+        with engine.begin() as other:
+            writes.register(other, Stream("s", "m", "1", 2), team="", open_from=START)
+        assert (reads.streams(conn), views.now(conn)) == before
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password():
+    reader = connect_reader("postgresql://me:secret@127.0.0.1:1/nowhere")
+    with pytest.raises(StoreError, match="1/nowhere does not answer") as found, views.reading(reader):
+        pass
+    assert "secret" not in str(found.value)
