@@ -48,10 +48,11 @@ DURABLE: Final = ServerSettings(
         *(("timezone", "UTC"), ("log_timezone", "UTC"), ("log_checkpoints", "off")),
     )
 )
-# Commits stay synchronous: killing the server loses none, only a power cut would.
+# Commits stay synchronous: killing the server loses none, only a power cut would. Autovacuum is off, for the owner of a
+# database cannot drop it while one of the server's own workers is in it.
 FAST_FOR_TESTS: Final = replace(
     DURABLE,
-    parameters=(*DURABLE.parameters, ("fsync", "off"), ("full_page_writes", "off")),
+    parameters=(*DURABLE.parameters, ("fsync", "off"), ("full_page_writes", "off"), ("autovacuum", "off")),
     initdb=(*INITDB, "--no-sync", "--wal-segsize=1"),
 )
 
