@@ -8,7 +8,7 @@ from collectors.documents import read_json, read_ndjson
 from collectors.ipc import record_batches
 from collectors.npy import MAGIC, read_npy
 from collectors.rows import DEFAULT_LIMITS, Batch, Limits
-from drift.errors import PayloadError
+from drift.errors import PayloadError, UnknownFormatError
 from drift.records import Stream
 
 Parser = Callable[[bytes, Stream, Sequence[str], Limits], Batch]
@@ -47,11 +47,14 @@ def parse_body(
     split by; other columns than those and the schema's are ignored.
 
     Raises:
+        UnknownFormatError: the content type is none of PARSERS.
         PayloadError: the body as a whole cannot be read, or is larger than `limits`.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if (parser := PARSERS.get(kind)) is None:
-        raise PayloadError(f"the content type {content_type!r} is not known, needed is one of {', '.join(PARSERS)}")
+        raise UnknownFormatError(
+            f"the content type {content_type!r} is not known, needed is one of {', '.join(PARSERS)}"
+        )
     if len(body) > limits.body:
         raise PayloadError(f"the body has {len(body)} bytes, at most {limits.body} are taken: send smaller batches")
     return parser(body, stream, segments, limits)

@@ -22,6 +22,10 @@ class PayloadError(DriftError):
     """A request body as a whole could not be read (not merely some of its rows)."""
 
 
+class UnknownFormatError(PayloadError):
+    """A request body is of a content type that is not known."""
+
+
 class BatchConflictError(DriftError):
     """A batch has the key of another one that was taken before, and other content."""
 

@@ -33,9 +33,11 @@ class Server:
 
     def run(self, statement: str) -> None:
         engine = connect(self.admin_url).execution_options(isolation_level="AUTOCOMMIT")
-        with engine.connect() as conn:
-            conn.execute(sa.text(statement))
-        engine.dispose()
+        try:
+            with engine.connect() as conn:
+                conn.execute(sa.text(statement))
+        finally:
+            engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
@@ -18,7 +19,7 @@ from drift import __version__
 from drift.alert import AlertState
 from drift.api.answers import AlertAnswer, MeasurementAnswer, ReceiptAnswer, StatusAnswer, StreamAnswer
 from drift.api.metrics import TOO_LARGE, UNKNOWN_STREAM, UNREADABLE, Exporter
-from drift.errors import BatchConflictError, PayloadError, UnknownStreamError
+from drift.errors import BatchConflictError, PayloadError, UnknownFormatError, UnknownStreamError
 from drift.pipeline import intake, measure
 from drift.pipeline.monitor import Monitor
 from drift.scheduler import Scheduler, Service
@@ -47,7 +48,8 @@ BatchKey = Annotated[str | None, Header(max_length=255, description="the same fo
 
 def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     """The API of `service`. It starts and stops nothing."""
-    app = FastAPI(title="drift", version=__version__, description="Representation drift monitoring.")
+    # Its /docs brings its own assets: an on-call engineer's network may reach no CDN.
+    app = FastAPIOffline(title="drift", version=__version__, description="Representation drift monitoring.")
     _add_intake(app, service)
     _add_reads(app, service)
     _add_health(app, service, scheduler)
@@ -98,7 +100,7 @@ def _add_intake(app: FastAPI, service: Service) -> None:
             )
         except PayloadError as error:
             service.refusals.add(UNREADABLE)
-            raise HTTPException(400, str(error)) from error
+            raise HTTPException(415 if isinstance(error, UnknownFormatError) else 400, str(error)) from error
         except BatchConflictError as error:
             raise HTTPException(409, str(error)) from error
         except UnknownStreamError as error:
