@@ -2,9 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +13,9 @@ from collectors.parquet import FILE_LIMITS
 from collectors.rows import INPUT, LABEL, TIME, VECTOR, Batch, screen
 from collectors.sample import Sample, priorities
 from collectors.selection import require, selected
+from collectors.times import EVER
 from drift.errors import SourceError
-from drift.records import RowFault, RowReason, Rows, Span, Stream, Texts, tally
-
-_EVER: Final = Span(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+from drift.records import RowFault, RowReason, Rows, Stream, Texts, tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[st
 def _rows(file: SourceFile, sent: pa.RecordBatch, stream: Stream, segments: tuple[str, ...]) -> Batch:
     with reading(file.path):
         batch = read_batches([sent], stream, segments, limits=FILE_LIMITS)
-    return screen(batch, stream, _EVER)
+    return screen(batch, stream, EVER)
 
 
 def _inputs(file: SourceFile, sent: pa.RecordBatch) -> Batch:

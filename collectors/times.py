@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.types as pat
 
 from drift.errors import PayloadError
-from drift.records import EPOCH, RowFault, RowReason
+from drift.records import EPOCH, RowFault, RowReason, Span
 
 NO_TIME: Final = np.iinfo(np.int64).min
 """Stands for "this row has no time" among the times of a batch."""
@@ -24,6 +24,9 @@ MICRO: Final = 1_000_000
 FIRST: Final = -62_135_596_800 * MICRO
 END: Final = 253_402_300_800 * MICRO
 """The years 1 to 9999, in microseconds, half-open."""
+
+EVER: Final = Span(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+"""The same years as a span."""
 
 _HINT: Final = "needed is ISO 8601 text, or a number of seconds since 1970, within the years 1 to 9999"
 

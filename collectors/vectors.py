@@ -1,0 +1,110 @@
+"""Files of embeddings as they are, to be compared: `.npy`, Parquet or Arrow, of any dimension."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.types as pat
+
+from collectors.columns import columns_of, read_batches
+from collectors.files import open_files, reading, scan
+from collectors.npy import MAGIC
+from collectors.parquet import FILE_LIMITS
+from collectors.rows import TIME, VECTOR, screen
+from collectors.sample import Sample, priorities
+from collectors.times import EVER
+from drift.errors import SourceError
+from drift.records import RowReason, Rows, Stream, tally
+
+_PIECE: Final = 8192
+_COLUMNS: Final = tuple(name for name in columns_of(()) if name != TIME)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """A uniform sample of a file's valid rows, in random order. `received` counts all of its rows, `rejected` why some
+    cannot be used."""
+
+    rows: Rows
+    received: int
+    rejected: Mapping[RowReason, int]
+
+
+def read_vectors(path: Path, *, limit: int, dim: int | None = None) -> Sampled:
+    """At most `limit` rows of the file, or of all Parquet and Arrow files below the directory, at `path`.
+
+    A `.npy` file holds one float array of shape (rows, dimensions); the others a column `vector`, and where given
+    `id`, `input` and `label`. The same file gives the same sample. `dim` is the dimension that is needed, None to take
+    the file's own.
+
+    Raises:
+        SourceError: a file cannot be read, has no such column or array, another dimension, or no valid row.
+    """
+    sample: Sample | None = None
+    received, refused = 0, Counter[RowReason]()
+    for file, name, first, sent in _pieces(path):
+        with reading(file):
+            if sample is None:
+                stream = Stream(path.name, "", "", dim or _dim_of(file, sent))
+                sample = Sample.none(stream.dim)
+            batch = screen(read_batches([sent], stream, (), limits=FILE_LIMITS), stream, EVER)
+        received += batch.received
+        refused.update(tally(batch.faults))
+        drawn = priorities(batch.rows.ids, name, first + batch.index, salt="compare")
+        sample = sample.merged(batch.rows, drawn, limit)
+    if sample is None or not len(sample.rows):
+        found = ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "no rows"
+        needed = f"vectors of {dim} dimensions" if dim else "vectors"
+        raise SourceError(f"{path} needs rows with {needed}, found: {found}")
+    return Sampled(sample.rows, received, dict(refused))
+
+
+def _pieces(path: Path) -> Iterator[tuple[Path, str, int, pa.RecordBatch]]:
+    """Each file's path and name, and its rows in pieces with the position of the first one."""
+    if path.is_file() and _starts_with(path, MAGIC):
+        array = _array(path)
+        for first in range(0, len(array), _PIECE):
+            part = np.ascontiguousarray(array[first : first + _PIECE]).astype(array.dtype.newbyteorder("="), copy=False)
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), array.shape[1])
+            yield path, path.name, first, pa.RecordBatch.from_arrays([vectors], [VECTOR])
+        return
+    for file in open_files(path):
+        if VECTOR not in file.schema.names:
+            raise SourceError(f"{file.path} needs a column 'vector', it has {file.schema.names}: rename one")
+        for first, sent in scan(file, [name for name in _COLUMNS if name in file.schema.names], None):
+            yield file.path, file.name, first, sent
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
+def _array(path: Path) -> npt.NDArray[np.floating]:
+    """The array of a `.npy` file, mapped and not read."""
+    try:
+        array: npt.NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise SourceError(f"{path} cannot be read ({error}): write it with numpy.save") from error
+    if array.ndim != 2 or array.dtype.kind != "f" or array.dtype.itemsize > 8 or not array.shape[1]:
+        raise SourceError(
+            f"{path} holds {array.dtype} of shape {array.shape}: needed is a 2-d array of float16, float32 or float64, "
+            "one row per embedding"
+        )
+    return array
+
+
+def _dim_of(path: Path, sent: pa.RecordBatch) -> int:
+    """The dimension of the first vector."""
+    column = sent.column(VECTOR)
+    if pat.is_fixed_size_list(column.type):
+        return int(column.type.list_size)
+    lengths = (len(value) for value in column if value.is_valid) if pat.is_nested(column.type) else ()
+    if not (found := next((length for length in lengths if length), 0)):
+        raise SourceError(f"{path} needs lists of numbers in column 'vector', found {column.type}")
+    return found
