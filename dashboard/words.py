@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from drift.alert import AlertKind
-from drift.records import GapReason
+from drift.records import GapReason, parse_name
 from drift.slo import Outcome, Quantity, Sli
 
 MINUS: Final = "\N{MINUS SIGN}"
@@ -14,6 +14,7 @@ FIXED: Final = "\N{NO-BREAK SPACE}"
 # What a detector looks at. One that is not listed goes by its name.
 _LOOKS_AT: Final = {
     "mmd": "distance of the traffic from the reference (MMD)",
+    "mean_shift": "shift of the mean, against the reference's variance",
     "novelty": "share of rows unlike any in the reference",
     "effective_rank": "directions in use, against the reference",
     "variance_ratio": "spread, against the reference",
@@ -46,8 +47,10 @@ REASONS: Final = {
 
 
 def looks_at(detector: str) -> str:
-    """What `detector` measures."""
-    return _LOOKS_AT.get(detector, detector)
+    """What `detector` measures, in one window or in several merged."""
+    name, windows = parse_name(detector)
+    over = f", over {windows} windows" if windows > 1 else ""
+    return _LOOKS_AT.get(name, name) + over
 
 
 def length(span: timedelta) -> str:

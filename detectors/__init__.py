@@ -5,6 +5,7 @@ from typing import Final
 
 from detectors.base import Detector
 from detectors.effective_rank import EffectiveRank
+from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.novelty import Novelty
 from detectors.probe import Probe
@@ -13,5 +14,5 @@ from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
 
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
-    d.name: d for d in (EffectiveRank, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
+    d.name: d for d in (EffectiveRank, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
 }

@@ -1,10 +1,10 @@
 """What every detector does: turn a window and a reference into one number."""
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from numpy.random import Generator
 
-from drift.records import Measurement, Reference, Window
+from drift.records import Measurement, Reference, Sketch, Span, Stream, Window
 
 
 class Detector(Protocol):
@@ -24,5 +24,22 @@ class Detector(Protocol):
 
         Raises:
             UnmeasurableError: the window does not carry what the statistic needs; the message says what would do.
+        """
+        ...
+
+
+@runtime_checkable
+class Merging(Detector, Protocol):
+    """A detector that needs sums of rows only, so that it can measure many windows together at the cost of one."""
+
+    def sketch(self, window: Window, reference: Reference) -> Sketch:
+        """The sums of `window`, which may have any number of rows."""
+        ...
+
+    def measure_sketch(self, sketch: Sketch, stream: Stream, span: Span, reference: Reference) -> Measurement:
+        """One number for the windows of `span` that were merged into `sketch`.
+
+        Raises:
+            UnmeasurableError: they have too few rows.
         """
         ...

@@ -89,6 +89,7 @@ def make_monitor(engine: sa.Engine, **changes: object) -> Monitor:
         slos={"search": (variance_slo(),)},
         outlet=Outlet(("http://am",), ("retrain",), "http://dash", timedelta(seconds=60)),
         window=LENGTH,
+        merge=(),
         lateness=timedelta(seconds=30),
         sample=128,
         reencode=16,

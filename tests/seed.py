@@ -33,6 +33,7 @@ streams:
     team: search
     runbook_url: https://runbooks.example/docs-search
     reference: {path: docs.parquet}
+    merge: []
     window: 5s
   - id: products
     model: e5-small
@@ -50,6 +51,7 @@ streams:
     team: care
     runbook_url: https://runbooks.example/support
     reference: {path: support.parquet}
+    merge: []
     window: 1h
   - id: legal-clauses
     model: e5-small
@@ -57,6 +59,7 @@ streams:
     dim: 4
     team: legal
     reference: {path: legal.parquet}
+    merge: []
     window: 1h
     detectors: [mmd]
 slos:
@@ -125,7 +128,8 @@ class Actor:
         depth = max((trouble.on(detector, span) for trouble in self.troubles), default=0.0)
         noise, rows = float(self.rng.standard_normal()), int(self.rng.integers(380, 512))
         make = {
-            "mmd": _test, "novelty": _test, "effective_rank": _ratio, "variance_ratio": _ratio, "valid_ratio": _valid
+            "mmd": _test, "mean_shift": _test, "novelty": _test,
+            "effective_rank": _ratio, "variance_ratio": _ratio, "valid_ratio": _valid,
         }[detector]  # fmt: skip
         blank = Measurement(self.stream.key, span, detector, "f" * 64, 0.0, rows)
         return make(blank, depth, noise, float(self.rng.uniform()))
@@ -184,9 +188,11 @@ def database(server: Server) -> str:
     """The URL of a database with two days of it, as of now; made once for each server, and gone with it."""
     server.run(f"CREATE DATABASE {server.seeded} TEMPLATE {server.template}")
     engine = connect(server.url(server.seeded))
-    with engine.begin() as conn, tempfile.TemporaryDirectory() as folder:
-        fleet(conn, load(write_config(Path(folder))), now=datetime.now(UTC), days=2)
-    engine.dispose()
+    try:
+        with engine.begin() as conn, tempfile.TemporaryDirectory() as folder:
+            fleet(conn, load(write_config(Path(folder))), now=datetime.now(UTC), days=2)
+    finally:
+        engine.dispose()
     return server.url(server.seeded)
 
 

@@ -44,7 +44,12 @@ def test_five_lines_are_enough(written):
     (stream,) = config.streams
     assert (stream.stream.key, stream.stream.dim, stream.window) == ("search", 768, timedelta(minutes=5))
     slos = {slo.name: slo for slo in config.slos_of(stream, stream.stream)}
-    assert slos.keys() == {"traffic", "novelty", "rank", "spread", "valid"}
+    slow = {f"slow-drift-x{windows}" for windows in (3, 12, 36)}
+    assert slos.keys() == {"traffic", "novelty", "rank", "spread", "valid"} | slow
+    assert (slos["slow-drift-x12"].sli.detector, slos["slow-drift-x12"].interval) == (
+        "mean_shift_x12",
+        timedelta(hours=1),
+    )
     assert (slos["traffic"].sli.quantity, slos["traffic"].alpha) == (Quantity.P_VALUE, Fraction("0.005"))
     assert all(slo.faults() == [] for slo in slos.values())
 
@@ -61,6 +66,20 @@ def test_paths_are_relative_to_the_file(written, tmp_path):
 def test_an_encoder_brings_the_skew_objective(written):
     config = written(LEAST + "    encoder: {model: bundled}\n")
     assert "skew" in config.streams[0].detector_names
+
+
+def test_windows_merge_up_to_a_week(written):
+    (daily,) = written(LEAST + "    window: 1d\n").streams
+    assert daily.merged == (3,)
+    (stream,) = written(LEAST + "    merge: [2, 288]\n").streams
+    assert stream.measured_names[-2:] == ["mean_shift_x2", "mean_shift_x288"]
+    (without,) = written(LEAST + "    detectors: [mmd]\n").streams
+    assert without.merged == ()
+
+
+def test_a_merge_too_long_for_its_budget_is_refused(written):
+    assert "slow-drift-x40" in faults(written, LEAST + "    window: 1d\n    merge: [40]\n")[0]
+    assert "greater than or equal to 2" in faults(written, LEAST + "    merge: [1]\n")[0]
 
 
 def test_segments_are_streams_with_objectives_of_their_own(written):

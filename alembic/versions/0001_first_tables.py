@@ -143,6 +143,17 @@ def upgrade() -> None:
         schema="drift",
     )
     op.create_table(
+        "sketch",
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("detector", sa.Text(), nullable=False),
+        sa.Column("start", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("sums", postgresql.BYTEA(), nullable=False),
+        sa.PrimaryKeyConstraint("stream", "detector", "start", name=op.f("sketch_pkey")),
+        schema="drift",
+    )
+    op.create_table(
         "slot",
         sa.Column("stream", sa.Text(), nullable=False),
         sa.Column("slo", sa.Text(), nullable=False),
@@ -216,6 +227,7 @@ def downgrade() -> None:
     op.drop_table("stream", schema="drift")
     op.drop_index("slot_bad_idx", table_name="slot", schema="drift", postgresql_where=sa.text("outcome = 'bad'"))
     op.drop_table("slot", schema="drift")
+    op.drop_table("sketch", schema="drift")
     op.drop_table("reference", schema="drift")
     op.drop_index("outbox_due_idx", table_name="outbox", schema="drift", postgresql_where=sa.text("state = 'due'"))
     op.drop_table("outbox", schema="drift")

@@ -112,7 +112,7 @@ class Exporter(Collector):
         p_value = GaugeMetricFamily("drift_sli_p_value_ratio", "The newest p-value.", labels=labels)
         models = self._models()
         monitors = self._service.monitors.values()
-        pairs = [(part.key, detector.name) for m in monitors for part in m.parts for detector in m.detectors]
+        pairs = [(part.key, name) for m in monitors for part in m.parts for name in m.measured_names]
         for m in views.latest_measurements(conn, pairs):
             names = (models[m.stream], m.stream, m.detector)
             value.add_metric(names, m.value)

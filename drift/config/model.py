@@ -4,16 +4,19 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Duration
-from drift.records import Stream
+from drift.records import Stream, merged_name, parse_name
 from drift.slo import Slo
 
-DETECTORS = ("mmd", "novelty", "effective_rank", "variance_ratio", "valid_ratio")
+DETECTORS: Final = ("mmd", "mean_shift", "novelty", "effective_rank", "variance_ratio", "valid_ratio")
+MERGING: Final = "mean_shift"
+MERGE: Final = (3, 12, 36)
+LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budget
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
@@ -61,6 +64,8 @@ class StreamConfig(_Model):
     `runbook_url` goes with every alert; by default it is the service's own runbook. `window` is the length of a window,
     `lateness` how long it stays open for late rows, `sample` the most rows that are kept of it, `reencode` how many of
     those are encoded again where there is an encoder. `segments` names columns and the values that are monitored apart.
+    `merge` says how many windows `mean_shift` also measures together (as `mean_shift_x12` for 12): by default those of
+    3, 12 and 36 that are not longer than a week.
     """
 
     id: Name
@@ -76,6 +81,7 @@ class StreamConfig(_Model):
     lateness: Duration = timedelta(seconds=30)
     sample: int = Field(default=256, ge=1, le=100_000)
     reencode: int = Field(default=64, ge=1)
+    merge: tuple[Annotated[int, Field(ge=2)], ...] | None = None
     segments: dict[Name, list[str]] = {}
     detectors: list[Name] = Field(default=[])
 
@@ -94,6 +100,19 @@ class StreamConfig(_Model):
     def detector_names(self) -> list[str]:
         """The detectors asked for; by default those that need neither labels nor, without an encoder, inputs."""
         return self.detectors or [*DETECTORS, *(["skew"] if self.encoder else [])]
+
+    @property
+    def merged(self) -> tuple[int, ...]:
+        """How many windows are measured together."""
+        if MERGING not in self.detector_names:
+            return ()
+        fitting = tuple(windows for windows in MERGE if windows * self.window <= LONGEST_MERGE)
+        return fitting if self.merge is None else self.merge
+
+    @property
+    def measured_names(self) -> list[str]:
+        """What the measurements are called: of single windows, and of merged ones."""
+        return [*self.detector_names, *(merged_name(MERGING, windows) for windows in self.merged)]
 
 
 class AlertmanagerConfig(_Model):
@@ -176,8 +195,8 @@ class Config(_Model):
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
         own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
-        named = {slo.name: slo for slo in default_slos(config.detector_names)} | own
-        return [slo.slo(stream.key, config.window) for slo in named.values()]
+        named = {slo.name: slo for slo in default_slos(config.measured_names)} | own
+        return [slo.slo(stream.key, config.window * parse_name(slo.detector)[1]) for slo in named.values()]
 
     def problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What no single field is to blame for: where, and in words for the author."""
@@ -190,8 +209,8 @@ class Config(_Model):
                         f"objective {slo.name!r} names the stream {name!r}, known are {', '.join(sorted(known))}",
                     )
             for stream in self.streams:
-                if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.detector_names:
-                    found = ", ".join(stream.detector_names)
+                if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.measured_names:
+                    found = ", ".join(stream.measured_names)
                     yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
         places = {slo.name: i for i, slo in enumerate(self.slos)}
         for i, stream in enumerate(self.streams):

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift.config.values import Duration, Factor, Ratio
+from drift.records import parse_name
 from drift.slo import RULES, BurnRateRule, Quantity, Severity, Sli, Slo
 
 
@@ -86,6 +87,14 @@ _DEFAULTS = (
 )
 
 
-def default_slos(detectors: Sequence[str]) -> list[SloConfig]:
-    """The objectives that a stream has without writing any, one for each of its `detectors`."""
-    return [slo for slo in _DEFAULTS if slo.detector in detectors]
+def default_slos(measured: Sequence[str]) -> list[SloConfig]:
+    """The objectives that a stream has without writing any, one for each of the names in `measured`.
+
+    Single windows have none for `mean_shift`, where `mmd` already looks; slow drift shows in merged ones.
+    """
+    slow = [
+        SloConfig(name=f"slow-drift-x{windows}", detector=name, p_value_at_least=0.005)
+        for name in measured
+        if (windows := parse_name(name)[1]) > 1
+    ]
+    return [slo for slo in _DEFAULTS if slo.detector in measured] + slow

@@ -11,10 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from detectors.base import Detector
+from detectors.base import Detector, Merging
 from drift.alert import Alert, AlertKind, AlertState, transition
 from drift.errors import UnmeasurableError
 from drift.notify import alertmanager, compose
+from drift.pipeline import merge
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Gap, GapReason, Recomputed, Span, Window
 from drift.slo import Outcome, Slo, Slot, budget
@@ -55,7 +56,7 @@ def measure_spans(conn: Connection, monitor: Monitor, spans: Sequence[Span]) -> 
             window = monitor.collector.collect(stream, span, limit=monitor.sample)
             if writes.save_window(conn, window):
                 new += stream == monitor.stream
-                settle(conn, monitor, measure(window, monitor))
+                settle_all(conn, monitor, measure(window, monitor))
         inbox.clear(conn, monitor.stream.key, span)
     return new
 
@@ -64,22 +65,24 @@ def give_up(conn: Connection, monitor: Monitor, span: Span, *, error: str) -> No
     """Store a window that keeps failing as a gap, so that it neither goes missing nor holds up those behind it."""
     for stream in monitor.parts:
         gap = Gap(stream.key, span, "", GapReason.FAILED, error)
-        settle(conn, monitor, Findings(stream, span, (), (gap,)))
+        settle_all(conn, monitor, Findings(stream, span, gaps=(gap,)))
 
 
 def measure(window: Window, monitor: Monitor) -> Findings:
     """What each detector makes of `window`; a refusal becomes a gap with its reason."""
     if not window.received:
         gap = Gap(window.stream.key, window.span, "", GapReason.NO_DATA, "no row arrived in this window")
-        return Findings(window.stream, window.span, (), (gap,))
+        return Findings(window.stream, window.span, gaps=(gap,))
     window = recompute(window, monitor)
-    reference, measurements, gaps = monitor.references[window.stream.key], [], []
+    reference, measurements, gaps, sketches = monitor.references[window.stream.key], [], [], []
     for detector in monitor.detectors:
         try:
+            if isinstance(detector, Merging):
+                sketches.append((detector.name, detector.sketch(window, reference)))
             measurements.append(detector.measure(window, reference, rng=_rng(window, detector)))
         except UnmeasurableError as error:
             gaps.append(Gap.of(window, detector=detector.name, error=error))
-    return Findings(window.stream, window.span, tuple(measurements), tuple(gaps))
+    return Findings(window.stream, window.span, tuple(measurements), tuple(gaps), tuple(sketches))
 
 
 def recompute(window: Window, monitor: Monitor) -> Window:
@@ -98,11 +101,20 @@ def _rng(window: Window, detector: Detector) -> np.random.Generator:
     return np.random.default_rng(np.frombuffer(seed, np.uint32))
 
 
+def settle_all(conn: Connection, monitor: Monitor, findings: Findings) -> None:
+    """Settle what was found in one window, and then in the merged windows that end with it."""
+    settle(conn, monitor, findings)
+    for merged in merge.findings(conn, monitor, findings.stream, findings.span):
+        settle(conn, monitor, merged)
+
+
 def settle(conn: Connection, monitor: Monitor, findings: Findings) -> None:
     """Record `findings`, then let each objective count its slot and raise or resolve its alerts."""
     writes.record(conn, findings.measurements)
     writes.record_gaps(conn, findings.gaps)
-    for slo in monitor.slos[findings.stream.key]:
+    for name, sketch in findings.sketches:
+        writes.save_sketch(conn, findings.stream.key, name, findings.span.start, sketch)
+    for slo in monitor.slos_over(findings.stream, findings.windows):
         count(conn, monitor, slo, findings)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from collectors.base import Collector
-from detectors.base import Detector
+from detectors.base import Detector, Merging
 from drift.encoder.base import Encoder
-from drift.records import Gap, GapReason, Measurement, Reference, Span, Stream
+from drift.records import Gap, GapReason, Measurement, Reference, Sketch, Span, Stream, merged_name, parse_name
 from drift.slo import Outcome, Slo
 from drift.store.outbox import MessageState
 
@@ -27,7 +27,8 @@ class Outlet:
 class Monitor:
     """One declared stream.
 
-    `parts` are all of its traffic, then its segments; `references` and `slos` are by their keys.
+    `parts` are all of its traffic, then its segments; `references` and `slos` are by their keys. `merge` says how many
+    windows are measured together, beside each of them, by the detectors that can.
     """
 
     stream: Stream
@@ -39,6 +40,7 @@ class Monitor:
     slos: Mapping[str, tuple[Slo, ...]]
     outlet: Outlet
     window: timedelta
+    merge: tuple[int, ...]
     lateness: timedelta
     sample: int
     reencode: int
@@ -46,17 +48,38 @@ class Monitor:
     runbook_url: str
 
     def detector(self, name: str) -> Detector | None:
-        return next((detector for detector in self.detectors if detector.name == name), None)
+        """The detector whose measurements, of one window or of several merged, are called `name`."""
+        return next((detector for detector in self.detectors if detector.name == parse_name(name)[0]), None)
+
+    @property
+    def merging(self) -> list[Merging]:
+        """The detectors that can measure windows together."""
+        return [detector for detector in self.detectors if isinstance(detector, Merging)]
+
+    @property
+    def measured_names(self) -> list[str]:
+        """What the measurements are called: of single windows, and of merged ones."""
+        single = [detector.name for detector in self.detectors]
+        return single + [merged_name(each.name, windows) for each in self.merging for windows in self.merge]
+
+    def slos_over(self, stream: Stream, windows: int) -> list[Slo]:
+        """The objectives of `stream` whose slots are that many windows long."""
+        return [slo for slo in self.slos[stream.key] if slo.interval == windows * self.window]
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the detectors made of one window. A gap without a detector stands for all of them."""
+    """What the detectors made of one window, or of several merged. A gap without a detector stands for all of them.
+
+    `sketches` are the sums that detectors made of one window, by their names.
+    """
 
     stream: Stream
     span: Span
-    measurements: tuple[Measurement, ...]
-    gaps: tuple[Gap, ...]
+    measurements: tuple[Measurement, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    sketches: tuple[tuple[str, Sketch], ...] = ()
+    windows: int = 1
 
     def of(self, detector: str) -> Measurement | None:
         return next((m for m in self.measurements if m.detector == detector), None)

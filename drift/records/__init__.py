@@ -2,6 +2,7 @@
 
 from drift.records.measurements import Gap, GapReason, Measurement
 from drift.records.rows import RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
+from drift.records.sketches import Sketch, merged_name, parse_name
 from drift.records.streams import EPOCH, Span, Stream
 from drift.records.windows import Recomputed, Reference, Window
 
@@ -15,11 +16,14 @@ __all__ = [
     "RowFault",
     "RowReason",
     "Rows",
+    "Sketch",
     "Span",
     "Stream",
     "Texts",
     "Window",
     "checksum",
+    "merged_name",
+    "parse_name",
     "require_valid",
     "tally",
 ]

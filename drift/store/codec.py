@@ -23,6 +23,11 @@ def vectors(data: bytes, dim: int, dtype: str = SINGLE) -> npt.NDArray[np.float3
     return np.frombuffer(data, dtype).reshape(-1, dim).astype(np.float32, copy=False)
 
 
+def doubles(data: bytes) -> npt.NDArray[np.float64]:
+    """The numbers in `data`."""
+    return np.frombuffer(data, np.float64)
+
+
 def compact(array: npt.NDArray[np.float32]) -> tuple[str, bytes]:
     """The type and bytes of `array`: float16 where each row keeps its direction and norm to a thousandth."""
     with np.errstate(over="ignore", invalid="ignore"):

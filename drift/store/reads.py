@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
 
 import sqlalchemy as sa
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
-from drift.records import Gap, GapReason, Measurement, Reference, Rows, Span, Stream
+from drift.records import Gap, GapReason, Measurement, Reference, Rows, Sketch, Span, Stream
 from drift.slo import Outcome, Slo, Slot
 from drift.store import codec, tables
 
@@ -105,6 +106,16 @@ def measurements(
     if detector is not None:
         query = query.where(t.c.detector == detector)
     return [measurement_of(row) for row in conn.execute(query.order_by(t.c.start, t.c.detector))]
+
+
+def merged_sketch(conn: sa.Connection, stream: str, detector: str, span: Span, *, reference: str) -> Sketch | None:
+    """The sums of all windows that start in `span`, as far as they were held against that version of the reference."""
+    t = tables.sketch
+    mine = (t.c.stream == stream) & (t.c.detector == detector) & (t.c.reference == reference)
+    within = (t.c.start >= span.start) & (t.c.start < span.end)
+    rows = conn.execute(sa.select(t.c.rows, t.c.sums).where(mine, within).order_by(t.c.start))
+    found = [Sketch(reference, row.rows, codec.doubles(row.sums)) for row in rows]
+    return reduce(Sketch.merged, found) if found else None
 
 
 def gaps(conn: sa.Connection, stream: str, since: datetime, until: datetime) -> list[Gap]:

@@ -11,7 +11,7 @@ from drift.store.partitions import drop_before
 
 
 def forget(conn: sa.Connection, *, vectors: datetime, history: datetime) -> None:
-    """Drop the vectors of windows that start before `vectors`, and all else that ended before `history`.
+    """Drop the vectors and sums of windows that start before `vectors`, and all else that ended before `history`.
 
     A window's row stays without its vectors and texts until its month is dropped, so that it is never measured twice.
     """
@@ -22,6 +22,7 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime) -> None
         drop_before(conn, partitioned, history)
     for table in (tables.slot, tables.gap):
         conn.execute(sa.delete(table).where(table.c.end < history))
+    conn.execute(sa.delete(tables.sketch).where(tables.sketch.c.start < vectors))
     # Rows whose window was given up were kept until now, in case that somebody wants to replay it.
     conn.execute(sa.delete(tables.inbox).where(tables.inbox.c.start < vectors))
     conn.execute(sa.delete(tables.batch).where(tables.batch.c.at < vectors))

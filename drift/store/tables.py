@@ -125,6 +125,18 @@ measurement: Final = sa.Table(
     postgresql_partition_by='RANGE ("start")',
 )
 
+# Sums of what was measured, which are added up when windows are merged.
+sketch: Final = sa.Table(
+    "sketch",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("detector", sa.Text, primary_key=True),
+    sa.Column("start", _At, primary_key=True),
+    _required("reference", sa.Text()),
+    _required("rows", sa.BigInteger()),
+    _required("sums", BYTEA()),
+)
+
 gap: Final = sa.Table(
     "gap",
     metadata,

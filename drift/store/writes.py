@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertState, Watch
-from drift.records import Gap, Measurement, Reference, Stream, Window
+from drift.records import Gap, Measurement, Reference, Sketch, Stream, Window
 from drift.slo import Budget, Outcome, Slo, Slot
 from drift.store import codec, tables
 from drift.store.partitions import ensure_month
@@ -95,6 +95,13 @@ def _measurement_row(m: Measurement) -> dict[str, object]:
         "band_low": m.band_low,
         "band_high": m.band_high,
     }
+
+
+def save_sketch(conn: sa.Connection, stream: str, detector: str, start: datetime, sketch: Sketch) -> None:
+    """Keep the sums that `detector` made of the window of `stream` that begins at `start`."""
+    identity = {"stream": stream, "detector": detector, "start": start}
+    sums = {"reference": sketch.reference, "rows": sketch.rows, "sums": codec.pack(sketch.sums)}
+    conn.execute(insert(tables.sketch).values({**identity, **sums}).on_conflict_do_nothing())
 
 
 def record_gaps(conn: sa.Connection, gaps: Sequence[Gap]) -> None:

@@ -98,6 +98,7 @@ def build_monitor(config: Config, stream: StreamConfig, engine: Engine, home: Pa
         slos={part.key: tuple(config.slos_of(stream, part)) for part in stream.streams},
         outlet=build_outlet(config),
         window=stream.window,
+        merge=stream.merged,
         lateness=stream.lateness,
         sample=stream.sample,
         reencode=stream.reencode,

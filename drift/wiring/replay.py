@@ -75,13 +75,19 @@ def replay(conn: Connection, monitor: Monitor, wanted: Replay) -> Iterator[int]:
             f"{monitor.stream} takes rows from {open_from.isoformat()} on, and windows from there are measured live: "
             "replay what is before (--until)"
         )
-    past = replace(muted(monitor), collector=wanted.source, slos=_with_interval(monitor, wanted.length))
+    slos = _in_windows_of(monitor, wanted.length)
+    past = replace(muted(monitor), collector=wanted.source, slos=slos, window=wanted.length)
     for span in wanted.spans():
         yield measure.measure_spans(conn, past, [span])
 
 
-def _with_interval(monitor: Monitor, length: timedelta) -> dict[str, tuple[Slo, ...]]:
-    return {key: tuple(replace(slo, interval=length) for slo in slos) for key, slos in monitor.slos.items()}
+def _in_windows_of(monitor: Monitor, length: timedelta) -> dict[str, tuple[Slo, ...]]:
+    """The objectives, whose slots are as many windows long as before."""
+
+    def adapted(slo: Slo) -> Slo:
+        return replace(slo, interval=slo.interval // monitor.window * length)
+
+    return {key: tuple(map(adapted, slos)) for key, slos in monitor.slos.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,137 @@
+"""The mean's shift: its null law, its power at every scale, and sums that add up."""
+
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+import pytest
+from samples import measured, normalise, reference, s1, shifted, window
+from scipy import stats
+
+from detectors.mean_shift import MeanShift, directions, null_law, quantile, tail
+from drift.errors import UnmeasurableError
+from drift.records import Reference, Sketch
+
+
+@pytest.fixture(scope="module")
+def held() -> Reference:
+    return reference(s1(20_480, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("degrees", [1, 5, 300])
+@pytest.mark.parametrize("chance", [0.9, 0.5, 0.01, 1e-6, 1e-12])
+def test_the_tail_is_that_of_a_chi_square_where_all_weigh_the_same(degrees, chance):
+    value = 3 * stats.chi2.isf(chance, degrees)
+    assert tail(value, np.full(degrees, 3.0)) == pytest.approx(chance, rel=0.1 if degrees == 1 else 0.02)
+
+
+def test_the_tail_of_a_spectrum_is_that_of_simulation():
+    spectrum = np.arange(1, 200) ** -0.7
+    drawn = np.random.default_rng(1).chisquare(1, (200_000, 199)) @ spectrum
+    for chance in (0.9, 0.5, 0.1, 0.01, 0.001):
+        value = np.quantile(drawn, 1 - chance)
+        assert tail(value, spectrum) == pytest.approx(chance, rel=0.15)
+        assert quantile(chance, spectrum) == pytest.approx(value, rel=0.01)
+
+
+def test_the_tail_falls_from_one_and_passes_the_mean_smoothly():
+    spectrum = np.arange(1, 50) ** -1.0
+    values = spectrum.sum() * np.sort(np.concatenate([np.linspace(0, 3, 200), 1 + np.geomspace(1e-12, 1e-2, 50)]))
+    chances = [tail(value, spectrum) for value in values]
+    assert chances[0] == 1
+    assert np.all(np.diff(chances) <= 1e-5)
+
+
+@pytest.mark.parametrize("ridge", [inf, 4.0, 0.04])
+def test_each_form_keeps_to_its_level(held, ridge):
+    rng = np.random.default_rng(2)
+    p = [measured(MeanShift(ridges=(ridge,)), window(s1(256, rng)), held).p_value for _ in range(500)]
+    for alpha in (0.1, 0.05, 0.01):
+        assert stats.binomtest(int(np.sum(np.array(p) <= alpha)), 500, alpha).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("windows", "shift", "least"), [(1, 0.02, 0.9), (3, 0.015, 0.9), (12, 0.01, 0.95)])
+def test_merged_windows_find_what_single_ones_cannot(held, windows, shift, least):
+    """Case A9 of the acceptance list, with a smaller reference."""
+    rng, detector, found = np.random.default_rng(3), MeanShift(), []
+    for _ in range(20):
+        x = shifted(s1(512 * windows, rng), shift, rng)
+        merged = sum_of(detector, np.split(x, windows), held)
+        span = window(x[:1]).span
+        found.append(detector.measure_sketch(merged, window(x[:1]).stream, span, held).p_value <= 0.01)
+    assert np.mean(found) >= least
+
+
+def test_a_shift_along_a_quiet_direction_needs_a_small_ridge(held):
+    """As case A6: along a direction of small variance, of which the distance of the means sees little."""
+    rng = np.random.default_rng(4)
+    quiet = directions(held).basis[:, 40].numpy()
+    x = normalise(s1(512, rng) + 0.02 * quiet)
+    assert measured(MeanShift(ridges=(inf,)), window(x), held).p_value > 0.05
+    assert measured(MeanShift(), window(x), held).p_value < 1e-3
+
+
+def sum_of(detector: MeanShift, parts, held: Reference) -> Sketch:
+    sketches = [detector.sketch(window(part), held) for part in parts]
+    merged = sketches[0]
+    for each in sketches[1:]:
+        merged = merged.merged(each)
+    return merged
+
+
+def test_sums_of_parts_are_the_sum_of_the_whole(held):
+    x, detector = s1(600, np.random.default_rng(5)), MeanShift()
+    merged, whole = sum_of(detector, np.split(x, [1, 100, 350]), held), detector.sketch(window(x), held)
+    assert (merged.rows, merged.reference) == (600, held.version)
+    assert merged.sums == pytest.approx(whole.sums, abs=1e-9)
+    one = detector.measure_sketch(merged, window(x).stream, window(x).span, held)
+    assert one.value == pytest.approx(measured(detector, window(x), held).value, rel=1e-9)
+
+
+def test_sums_against_different_references_do_not_add_up(held):
+    sketch = MeanShift().sketch(window(s1(64, np.random.default_rng(6))), held)
+    with pytest.raises(ValueError, match="do not add up"):
+        sketch.merged(replace(sketch, reference="another"))
+
+
+def test_the_value_is_the_squared_shift_over_the_variance(held):
+    rng = np.random.default_rng(7)
+    x = s1(20_000, rng)
+    total = float(directions(held).covariance.trace())
+    moved = window(x + 0.1 * normalise(rng.standard_normal((1, 384))))
+    m = measured(MeanShift(), moved, held)
+    assert m.value == pytest.approx(0.01 / total, rel=0.1)
+    assert m.low < 0.01 / total < m.high
+    assert m.value > m.band_high
+
+
+def test_interval_and_band_hold_what_they_say(held):
+    rng = np.random.default_rng(8)
+    still = [measured(MeanShift(), window(s1(256, rng)), held) for _ in range(300)]
+    assert stats.binomtest(sum(not m.band_low <= m.value <= m.band_high for m in still), 300, 0.01).pvalue > 1e-3
+    assert sum(not m.low <= 0 <= m.high for m in still) <= 15
+    step = 0.1 * normalise(rng.standard_normal((1, 384)))
+    truth = 0.01 / float(directions(held).covariance.trace())
+    moved = [measured(MeanShift(), window(s1(256, rng) + step), held) for _ in range(300)]
+    assert stats.binomtest(sum(not m.low <= truth <= m.high for m in moved), 300, 0.05).pvalue > 1e-3
+
+
+def test_a_small_reference_makes_the_test_stricter():
+    x = s1(4000, np.random.default_rng(9))
+    held = reference(x[:2000])
+    law = null_law(held, inf).spectrum
+    for rows, factor in ((100, 1), (101, 2)):
+        m = measured(MeanShift(ridges=(inf,)), window(x[2000 : 2000 + rows]), held)
+        statistic = float(law.sum()) * (1 + m.value / (1 / rows + 1 / 2000))
+        assert m.p_value == pytest.approx(min(1.0, factor * tail(statistic, law)), rel=1e-6)
+
+
+def test_a_reference_of_which_one_half_is_constant_is_refused():
+    x = s1(200, np.random.default_rng(10))
+    with pytest.raises(UnmeasurableError, match="both halves"):
+        measured(MeanShift(), window(x[:64]), reference(np.concatenate([x[:100], x[:1].repeat(100, 0)])))
+
+
+def test_ridges_must_be_positive():
+    with pytest.raises(ValueError, match="ridges > 0"):
+        MeanShift(ridges=(0.0,))
