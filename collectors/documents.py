@@ -1,6 +1,7 @@
 """Rows sent as JSON documents: one array of row objects, or one object per line."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from drift.errors import PayloadError
 from drift.records import RowFault, RowReason, Stream
 
 _VECTORS: Final = pa.list_(pa.float64())
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def read_json(body: bytes, stream: Stream, segments: Sequence[str], limits: Limits) -> Batch:
@@ -39,14 +41,17 @@ def _loads(text: bytes) -> object:
     """The document in `text`. NaN and Infinity, which some encoders write, are read: such a row is its own fault.
 
     Raises:
-        ValueError: it is not JSON even so.
+        ValueError: it is not JSON even so, or nested deeper than anything real.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         if b"NaN" not in text and b"Infinity" not in text:
             raise
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
 
 
 def read_ndjson(body: bytes, stream: Stream, segments: Sequence[str], limits: Limits) -> Batch:
@@ -128,6 +133,10 @@ def _text_column(values: Sequence[object], name: str) -> tuple[pa.Array, list[Ro
     faults = []
     for row, value in enumerate(values):
         match value:
+            case str() if _SURROGATE.search(value):
+                texts.append(None)
+                detail = f"{name} has half of a surrogate pair, needed is text that UTF-8 can hold"
+                faults.append(RowFault(row, RowReason.MALFORMED, detail))
             case None | str():
                 texts.append(value)
             case bool():

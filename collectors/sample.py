@@ -1,7 +1,8 @@
 """A bounded uniform sample: each row draws a priority once, and the lowest ones are kept.
 
 Bottom-k sampling (Cohen and Kaplan, 2007). A priority does not depend on what else is in a batch, so the sample of a
-union is the sample of the samples, in any order, and a retried job sees the same rows.
+union is the sample of the samples, in any order, and a retried job sees the same rows. A row that is sent twice under
+one id is drawn once.
 """
 
 import hashlib
@@ -47,13 +48,8 @@ def _hash(empty: "hashlib.blake2b", text: str) -> int:
 
 
 def lowest(drawn: npt.NDArray[np.uint64], k: int) -> npt.NDArray[np.intp]:
-    """Positions of the `k` lowest priorities (all, where there are fewer), lowest first, ties by position."""
-    if k <= 0:
-        return np.empty(0, np.intp)
-    candidates = np.arange(len(drawn))
-    if len(drawn) > k:
-        candidates = np.flatnonzero(drawn <= np.partition(drawn, k - 1)[k - 1])
-    return candidates[np.argsort(drawn[candidates], kind="stable")][:k]
+    """Positions of the `k` lowest different priorities (or all), lowest first; of equals, the first position."""
+    return np.unique(drawn, return_index=True)[1][: max(k, 0)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +65,7 @@ class Sample:
         return cls(Rows.none(dim), np.empty(0, np.uint64))
 
     def merged(self, rows: Rows, drawn: npt.NDArray[np.uint64], k: int) -> "Sample":
-        """The `k` rows of lowest priority among this sample's and `rows`; on a tie, this sample's come first."""
+        """The `k` rows of lowest priority among this sample's and `rows`; of equal ones, this sample's is kept."""
         new = lowest(drawn, k)
         if len(self.rows) >= k > 0:
             # Most batches of a long scan bring nothing low enough: then nothing is copied.

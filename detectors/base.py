@@ -10,10 +10,12 @@ from drift.records import Measurement, Reference, Sketch, Span, Stream, Window
 class Detector(Protocol):
     """A pure statistic. Its parameters are dataclass fields, its unit and range are in its docstring.
 
-    `meaning` says in plain words what a bad number means, `next_step` what an on-call engineer should do about it.
+    `is_test` says that each measurement has a p-value, `meaning` in plain words what a bad number means, and
+    `next_step` what an on-call engineer should do about it.
     """
 
     name: ClassVar[str]
+    is_test: ClassVar[bool]
     meaning: ClassVar[str]
     next_step: ClassVar[str]
 

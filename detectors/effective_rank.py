@@ -27,6 +27,7 @@ class EffectiveRank:
     """
 
     name: ClassVar[str] = "effective_rank"
+    is_test: ClassVar[bool] = False
     meaning: ClassVar[str] = (
         "the embeddings use far fewer directions than the reference (they collapse), or more (they are noisy)"
     )

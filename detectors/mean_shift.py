@@ -40,6 +40,7 @@ class MeanShift:
     """
 
     name: ClassVar[str] = "mean_shift"
+    is_test: ClassVar[bool] = True
     meaning: ClassVar[str] = (
         "the embeddings have moved as a whole: slowly, if the merged windows see it and the single ones do not"
     )

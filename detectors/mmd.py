@@ -32,6 +32,7 @@ class Mmd:
     """
 
     name: ClassVar[str] = "mmd"
+    is_test: ClassVar[bool] = True
     meaning: ClassVar[str] = (
         "the embeddings are not distributed as in the reference: the traffic, or the encoder, has changed"
     )

@@ -37,6 +37,7 @@ class Novelty:
     """
 
     name: ClassVar[str] = "novelty"
+    is_test: ClassVar[bool] = True
     meaning: ClassVar[str] = (
         "more rows than usual lie further from the reference than its own rows do: inputs of a new kind arrive"
     )

@@ -33,6 +33,7 @@ class Probe:
     """
 
     name: ClassVar[str] = "probe"
+    is_test: ClassVar[bool] = True
     meaning: ClassVar[str] = (
         "a probe that was fitted on the reference makes more mistakes on these embeddings than it should"
     )

@@ -27,6 +27,7 @@ class Skew:
     """
 
     name: ClassVar[str] = "skew"
+    is_test: ClassVar[bool] = False
     meaning: ClassVar[str] = (
         "the served vectors are not those that the encoder gives for the same inputs: the serving path is at fault"
     )

@@ -20,6 +20,7 @@ class ValidRatio:
     """
 
     name: ClassVar[str] = "valid_ratio"
+    is_test: ClassVar[bool] = False
     meaning: ClassVar[str] = "rows are being refused: wrong dimension, not finite, zero, or out of time"
     next_step: ClassVar[str] = "See the reasons by row in the answers to the sender, and fix or roll back the sender."
 

@@ -23,6 +23,7 @@ class VarianceRatio:
     """
 
     name: ClassVar[str] = "variance_ratio"
+    is_test: ClassVar[bool] = False
     meaning: ClassVar[str] = "the embeddings spread much more or much less than in the reference"
     next_step: ClassVar[str] = (
         "Above 1: look for a missing normalisation in the serving path. Below 1: the encoder shrinks its "
@@ -30,6 +31,10 @@ class VarianceRatio:
     )
 
     min_rows: int = 64
+
+    def __post_init__(self) -> None:
+        if self.min_rows < 2:
+            raise ValueError(f"variance_ratio needs min_rows >= 2, got {self.min_rows}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         require_rows(self.name, window, self.min_rows)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from drift.errors import DriftError
 
@@ -37,7 +38,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except DriftError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {error}", highlight=False, markup=True)
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -104,7 +105,7 @@ def check(
             rows.append({"what": one.what, "detail": one.detail, "fault": one.fault})
             if not as_json:
                 mark = "[red]fault[/red]" if one.fault else "[green]ok[/green]   "
-                console.print(f"{mark} {one.what}: {one.fault or one.detail}", highlight=False)
+                console.print(f"{mark} {escape(f'{one.what}: {one.fault or one.detail}')}", highlight=False)
         if as_json:
             typer.echo(json.dumps(rows, indent=2))
         if faults:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import Final
 
 import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.notify.base import Notifier
@@ -24,7 +25,8 @@ from drift.store.lease import Lease
 
 log = structlog.get_logger()
 BATCH: Final = 16  # windows of one stream in one transaction
-GIVE_UP_AFTER: Final = 8  # attempts at one window, four minutes in all
+GIVE_UP_AFTER: Final = 8  # attempts at one window, two minutes in all
+CLOCKS: Final = ("close", "measure", "deliver", "resend", "forget")
 POLL: Final = timedelta(seconds=1)
 DAY: Final = timedelta(days=1)
 
@@ -34,9 +36,12 @@ class Tally:
     """How often things went wrong since the process started, by name."""
 
     counts: dict[str, int] = field(default_factory=dict)
+    _turn: Lock = field(default_factory=Lock)
 
-    def add(self, name: str) -> None:
-        self.counts[name] = self.counts.get(name, 0) + 1
+    def add(self, name: str, times: int = 1) -> None:
+        with self._turn:
+            if times:
+                self.counts[name] = self.counts.get(name, 0) + times
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,21 @@ class Scheduler:
         self._service = service
         self._lease = Lease(service.engine)
         self._stopping = Event()
-        self._clocks = BackgroundScheduler(timezone=UTC)
+        deliver_to = (partial(self._deliver, name) for name in service.notifiers)
         clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
             ("close", self._close, POLL),
             ("measure", self._measure, POLL),
-            *((f"deliver to {name}", partial(self._deliver, name), POLL) for name in service.notifiers),
+            *(("deliver", work, POLL) for work in deliver_to),
             ("resend", self._resend, service.resend),
             ("forget", self._forget, DAY),
         )
+        # A thread for each, so that none waits for another: a few receivers that hang would stop everything else.
+        threads = {"default": ThreadPoolExecutor(len(clocks))}
+        self._clocks = BackgroundScheduler(timezone=UTC, executors=threads)
         for name, work, every in clocks:
             run = self._surviving(name, work)
             seconds = every.total_seconds()
-            self._clocks.add_job(run, "interval", seconds=seconds, id=name, coalesce=True, misfire_grace_time=None)
+            self._clocks.add_job(run, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None)
             if every > POLL:
                 self._clocks.add_job(run, misfire_grace_time=None)  # at once: a slow clock's first turn is far away
 
@@ -131,7 +139,8 @@ class Scheduler:
     def _resend(self) -> None:
         if self._lease.take():
             service = self._service
-            deliver.resend(service.engine, service.alertmanagers, every=service.resend, now=service.clock())
+            failed = deliver.resend(service.engine, service.alertmanagers, every=service.resend, now=service.clock())
+            service.failures.add("resend", failed)
 
     def _forget(self) -> None:
         service, now = self._service, self._service.clock()

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from fakes import START, healthy
 from typer.testing import CliRunner
 
 from drift.cli import app
-from drift.store import reads
+from drift.records import Span
+from drift.store import jobs, reads, tables, writes
 from drift.store.connect import connect
 
 CONFIG = """\
@@ -77,7 +79,7 @@ def test_check_tries_everything_and_ends_non_zero(folder):
     done = drift("check", "--json")
     assert done.exit_code == 1
     found = {row["what"]: row["fault"] for row in json.loads(done.output)}
-    assert "gone.parquet" in found["stream search: reference"]
+    assert "gone.parquet" in found["stream search: reference of search"]
     assert "does not answer" in found["alertmanager http://127.0.0.1:1"]
     assert found["database"] == ""
 
@@ -87,6 +89,22 @@ def test_an_unknown_detector_or_parameter_suggests_the_nearest(folder):
     assert "did you mean 'effective_rank'" in drift("check").output
     (folder / "drift.yaml").write_text(CONFIG + "detectors: {variance_ratio: {min_row: 3}}\n")
     assert "did you mean 'min_rows'" in drift("check").output
+
+
+def test_advice_with_brackets_in_it_is_printed_as_it_is(folder):
+    (folder / "drift.yaml").write_text(CONFIG.replace("golden.parquet", "'[/b]gone[db].parquet'"))
+    done = drift("check")
+    assert "[/b]gone[db].parquet" in done.output
+    assert "[db]" in drift("run", "[/b][db].yaml").output
+
+
+def test_an_objective_on_a_p_value_that_is_not_there_is_found_by_check(folder):
+    (folder / "drift.yaml").write_text(
+        CONFIG + "slos: [{name: rank, detector: effective_rank, p_value_at_least: 0.01}]\n"
+    )
+    done = drift("check")
+    assert done.exit_code == 1
+    assert "the p-value of effective_rank, which gives none" in " ".join(done.output.split())
 
 
 def test_a_bad_file_is_an_error_and_not_a_traceback(folder):
@@ -122,12 +140,37 @@ def test_replayed_history_fills_budgets_and_sends_nothing(folder, postgres_url):
     engine.dispose()
 
 
-def test_a_dry_run_tells_the_same_and_leaves_the_database_as_it_was(folder):
+def test_a_dry_run_tells_the_same_and_leaves_no_row(folder, postgres_url):
     dry = json.loads(drift("replay", "history.parquet", "--stream", "search", "--dry-run", "--json").stdout)
-    assert json.loads(drift("status", "--json").output) == []
+    engine = connect(postgres_url)
+    with engine.connect() as conn:
+        assert [t.name for t in tables.metadata.sorted_tables if conn.execute(sa.select(t)).first()] == []
+    engine.dispose()
     wet = json.loads(drift("replay", "history.parquet", "--stream", "search", "--json").stdout)
     again = json.loads(drift("replay", "history.parquet", "--stream", "search", "--dry-run", "--json").stdout)
     assert dry == wet == again
+
+
+def test_a_stream_of_which_only_the_past_was_replayed_takes_its_first_row_when_the_service_starts(folder, postgres_url):
+    drift("replay", "history.parquet", "--stream", "search")
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        assert [row.open_from for row in reads.streams(conn)] == [None]
+        writes.register(conn, reads.streams(conn)[0].stream, team="", open_from=START)
+        assert [row.open_from for row in reads.streams(conn)] == [START]
+        writes.register(conn, reads.streams(conn)[0].stream, team="", open_from=START + LENGTH)
+        assert [row.open_from for row in reads.streams(conn)] == [START]
+    engine.dispose()
+
+
+def test_history_is_not_replayed_before_what_waits_is_measured(folder, postgres_url):
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        jobs.add(conn, "search", [Span(START, START + LENGTH)], now=START)
+    engine.dispose()
+    done = drift("replay", "history.parquet", "--stream", "search")
+    assert done.exit_code == 1
+    assert "wait to be measured" in done.output
 
 
 def test_history_cannot_be_replayed_into_the_middle_of_what_was_counted(folder):

@@ -77,6 +77,29 @@ def test_windows_merge_up_to_a_week(written):
     assert without.merged == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LEAST + "    window: 5m\n    window: 1h\n", "window is given twice"),
+        (LEAST + "    ? [a, b]\n    : 1\n", "a key must be a word"),
+        (LEAST + "slos: &all [*all]\n", "contains itself"),
+        (LEAST + "    segments: {time: [a]}\n", "cannot be split by 'time'"),
+    ],
+)
+def test_yaml_that_means_something_else_than_it_seems_is_refused(written, text, said):
+    assert said in faults(written, text)[0]
+
+
+def test_what_objectives_look_back_on_must_be_kept(written):
+    assert "history is kept for" in faults(written, LEAST + "retention: {history: 1h}\n")[0]
+    assert "vectors are kept for" in faults(written, LEAST + "retention: {vectors: 1m}\n")[0]
+
+
+def test_a_secret_is_not_repeated_in_an_error(written):
+    text = LEAST + "receivers:\n  webhooks: [{name: x, url: 'https://x.example', secret: 123456789}]\n"
+    assert "123456789" not in faults(written, text)[0]
+
+
 def test_a_merge_too_long_for_its_budget_is_refused(written):
     assert "slow-drift-x40" in faults(written, LEAST + "    window: 1d\n    merge: [40]\n")[0]
     assert "greater than or equal to 2" in faults(written, LEAST + "    merge: [1]\n")[0]

@@ -1,5 +1,6 @@
 """The outbox on a real Postgres: nothing lost, nothing sent twice with another id."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
 
 from drift.errors import DeliveryError
+from drift.notify import alertmanager
 from drift.pipeline import deliver, measure
 from drift.records import Span
 from drift.store import outbox, reads, tables, writes
@@ -184,6 +186,44 @@ def test_old_news_of_an_alert_is_never_sent_after_newer(engine):
         pass
     alerts = [orjson.loads(m.body)[0] for m in notifier.sent if m.id.startswith("alert_")]
     assert [alert["endsAt"][:19] for alert in alerts] == [now.isoformat()[:19]]
+
+
+def test_news_overtaken_while_it_was_being_tried_is_not_tried_again(engine):
+    """The incident ends while the message that it began hangs at the receiver, which then refuses it."""
+    now = play(engine, "B" * 9)
+    pages = FakeNotifier([DeliveryError("hangs")])
+    with engine.connect() as conn, conn.begin():
+        claimed = outbox.claim(conn, "http://am", now=now)
+        with engine.begin() as settling:
+            newer = Draft("newer", "http://am", MessageKind.ALERT, b"[]", claimed_subject(settling, claimed.id))
+            outbox.put(settling, newer, state=MessageState.DUE, now=now + timedelta(seconds=1))
+        outbox.failed(conn, claimed, DeliveryError("hangs"), again_at=now)
+    while attempt(engine, pages, now=now + timedelta(minutes=1), receiver="http://am"):
+        pass
+    assert claimed.id not in {message.id for message in pages.sent}
+
+
+def claimed_subject(conn, id_):
+    return conn.execute(sa.select(tables.outbox.c.subject).where(tables.outbox.c.id == id_)).scalar_one()
+
+
+def test_a_refused_batch_keeps_no_later_one_from_being_repeated(engine):
+    class Batches(FakeNotifier):
+        """Counts what it was asked to send, refused or not."""
+
+        def send(self, message, *, now):
+            tried.append(message)
+            return super().send(message, now=now)
+
+    now = play(engine, "B" * 9)
+    tried: list[object] = []
+    with engine.begin() as conn:
+        (alert,) = (row.alert for row in reads.alerts(conn, limit=1))
+        for i in range(2 * alertmanager.BATCH):
+            writes.save_alert(conn, replace(alert, slo=f"slo {i}"), labels={}, annotations={}, muted=False)
+    peer = Batches([DeliveryError("bad label", status=400, final=True)])
+    deliver.resend(engine, {"a": peer}, every=timedelta(minutes=1), now=now)
+    assert len(tried) == 3
 
 
 def test_an_alertmanager_that_is_away_keeps_no_other_from_being_told(engine):

@@ -27,6 +27,13 @@ VECTOR = pa.array(good(2), VECTORS)
 PLAIN = {"vector": VECTOR}
 
 
+def test_text_that_utf8_cannot_hold_is_a_fault_of_its_row():
+    body = rb'[{"vector":[NaN,1,1,1],"id":"a"},{"vector":[1,1,1,1],"id":"\ud800"},{"vector":[1,1,1,1],"id":"b"}]'
+    batch = parse_body("application/json", body, STREAM, ())
+    assert [(fault.row, fault.reason) for fault in batch.faults] == [(1, "malformed")]
+    assert "surrogate" in batch.faults[0].detail
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "found", "right"),
     [
@@ -35,6 +42,7 @@ PLAIN = {"vector": VECTOR}
         ("application/json", b"", "not JSON", "array of row objects"),
         ("application/json", b"[1e999]", "not JSON", "array of row objects"),
         ("application/json", b"[" * 100_000, "not JSON", "array of row objects"),
+        ("application/json", b"[NaN," + b"[" * 100_000, "nested too deep", "array of row objects"),
         ("application/json", b"3", "int", "array of row objects"),
         ("application/json", b'{"vector": [1]}', "['vector']", '{"rows": [...]}'),
         ("application/json", b'{"rows": {}}', "['rows']", '{"rows": [...]}'),

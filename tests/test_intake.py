@@ -108,6 +108,15 @@ def test_the_same_row_sent_in_two_batches_is_drawn_once(engine, monitor):
     assert sorted(window.rows.ids) == ["r1", "r2", "r3"]
 
 
+def test_an_id_that_is_sent_again_and_again_leaves_room_for_the_others(engine, monitor):
+    small, sieve = replace(monitor, sample=20), Sieve()
+    for i in range(40):
+        send(engine, small, healthy(1), key=f"again {i}", ids=("popular",), sieve=sieve)
+    for i in range(40):
+        send(engine, small, healthy(1, i), key=f"other {i}", ids=(f"r{i}",), sieve=sieve)
+    assert len(monitor.collector.collect(STREAM, WINDOW, limit=20).rows) == 20
+
+
 def test_bad_rows_are_listed_counted_and_cost_no_good_one(engine, monitor):
     vectors = healthy(4)
     vectors[1], vectors[2] = np.nan, 0

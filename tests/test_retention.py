@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+import numpy as np
 import sqlalchemy as sa
 from fakes import LENGTH, START, FakeCollector, healthy, make_monitor, register, spans
 
 from drift.pipeline import measure
-from drift.store import reads, retention, tables
+from drift.records import Rows
+from drift.store import inbox, jobs, reads, retention, tables, writes
 from drift.store.partitions import ensure_month
 
 DAY = timedelta(days=1)
@@ -41,6 +43,21 @@ def test_vectors_go_first_and_the_numbers_stay(engine):
     assert count(engine, tables.measurement) == 24
     with engine.begin() as conn:
         assert measure.measure_spans(conn, monitor, spans(2)) == 0  # a window without its vectors is measured still
+
+
+def test_rows_that_are_still_to_be_measured_stay_however_old(engine):
+    monitor = make_monitor(engine)
+    register(engine, monitor)
+    with engine.begin() as conn:
+        for i, span in enumerate(spans(3)):
+            entry = inbox.Entry(span.start, {}, {}, Rows(healthy(1)), np.zeros(1, np.uint64))
+            inbox.add(conn, "search", f"batch {i}", entry)
+        writes.close_until(conn, "search", spans(3)[1].end)
+        jobs.add(conn, "search", spans(3)[1:2], now=START)
+    forget(engine, vectors=START + 60 * DAY)
+    with engine.connect() as conn:
+        kept = conn.execute(sa.select(tables.inbox.c.start).order_by("start")).scalars().all()
+    assert kept == [span.start for span in spans(3)[1:]]  # the first was given up, the second waits, the third is open
 
 
 def test_what_is_young_stays(engine):

@@ -4,17 +4,18 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 import sqlalchemy as sa
 from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
 
 from drift.records import GapReason
-from drift.scheduler import BATCH, GIVE_UP_AFTER, Scheduler, Service, work_once
-from drift.store import jobs, reads, tables
+from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, work_once
+from drift.store import jobs, outbox, reads, tables
 from drift.store.lease import Lease
 
 
@@ -154,6 +155,63 @@ def test_the_clocks_close_measure_alert_and_deliver(engine):
     assert len(retrain.sent) == 1
     assert len(service.alertmanagers["http://am"].sent) >= 1
     assert service.failures.counts == {}
+
+
+def test_receivers_that_hang_keep_no_window_from_being_measured(engine):
+    given = {START + i * LENGTH: healthy(80, i) for i in range(3)}
+    service = make_service(engine, Clock(START + 3 * LENGTH + timedelta(minutes=1)), collector=FakeCollector(given))
+    release, names = Event(), [f"http://am{i}" for i in range(12)]
+
+    class Hanging(FakeNotifier):
+        def send(self, message, *, now):
+            release.wait(30)
+            return 200
+
+    with engine.begin() as conn:
+        for name in names:
+            draft = outbox.Draft("m", name, outbox.MessageKind.RETRAIN, b"{}")
+            outbox.put(conn, draft, state=outbox.MessageState.DUE, now=START)
+    scheduler = Scheduler(replace(service, alertmanagers=dict.fromkeys(names, Hanging()), resend=timedelta(days=1)))
+    scheduler.start()
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not measured(engine):
+            time.sleep(0.05)
+        assert measured(engine)
+    finally:
+        release.set()
+        scheduler.stop()
+
+
+def measured(engine):
+    with engine.connect() as conn:
+        return reads.verdicts(conn)
+
+
+def test_failures_are_counted_under_the_names_of_the_clocks(engine):
+    def broken() -> datetime:
+        raise RuntimeError("no time")
+
+    service = replace(make_service(engine, Clock()), clock=broken)
+    scheduler = Scheduler(service)
+    scheduler.start()
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and len(service.failures.counts) < len(CLOCKS):
+            time.sleep(0.05)
+    finally:
+        scheduler.stop()
+    assert set(service.failures.counts) == set(CLOCKS)
+
+
+def test_a_stream_whose_past_is_replayed_is_passed_over(engine):
+    queue(engine, 1)
+    queue(engine, 1, stream="ads", now=START)
+    with engine.begin() as replaying, engine.begin() as worker:
+        jobs.wait_turn(replaying, "search")
+        assert claim(worker).stream == "ads"
+    with engine.begin() as conn:
+        assert claim(conn).stream in ("search", "ads")
 
 
 def test_one_process_leads_and_another_takes_over_when_its_connection_dies(engine):

@@ -113,6 +113,7 @@ def upgrade() -> None:
         "outbox",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("receiver", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("body", postgresql.BYTEA(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -128,6 +129,7 @@ def upgrade() -> None:
     op.create_index(
         "outbox_due_idx", "outbox", ["due_at"], unique=False, schema="drift", postgresql_where=sa.text("state = 'due'")
     )
+    op.create_index("outbox_subject_idx", "outbox", ["receiver", "subject", "created_at"], unique=False, schema="drift")
     op.create_table(
         "reference",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -185,7 +187,7 @@ def upgrade() -> None:
         sa.Column("dim", sa.Integer(), nullable=False),
         sa.Column("segment", sa.Text(), nullable=False),
         sa.Column("team", sa.Text(), nullable=False),
-        sa.Column("open_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("open_from", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("stream_pkey")),
         schema="drift",
     )
@@ -229,6 +231,7 @@ def downgrade() -> None:
     op.drop_table("slot", schema="drift")
     op.drop_table("sketch", schema="drift")
     op.drop_table("reference", schema="drift")
+    op.drop_index("outbox_subject_idx", table_name="outbox", schema="drift")
     op.drop_index("outbox_due_idx", table_name="outbox", schema="drift", postgresql_where=sa.text("state = 'due'"))
     op.drop_table("outbox", schema="drift")
     op.drop_table("measurement", schema="drift")

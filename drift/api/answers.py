@@ -34,7 +34,7 @@ class ReceiptAnswer(BaseModel):
         return cls(
             received=receipt.received,
             accepted=receipt.accepted,
-            rejected=len(receipt.faults),
+            rejected=receipt.received - receipt.accepted,
             rejected_by_reason={str(reason): count for reason, count in tally(receipt.faults).items()},
             faults=[FaultAnswer(row=f.row, reason=f.reason, detail=f.detail) for f in receipt.faults[:SHOWN]],
             duplicate=receipt.duplicate,
@@ -50,7 +50,7 @@ class StreamAnswer(BaseModel):
     dim: int
     segment: str
     team: str
-    open_from: datetime
+    open_from: datetime | None
 
     @classmethod
     def of(cls, row: StreamRow) -> "StreamAnswer":

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from drift import __version__
 from drift.alert import AlertState
-from drift.scheduler import Scheduler, Service
+from drift.scheduler import CLOCKS, Scheduler, Service
 from drift.slo import Severity
 from drift.store import reads, views
 from drift.store.connect import Connection, DBAPIError, PoolTimeoutError
@@ -60,7 +60,7 @@ class Exporter(Collector):
         leads.add_metric([], float(self._scheduler.leads))
         yield leads
         failed = CounterMetricFamily("drift_clock_failures", "Runs of a clock's work that failed.", labels=["clock"])
-        for clock in ("close", "measure", "deliver", "resend", "forget"):
+        for clock in CLOCKS:
             failed.add_metric([clock], self._service.failures.counts.get(clock, 0))
         yield failed
         refused = CounterMetricFamily("drift_batches_refused", "Batches that were refused whole.", labels=["reason"])

@@ -55,6 +55,8 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
         raise ConfigError(f"{path}:1: needs a mapping with the key `streams`")
     variables = os.environ if environment is None else environment
     faults: list[str] = []
+    if _contains_itself(root, ()):
+        raise ConfigError(f"{path}:1: an alias (*) contains itself: write out what it stands for")
     data = _plain(root, variables, lambda line, text: faults.append(f"{path}:{line}: {text}"))
     lines = dict(_lines(root, ()))
     try:
@@ -73,9 +75,27 @@ def schema() -> str:
     return json.dumps(Config.model_json_schema(), indent=2)
 
 
+def _contains_itself(node: yaml.Node, above: tuple[yaml.Node, ...]) -> bool:
+    if isinstance(node, yaml.ScalarNode):
+        return False
+    if node in above:
+        return True
+    children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+    return any(_contains_itself(child, (*above, node)) for child in children)
+
+
 def _plain(node: yaml.Node, variables: Mapping[str, str], report: Report) -> object:
     if isinstance(node, yaml.MappingNode):
-        return {key.value: _plain(value, variables, report) for key, value in node.value}
+        found: dict[str, object] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                report(line, "a key must be a word")
+            elif key.value in found:
+                report(line, f"{key.value} is given twice: keep one of them")
+            else:
+                found[key.value] = _plain(value, variables, report)
+        return found
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, variables, report) for item in node.value]
     if node.tag == "tag:yaml.org,2002:str":
@@ -97,6 +117,8 @@ def _lines(node: yaml.Node, where: Where) -> Iterator[tuple[Where, int]]:
     yield where, node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             yield from ((at, line) for at, line in _lines(value, (*where, key.value)) if at != (*where, key.value))
             yield (*where, key.value), key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
@@ -115,7 +137,7 @@ def _describe(path: Path, lines: Mapping[Where, int], error: ErrorDetails) -> st
         text = "is not a known key" + _nearest(str(where[-1]), where[:-1])
     elif error["type"] == "missing":
         text = "is required"
-    elif not isinstance(error["input"], dict | list) and error["type"] != "value_error":
+    elif not isinstance(error["input"], dict | list) and error["type"] != "value_error" and where[-1] != "secret":
         text = f"{error['input']!r}: {text}"
     return f"{path}:{lines.get(known, 1)}: {field}: {text}"
 

@@ -85,6 +85,14 @@ class StreamConfig(_Model):
     segments: dict[Name, list[str]] = {}
     detectors: list[Name] = Field(default=[])
 
+    @field_validator("segments")
+    @classmethod
+    def _by_text(cls, segments: dict[str, list[str]]) -> dict[str, list[str]]:
+        for column in ("vector", "time"):
+            if column in segments:
+                raise ValueError(f"rows cannot be split by {column!r}: name a column of text")
+        return segments
+
     @property
     def stream(self) -> Stream:
         """All of the traffic."""
@@ -212,12 +220,24 @@ class Config(_Model):
                 if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.measured_names:
                     found = ", ".join(stream.measured_names)
                     yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
+        yield from self._forgotten()
         places = {slo.name: i for i, slo in enumerate(self.slos)}
         for i, stream in enumerate(self.streams):
             for objective in self.slos_of(stream, stream.stream):
                 name = objective.name
                 where = ("slos", places[name]) if name in places else ("streams", i)
                 yield from ((where, f"objective {name!r} of {stream.id!r}: {fault}") for fault in objective.faults())
+
+    def _forgotten(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """What would be deleted while it is still needed."""
+        for stream in self.streams:
+            if self.retention.vectors < (least := stream.window + stream.lateness):
+                text = f"vectors are kept for {self.retention.vectors}, stream {stream.id!r} needs them for {least}"
+                yield ("retention", "vectors"), text
+            periods = [slo.period for slo in self.slos_of(stream, stream.stream)]
+            if periods and self.retention.history < max(periods):
+                text = f"history is kept for {self.retention.history}, objectives look back {max(periods)}"
+                yield ("retention", "history"), text
 
 
 def require_http(url: str) -> str:

@@ -1,5 +1,6 @@
 """Signed webhooks to whoever asked for them: CloudEvents as JSON, with the headers of Standard Webhooks."""
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -43,8 +44,7 @@ class Webhook:
             headers = self._headers(message, now)
         except (SignatureError, httpx2.InvalidURL) as error:
             raise DeliveryError(f"webhook {self.name}: {error}", final=True) from error
-        for address in resolve(url):
-            require_allowed(url, address, self.networks)
+        self._require_allowed(url)
         require = partial(require_allowed, url, networks=self.networks)
         with Connection(require, deadline=self.timeout) as connection:
             try:
@@ -52,6 +52,24 @@ class Webhook:
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 why = f"no answer within {self.timeout}" if connection.expired else f"{type(error).__name__}: {error}"
                 raise DeliveryError(f"webhook {self.name} needs an answer from {url.host}, found {why}") from error
+
+    def reach(self) -> None:
+        """Connect to the endpoint, and send nothing.
+
+        Raises:
+            DeliveryError: its address is not allowed, or takes no connection.
+        """
+        url = httpx2.URL(self.url)
+        self._require_allowed(url)
+        try:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            socket.create_connection((url.host, port), timeout=self.timeout / timedelta(seconds=1)).close()
+        except OSError as error:
+            raise DeliveryError(f"{self.url} takes no connection: {error}; is the receiver up?") from error
+
+    def _require_allowed(self, url: httpx2.URL) -> None:
+        for address in resolve(url):
+            require_allowed(url, address, self.networks)
 
     def _headers(self, message: Message, now: datetime) -> dict[str, str]:
         return {

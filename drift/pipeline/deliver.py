@@ -79,5 +79,6 @@ def resend(engine: Engine, alertmanagers: Mapping[str, Notifier], *, every: time
             except DeliveryError as error:
                 failed += 1
                 log.warning("alerts not repeated", receiver=name, error=str(error))
-                break  # the other batches would wait for the same peer, and the next peer for them
+                if not error.final:
+                    break  # the other batches would wait for the same peer, and the next peer for them
     return failed

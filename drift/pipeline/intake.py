@@ -35,7 +35,8 @@ class Receipt:
 class Sieve:
     """Remembers, for each open window and part of a stream, which priorities a row must beat to be drawn.
 
-    Thread-safe. What it forgets (after a restart) costs space and no row.
+    Equal ids draw equal priorities, and count once. Thread-safe. What it forgets (after a restart) costs space and no
+    row.
     """
 
     def __init__(self) -> None:
@@ -47,12 +48,13 @@ class Sieve:
         together = self._with(part, start, lots)
         if len(together) <= most:
             return np.ones(len(lots), np.bool_)
-        bound: np.uint64 = np.partition(together, most - 1)[most - 1]
-        return lots <= bound
+        bound: np.uint64 = together[most - 1]
+        within: npt.NDArray[np.bool_] = lots <= bound
+        return within
 
     def remember(self, part: str, start: datetime, lots: _Lots, most: int) -> None:
         """Note that the rows of `lots` are stored."""
-        together = np.sort(self._with(part, start, lots))[:most]
+        together = self._with(part, start, lots)[:most]
         with self._lock:
             self._lowest[part, start] = together
 
@@ -65,7 +67,7 @@ class Sieve:
     def _with(self, part: str, start: datetime, lots: _Lots) -> _Lots:
         with self._lock:
             seen = self._lowest.get((part, start))
-        return lots if seen is None else np.concatenate([seen, lots])
+        return np.unique(lots if seen is None else np.concatenate([seen, lots]))
 
 
 def take_in(

@@ -158,8 +158,7 @@ def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.C
         return
     told = alertmanager.draft(compose.notice(alert, labels, annotations))
     for name in outlet.alertmanagers:
-        outbox.supersede(conn, name, compose.alert_subject(alert))
-        message = outbox.Draft(compose.alert_id(alert), name, MessageKind.ALERT, told)
+        message = outbox.Draft(compose.alert_id(alert), name, MessageKind.ALERT, told, compose.alert_subject(alert))
         outbox.put(conn, message, state=outlet.state, now=at)
     if alert.state is AlertState.FIRING and alert.kind is AlertKind.PAGE and context.slo.retrain:
         id_, body = compose.retrain_id(alert, context), compose.retrain_body(alert, context)

@@ -29,13 +29,17 @@ def ensure_reference(
     version = reads.reference_of(conn, stream.key, source)
     if version is not None and (kept := reads.reference(conn, stream.key, version)) is not None:
         return kept
-    found = read_reference(path, _as_found_in(path, stream), limit=rows)
-    if isinstance(found, Inputs):
-        reference = _encoded(stream, found, encoder, path, now)
-    else:
-        reference = Reference(stream.key, found, now)
+    reference = make_reference(stream, path, encoder, rows=rows, now=now)
     writes.save_reference(conn, reference, source=source)
     return reference
+
+
+def make_reference(stream: Stream, path: Path, encoder: Encoder | None, *, rows: int, now: datetime) -> Reference:
+    """The reference of `stream` from `path`, kept nowhere. Raises as `ensure_reference` does."""
+    found = read_reference(path, _as_found_in(path, stream), limit=rows)
+    if isinstance(found, Inputs):
+        return _encoded(stream, found, encoder, path, now)
+    return Reference(stream.key, found, now)
 
 
 def _as_found_in(path: Path, stream: Stream) -> Stream:
@@ -51,11 +55,6 @@ def _encoded(stream: Stream, inputs: Inputs, encoder: Encoder | None, path: Path
         raise BadReferenceError(
             f"{path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add `encoder: {{model: …}}` "
             "to the stream, or give the reference a `vector` column"
-        )
-    if encoder.dim != stream.dim:
-        raise BadReferenceError(
-            f"the encoder of stream {stream.name!r} gives {encoder.dim} dimensions, the stream declares {stream.dim}: "
-            "one of `dim` and `encoder` is wrong"
         )
     rows = Rows(encoder.encode(list(inputs.texts)), inputs=inputs.texts, labels=inputs.labels)
     return Reference(stream.key, rows, now, encoder.fingerprint)

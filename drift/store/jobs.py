@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -39,20 +40,29 @@ def claim(conn: sa.Connection, *, streams: Sequence[str], now: datetime, most: i
     """
     t, older = tables.job, tables.job.alias("older")
     oldest = ~sa.exists().where(older.c.stream == t.c.stream, older.c.start < t.c.start)
-    first = conn.execute(
-        sa.select(t.c.stream, t.c.attempts)
-        .where(t.c.stream.in_(streams), t.c.due_at <= now, oldest)
-        .order_by(t.c.start)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).first()
-    if first is None:
-        return None
+    due = sa.select(t.c.stream, t.c.attempts).where(t.c.due_at <= now, oldest).order_by(t.c.start).limit(1)
+    left = list(streams)
+    while True:
+        first = conn.execute(due.where(t.c.stream.in_(left)).with_for_update(skip_locked=True)).first()
+        if first is None:
+            return None
+        if conn.execute(_TRY_TURN, {"stream": first.stream}).scalar_one():
+            break
+        left.remove(first.stream)  # somebody replays its past
     # After a failure one at a time, so that the window to blame is found.
     least = 1 if first.attempts else most
     rest = sa.select(t.c.start, t.c.end).where(t.c.stream == first.stream).order_by(t.c.start).limit(least)
     spans = tuple(Span(row.start, row.end) for row in conn.execute(rest))
     return Job(first.stream, spans, first.attempts)
+
+
+def wait_turn(conn: sa.Connection, stream: str) -> None:
+    """Wait until nobody measures windows of `stream`, and let nobody else until the transaction ends."""
+    conn.execute(_TURN, {"stream": stream})
+
+
+_TRY_TURN: Final = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:stream, 2))")
+_TURN: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:stream, 2))")
 
 
 def finish(conn: sa.Connection, job: Job) -> None:

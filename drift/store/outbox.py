@@ -31,12 +31,16 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message to be written down for one receiver."""
+    """A message to be written down for one receiver.
+
+    What it says holds until there is newer news of its `subject`, "" where there never will be.
+    """
 
     id: str
     receiver: str
     kind: MessageKind
     body: bytes
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +57,31 @@ class Delivery:
 
 def put(conn: sa.Connection, draft: Draft, *, state: MessageState, now: datetime) -> bool:
     """Write a message down; False when one with the same id for the same receiver was there before."""
-    told = {"id": draft.id, "receiver": draft.receiver, "kind": draft.kind, "body": draft.body}
+    told = {
+        "id": draft.id,
+        "subject": draft.subject or draft.id,
+        "receiver": draft.receiver,
+        "kind": draft.kind,
+        "body": draft.body,
+    }
     row = {**told, "state": state, "created_at": now, "due_at": now, "attempts": 0, "error": ""}
     new = insert(tables.outbox).values(row).on_conflict_do_nothing().returning(tables.outbox.c.id)
     return conn.execute(new).first() is not None
 
 
-def supersede(conn: sa.Connection, receiver: str, subject: str) -> None:
-    """Give up undelivered messages whose id begins with `subject`: newer news of the same thing is about to be put."""
-    t = tables.outbox
-    older = (t.c.receiver == receiver) & (t.c.state == MessageState.DUE) & t.c.id.startswith(subject, autoescape=True)
-    # One that is being sent right now is left alone: whoever sends it holds its row, for as long as that takes.
-    idle = sa.select(t.c.id).where(older).with_for_update(skip_locked=True)
-    mine = (t.c.receiver == receiver) & t.c.id.in_(idle.scalar_subquery())
-    conn.execute(sa.update(t).where(mine).values(state=MessageState.SUPERSEDED))
-
-
 def claim(conn: sa.Connection, receiver: str, *, now: datetime) -> Delivery | None:
-    """The message for `receiver` that is due longest and that nobody else sends, locked until the transaction ends."""
-    t = tables.outbox
+    """The message for `receiver` that is due longest and that nobody else sends, locked until the transaction ends.
+
+    Messages that newer news of their subject has overtaken, while they waited or were being tried, are given up.
+    """
+    t, newer = tables.outbox, tables.outbox.alias("newer")
+    same = (newer.c.receiver == t.c.receiver) & (newer.c.subject == t.c.subject)
+    waiting = (t.c.receiver == receiver) & (t.c.state == MessageState.DUE)
+    overtaken = sa.select(t.c.id).where(waiting, sa.exists().where(same, newer.c.created_at > t.c.created_at))
+    # One that is being sent right now is left alone: whoever sends it holds its row, for as long as that takes.
+    idle = overtaken.with_for_update(of=t, skip_locked=True).scalar_subquery()
+    mine = (t.c.receiver == receiver) & t.c.id.in_(idle)
+    conn.execute(sa.update(t).where(mine).values(state=MessageState.SUPERSEDED))
     due = sa.select(t).where(t.c.state == MessageState.DUE, t.c.due_at <= now, t.c.receiver == receiver)
     row = conn.execute(due.order_by(t.c.due_at).limit(1).with_for_update(skip_locked=True)).first()
     if row is None:

@@ -45,7 +45,7 @@ def drop_before(conn: sa.Connection, table: sa.Table, at: datetime) -> list[str]
     for name in names:
         year, month = name.rsplit("_", 2)[1:]
         if _month(datetime(int(year), int(month), 1, tzinfo=UTC))[1] <= at:
-            conn.execute(sa.text(f'DROP TABLE {tables.SCHEMA}."{name}"'))
+            conn.execute(sa.text(f'DROP TABLE IF EXISTS {tables.SCHEMA}."{name}"'))
             old.append(name)
     return old
 

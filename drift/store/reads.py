@@ -40,11 +40,11 @@ class BudgetRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A registered stream; windows that end at or before `open_from` are closed."""
+    """A registered stream; windows that end at or before `open_from` are closed, and with None all are."""
 
     stream: Stream
     team: str
-    open_from: datetime
+    open_from: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def alerts(
 def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:
     """Messages, newest first."""
     t = tables.outbox
-    columns = [c for c in t.c if c.name != "body"]
+    columns = [c for c in t.c if c.name not in {"subject", "body"}]
     rows = conn.execute(sa.select(*columns).order_by(t.c.created_at.desc()).limit(limit))
     return [DeliveryRow(**{c.name: row._mapping[c.name] for c in columns}) for row in rows]
 

@@ -23,8 +23,11 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime) -> None
     for table in (tables.slot, tables.gap):
         conn.execute(sa.delete(table).where(table.c.end < history))
     conn.execute(sa.delete(tables.sketch).where(tables.sketch.c.start < vectors))
-    # Rows whose window was given up were kept until now, in case that somebody wants to replay it.
-    conn.execute(sa.delete(tables.inbox).where(tables.inbox.c.start < vectors))
+    # Rows of windows that were given up. Those that are still to be measured stay, however old they are.
+    inbox, job, stream = tables.inbox, tables.job, tables.stream
+    is_open = sa.exists().where(stream.c.key == inbox.c.stream, stream.c.open_from <= inbox.c.start)
+    is_due = sa.exists().where(job.c.stream == inbox.c.stream, job.c.start <= inbox.c.start, job.c.end > inbox.c.start)
+    conn.execute(sa.delete(inbox).where(inbox.c.start < vectors, ~is_open, ~is_due))
     conn.execute(sa.delete(tables.batch).where(tables.batch.c.at < vectors))
     alert, outbox = tables.alert, tables.outbox
     conn.execute(sa.delete(alert).where(alert.c.state == AlertState.RESOLVED, alert.c.resolved_at < history))

@@ -25,7 +25,8 @@ def _required(name: str, kind: sa.types.TypeEngine[T]) -> sa.Column[T]:
     return sa.Column(name, kind, nullable=False)
 
 
-# One row per stream and segment. Windows that end at or before `open_from` are closed: rows for them are late.
+# One row per stream and segment. Windows that end at or before `open_from` are closed: rows for them are late. A stream
+# of which only the past was replayed has none, and takes no rows.
 stream: Final = sa.Table(
     "stream",
     metadata,
@@ -36,7 +37,7 @@ stream: Final = sa.Table(
     _required("dim", sa.Integer()),
     _required("segment", sa.Text()),
     _required("team", sa.Text()),
-    _required("open_from", _At),
+    sa.Column("open_from", _At),
 )
 
 reference: Final = sa.Table(
@@ -211,6 +212,7 @@ outbox: Final = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("receiver", sa.Text, primary_key=True),
+    _required("subject", sa.Text()),
     _required("kind", sa.Text()),
     _required("body", BYTEA()),
     _required("state", sa.Text()),
@@ -222,6 +224,7 @@ outbox: Final = sa.Table(
     _required("error", sa.Text()),
 )
 sa.Index("outbox_due_idx", outbox.c.due_at, postgresql_where=outbox.c.state == "due")
+sa.Index("outbox_subject_idx", outbox.c.receiver, outbox.c.subject, outbox.c.created_at)
 
 # Windows that must be measured, one row each, measured oldest first.
 job: Final = sa.Table(

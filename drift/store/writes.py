@@ -13,8 +13,11 @@ from drift.store import codec, tables
 from drift.store.partitions import ensure_month
 
 
-def register(conn: sa.Connection, stream: Stream, *, team: str, open_from: datetime) -> None:
-    """Make `stream` known, its first window being open from `open_from`; what is declared of it may change later."""
+def register(conn: sa.Connection, stream: Stream, *, team: str, open_from: datetime | None) -> None:
+    """Make `stream` known; what is declared of it may change later.
+
+    Its first window is open from `open_from`, unless it had one before; with None it takes no rows yet.
+    """
     declared = {
         "name": stream.name,
         "model": stream.model,
@@ -24,13 +27,14 @@ def register(conn: sa.Connection, stream: Stream, *, team: str, open_from: datet
         "team": team,
     }
     new = insert(tables.stream).values(key=stream.key, open_from=open_from, **declared)
-    conn.execute(new.on_conflict_do_update(index_elements=["key"], set_=declared))
+    opened = sa.func.coalesce(tables.stream.c.open_from, new.excluded.open_from)
+    conn.execute(new.on_conflict_do_update(index_elements=["key"], set_={**declared, "open_from": opened}))
 
 
 def close_until(conn: sa.Connection, stream: str, end: datetime) -> None:
-    """Close the windows of `stream` up to `end`; waits for batches that are being written."""
+    """Close the windows of `stream`, and of its segments, up to `end`."""
     t = tables.stream
-    conn.execute(sa.update(t).where(t.c.key == stream, t.c.open_from < end).values(open_from=end))
+    conn.execute(sa.update(t).where(t.c.name == stream, t.c.open_from < end).values(open_from=end))
 
 
 def save_reference(conn: sa.Connection, reference: Reference, *, source: str) -> None:

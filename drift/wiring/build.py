@@ -26,10 +26,11 @@ from drift.notify.signature import Secret
 from drift.notify.webhook import Webhook
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.pipeline.references import ensure_reference
-from drift.records import Span
+from drift.records import Span, parse_name
 from drift.scheduler import Service
+from drift.slo import Quantity
 from drift.store import outbox, writes
-from drift.store.connect import Engine
+from drift.store.connect import Connection, Engine
 from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
 
@@ -46,10 +47,14 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         DriftError: something that the configuration names is not there or cannot be used.
     """
     now = clock()
-    monitors = {stream.id: build_monitor(config, stream, engine, home, now=now) for stream in config.streams}
+
+    def monitor(stream: StreamConfig) -> Monitor:
+        with engine.begin() as conn:
+            return build_monitor(config, stream, engine, home, conn, now=now)
+
     return Service(
         engine=engine,
-        monitors=monitors,
+        monitors={stream.id: monitor(stream) for stream in config.streams},
         alertmanagers=build_alertmanagers(config),
         webhooks={webhook.name: build_webhook(webhook) for webhook in config.receivers.webhooks},
         resend=config.receivers.resend,
@@ -62,37 +67,35 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
 def begin(service: Service) -> None:
     """Make the streams known, and end what the configuration names no more: its open alerts, and messages due to it."""
     now = service.clock()
-    for monitor in service.monitors.values():
-        register(service.engine, monitor, now=now)
+    with service.engine.begin() as conn:
+        for monitor in service.monitors.values():
+            register(conn, monitor, open_from=Span.containing(now, monitor.window).start)
     known = {(slo.stream, slo.name) for m in service.monitors.values() for slos in m.slos.values() for slo in slos}
     with service.engine.begin() as conn:
         writes.resolve_others(conn, known, now=now)
         outbox.abandon(conn, service.notifiers.keys())
 
 
-def register(engine: Engine, monitor: Monitor, *, now: datetime) -> None:
-    """Make the stream known, its first window being the one of `now`; where it is known, its windows go on."""
-    with engine.begin() as conn:
-        open_from = Span.containing(now, monitor.window).start
-        for part in monitor.parts:
-            writes.register(conn, part, team=monitor.team, open_from=open_from)
+def register(conn: Connection, monitor: Monitor, *, open_from: datetime | None) -> None:
+    """Make the stream and its segments known. Where they take rows already, their windows go on."""
+    for part in monitor.parts:
+        writes.register(conn, part, team=monitor.team, open_from=open_from)
 
 
-def build_monitor(config: Config, stream: StreamConfig, engine: Engine, home: Path, *, now: datetime) -> Monitor:
-    """Everything that measures one declared stream."""
-    encoder = None if stream.encoder is None else build_encoder(stream.encoder, home)
-    detectors = tuple(build_detector(name, config.detectors.get(name, {})) for name in stream.detector_names)
+def build_monitor(
+    config: Config, stream: StreamConfig, engine: Engine, home: Path, conn: Connection, *, now: datetime
+) -> Monitor:
+    """Everything that measures one declared stream; its references are kept through `conn`."""
+    encoder = encoder_of(stream, home)
     source = (stream.reference.path, encoder)
-    with engine.begin() as conn:
-        references = {
-            part.key: ensure_reference(conn, part, *source, rows=stream.reference.rows, now=now)
-            for part in stream.streams
-        }
+    references = {
+        part.key: ensure_reference(conn, part, *source, rows=stream.reference.rows, now=now) for part in stream.streams
+    }
     return Monitor(
         stream=stream.stream,
         parts=tuple(stream.streams),
         collector=build_collector(stream, engine),
-        detectors=detectors,
+        detectors=detectors_of(config, stream),
         references=references,
         encoder=encoder,
         slos={part.key: tuple(config.slos_of(stream, part)) for part in stream.streams},
@@ -127,6 +130,40 @@ def build_collector(stream: StreamConfig, engine: Engine) -> Collector:
     if stream.collector.kind == "push" or stream.collector.path is None:
         return Inbox(engine)
     return COLLECTORS[stream.collector.kind](stream.collector.path, tuple(stream.segments))
+
+
+def detectors_of(config: Config, stream: StreamConfig) -> tuple[Detector, ...]:
+    """The detectors of the stream.
+
+    Raises:
+        ConfigError: one is not known, or an objective judges the p-value of one that gives none.
+    """
+    detectors = {name: build_detector(name, config.detectors.get(name, {})) for name in stream.detector_names}
+    for slo in config.slos_of(stream, stream.stream):
+        name = parse_name(slo.sli.detector)[0]
+        if slo.sli.quantity is Quantity.P_VALUE and not detectors[name].is_test:
+            raise ConfigError(
+                f"objective {slo.name!r} judges the p-value of {name}, which gives none: use `value_at_least` or "
+                "`value_at_most`"
+            )
+    return tuple(detectors.values())
+
+
+def encoder_of(stream: StreamConfig, home: Path) -> Encoder | None:
+    """The encoder of the stream, if it has one.
+
+    Raises:
+        ConfigError: its dimension is not the stream's.
+    """
+    if stream.encoder is None:
+        return None
+    encoder = build_encoder(stream.encoder, home)
+    if encoder.dim != stream.dim:
+        raise ConfigError(
+            f"the encoder of stream {stream.id!r} gives {encoder.dim} dimensions, the stream declares {stream.dim}: "
+            "one of `dim` and `encoder` is wrong"
+        )
+    return encoder
 
 
 def build_detector(name: str, parameters: Mapping[str, float | int | str]) -> Detector:
@@ -181,12 +218,11 @@ def name_of(peer: AlertmanagerConfig) -> str:
     return str(httpx2.URL(peer.url).copy_with(userinfo=b""))
 
 
-def build_webhook(webhook: WebhookConfig) -> Notifier:
+def build_webhook(webhook: WebhookConfig) -> Webhook:
     """The webhook with its secret read.
 
     Raises:
-        ConfigError: the secret's file cannot be read.
-        SignatureError: the secret is too short or not one.
+        ConfigError: the secret's file cannot be read, or its secret is too short or not one.
     """
     if webhook.secret is not None:
         text = webhook.secret.get_secret_value()

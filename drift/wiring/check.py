@@ -1,6 +1,5 @@
 """Check a configuration for real: build what it names, and connect to it."""
 
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -8,10 +7,11 @@ from functools import partial
 import httpx2
 
 from collectors.parquet import ParquetCollector
-from collectors.references import read_reference
-from drift.config import Config, Settings, StreamConfig, WebhookConfig
+from drift.config import AlertmanagerConfig, Config, Settings, StreamConfig, WebhookConfig
 from drift.errors import ConfigError, DriftError
-from drift.wiring.build import build_detector, build_encoder, build_webhook
+from drift.pipeline.references import make_reference
+from drift.records import Stream
+from drift.wiring.build import build_webhook, clock, detectors_of, encoder_of, name_of
 from drift.wiring.database import database
 
 
@@ -32,11 +32,12 @@ def checks(config: Config, settings: Settings) -> Iterator[Check]:
         yield _try(f"{what}: detectors", partial(_detectors, config, stream))
         if stream.encoder is not None:
             yield _try(f"{what}: encoder", partial(_encoder, stream, settings))
-        yield _try(f"{what}: reference", partial(_reference, stream))
+        for part in stream.streams:
+            yield _try(f"{what}: reference of {part}", partial(_reference, stream, part, settings))
         yield _try(f"{what}: collector", partial(_collector, stream))
         yield _try(f"{what}: objectives", partial(_objectives, config, stream))
     for peer in config.receivers.alertmanagers:
-        yield _try(f"alertmanager {peer.url}", partial(_alertmanager, peer.url))
+        yield _try(f"alertmanager {name_of(peer)}", partial(_alertmanager, peer))
     for webhook in config.receivers.webhooks:
         yield _try(f"webhook {webhook.name}", partial(_webhook, webhook))
 
@@ -54,28 +55,24 @@ def _database(settings: Settings) -> str:
 
 
 def _detectors(config: Config, stream: StreamConfig) -> str:
-    names = [build_detector(name, config.detectors.get(name, {})).name for name in stream.detector_names]
-    return ", ".join(names)
+    return ", ".join(detector.name for detector in detectors_of(config, stream))
 
 
 def _encoder(stream: StreamConfig, settings: Settings) -> str:
-    if stream.encoder is None:
+    encoder = encoder_of(stream, settings.home)
+    if encoder is None or stream.encoder is None:
         return "none"
-    encoder = build_encoder(stream.encoder, settings.home)
-    if encoder.dim != stream.dim:
-        raise ConfigError(
-            f"the encoder gives {encoder.dim} dimensions, the stream declares {stream.dim}: correct `dim`"
-        )
     return f"{stream.encoder.model}, {encoder.dim} dimensions, fingerprint {encoder.fingerprint[:12]}"
 
 
-def _reference(stream: StreamConfig) -> str:
-    found = read_reference(stream.reference.path, stream.stream, limit=stream.reference.rows)
-    return f"{stream.reference.path}, {len(found)} rows"
+def _reference(stream: StreamConfig, part: Stream, settings: Settings) -> str:
+    encoder = encoder_of(stream, settings.home)
+    found = make_reference(part, stream.reference.path, encoder, rows=stream.reference.rows, now=clock())
+    return f"{stream.reference.path}, {len(found.rows)} rows"
 
 
 def _collector(stream: StreamConfig) -> str:
-    if stream.collector.path is None:
+    if stream.collector.kind == "push" or stream.collector.path is None:
         return f"rows are pushed to POST /v1/streams/{stream.id}/embeddings"
     first, last = ParquetCollector(stream.collector.path, tuple(stream.segments)).span()
     return f"{stream.collector.path}, rows from {first.isoformat()} to {last.isoformat()}"
@@ -86,21 +83,18 @@ def _objectives(config: Config, stream: StreamConfig) -> str:
     return "; ".join(f"{slo.name}: {float(slo.target):.4g} of windows have {slo.sli}" for slo in slos)
 
 
-def _alertmanager(url: str) -> str:
+def _alertmanager(peer: AlertmanagerConfig) -> str:
+    name = name_of(peer)
     try:
-        answer = httpx2.get(f"{url}/-/ready", timeout=5)
+        with httpx2.Client(trust_env=False, timeout=5) as client:
+            answer = client.get(f"{peer.url}/-/ready")
     except httpx2.HTTPError as error:
-        raise ConfigError(f"{url} does not answer: {error}; is the address right, and the Alertmanager up?") from error
+        raise ConfigError(f"{name} does not answer: {error}; is the address right, and the Alertmanager up?") from error
     if not answer.is_success:
-        raise ConfigError(f"{url}/-/ready answered {answer.status_code}, needed is 200: is this an Alertmanager?")
+        raise ConfigError(f"{name}/-/ready answered {answer.status_code}, needed is 200: is this an Alertmanager?")
     return "ready"
 
 
 def _webhook(webhook: WebhookConfig) -> str:
-    build_webhook(webhook)
-    url = httpx2.URL(webhook.url)
-    try:
-        socket.create_connection((url.host, url.port or (443 if url.scheme == "https" else 80)), timeout=5).close()
-    except OSError as error:
-        raise ConfigError(f"{webhook.url} takes no connection: {error}; is the receiver up?") from error
+    build_webhook(webhook).reach()
     return f"{webhook.url}, signed"

@@ -91,8 +91,10 @@ def _examples() -> tuple[str, Path]:
 def _secret(path: Path) -> str:
     """The webhook's secret, made at the first start."""
     if not path.is_file():
-        path.touch(mode=0o600)
-        path.write_text(generate_secret().text, encoding="utf-8")
+        half = path.with_suffix(".half")
+        half.touch(mode=0o600)
+        half.write_text(generate_secret().text, encoding="utf-8")
+        half.rename(path)
     return path.read_text(encoding="utf-8")
 
 

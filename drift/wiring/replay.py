@@ -17,7 +17,7 @@ from drift.pipeline import measure
 from drift.pipeline.monitor import Monitor
 from drift.records import Span
 from drift.slo import Slo
-from drift.store import inbox, reads
+from drift.store import inbox, jobs, reads
 from drift.store.connect import Connection, Engine
 from drift.store.partitions import ensure_month
 from drift.wiring.build import build_monitor, clock, muted, register
@@ -63,13 +63,16 @@ def replay(conn: Connection, monitor: Monitor, wanted: Replay) -> Iterator[int]:
     Raises:
         ConfigError: the stream has newer windows, whose alerts would come before those of these, or still takes rows.
     """
+    jobs.wait_turn(conn, monitor.stream.key)
+    if any(row.stream == monitor.stream.key for row in reads.backlog(conn)):
+        raise ConfigError(f"windows of {monitor.stream} wait to be measured: let `drift run` finish them first")
     last = max((row.span.end for row in reads.latest_budgets(conn) if row.stream == monitor.stream.key), default=None)
     if last is not None and last > wanted.span.start:
         raise ConfigError(
             f"{monitor.stream} has windows up to {last.isoformat()}, and alerts must come in the order of time: replay "
             f"what is later (--since), or see what would have happened with --dry-run"
         )
-    open_from = inbox.lock_open_from(conn, monitor.stream.key)  # held, so that no window closes meanwhile
+    open_from = inbox.open_from(conn, monitor.stream.key)
     if open_from is not None and wanted.spans()[-1].end > open_from:
         raise ConfigError(
             f"{monitor.stream} takes rows from {open_from.isoformat()} on, and windows from there are measured live: "
@@ -145,7 +148,7 @@ class Request:
 def command(config: Config, settings: Settings, request: Request, *, dry_run: bool) -> Report:
     """Replay what `request` asks for, with a progress bar; see `replay`.
 
-    A dry run starts from an empty history, and leaves the database as it was.
+    A dry run starts from an empty history, and leaves nothing behind but empty tables for the months.
     """
     declared = config.stream(request.stream)
     if declared is None:
@@ -155,12 +158,12 @@ def command(config: Config, settings: Settings, request: Request, *, dry_run: bo
     source = ParquetCollector(request.source, tuple(declared.segments))
     wanted = plan(source, length, request.since, request.until)
     with migrated(settings) as found:
-        monitor = build_monitor(config, declared, found.engine, settings.home, now=clock())
-        register(found.engine, monitor, now=clock())
         _make_months(found.engine, wanted)
-        if dry_run:
-            monitor = _apart(monitor)
         with found.engine.connect() as conn, conn.begin() as transaction:
+            monitor = build_monitor(config, declared, found.engine, settings.home, conn, now=clock())
+            if dry_run:
+                monitor = _apart(monitor)
+            register(conn, monitor, open_from=None)
             started = wanted.span.start
             steps = track(replay(conn, monitor, wanted), "replaying", total=len(wanted.spans()), console=_STDERR)
             done = list(steps)
