@@ -12,7 +12,7 @@ TORCH_ARGS ?= $(shell command -v nvidia-smi >/dev/null 2>&1 || echo --retries 0 
 
 .PHONY: run test lint benchmark clean
 run: $(VENV)/.run
-	@$(BIN)/drift demo --fault $(FAULT)
+	@$(BIN)/drift demo --fault $(FAULT) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)

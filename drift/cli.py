@@ -37,7 +37,7 @@ def _told() -> Iterator[None]:
         signal.signal(name, signal.default_int_handler)  # SIGINT too: a shell's `&` has it ignored
     try:
         yield
-    except DriftError as error:
+    except (DriftError, OSError) as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
@@ -54,11 +54,11 @@ def run(
     Without `DRIFT_DATABASE_URL` the embedded Postgres is used, under `DRIFT_HOME` (`.drift`). Windows that were missed
     while the service was down are made up for, oldest first.
     """
-    from drift.config import Settings, load
+    from drift.config import load, read_settings
     from drift.wiring.run import run as serve
 
     with _told():
-        serve(load(config), config, Settings(), with_dashboard=dashboard)
+        serve(load(config), config, read_settings(), with_dashboard=dashboard)
 
 
 @app.command()
@@ -73,11 +73,11 @@ def demo(
     Faults: data-shift, truncation, missing-normalisation, quantisation, collapse, stale-model. Ctrl-C stops all of it;
     the next start goes on with the same data.
     """
-    from drift.config import Settings
+    from drift.config import read_settings
     from drift.wiring.demo import demo as show
 
     with _told():
-        show(fault, Settings(), with_history=history)
+        show(fault, read_settings(), with_history=history)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a file would work: validate it, build what it names, connect to it. Non-zero on any fault."""
-    from drift.config import EXAMPLE, Settings, load
+    from drift.config import EXAMPLE, load, read_settings
     from drift.config import schema as json_schema
     from drift.wiring.check import checks
 
@@ -96,7 +96,7 @@ def check(
         typer.echo(json_schema() if schema else EXAMPLE)
         return
     with _told():
-        found = checks(load(config), Settings())
+        found = checks(load(config), read_settings())
         faults = 0
         console = Console(soft_wrap=True)
         rows = []
@@ -119,11 +119,11 @@ def migrate(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before data is deleted.")] = False,
 ) -> None:
     """Bring the database to the newest schema (or down again). `drift run` does the former by itself."""
-    from drift.config import Settings
+    from drift.config import read_settings
     from drift.store import migrate as migrations
     from drift.wiring.database import database
 
-    with _told(), database(Settings()) as found:
+    with _told(), database(read_settings()) as found:
         where = found.engine.url.render_as_string(hide_password=True)
         if not down:
             migrations.upgrade(found.engine, revision)
@@ -137,14 +137,14 @@ def migrate(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show the fleet: one line per stream and objective, the most urgent first."""
-    from drift.config import Settings
+    from drift.config import read_settings
     from drift.wiring.build import clock
     from drift.wiring.database import migrated
     from drift.wiring.status import as_rows, as_table
 
-    with _told(), migrated(Settings()) as found:
+    with _told(), migrated(read_settings()) as found:
         if as_json:
-            typer.echo(json.dumps(as_rows(found.engine), indent=2))
+            typer.echo(json.dumps(as_rows(found.engine, now=clock()), indent=2))
         else:
             Console().print(as_table(found.engine, now=clock()))
 
@@ -164,27 +164,27 @@ def replay(
 
     Each window is measured as if its end were now. Alerts and webhooks are written down and not sent.
     """
-    from drift.config import Settings, load
+    from drift.config import load, read_settings
     from drift.wiring.replay import Request, command
 
     with _told():
         start, end = (None if at is None else at.replace(tzinfo=UTC) for at in (since, until))
         wanted = Request(source, stream, start, end, window)
-        report = command(load(config), Settings(), wanted, dry_run=dry_run)
+        report = command(load(config), read_settings(), wanted, dry_run=dry_run)
         if as_json:
             typer.echo(json.dumps(report.as_json(), indent=2))
         else:
-            Console().print(report.as_text())
+            Console(soft_wrap=True).print(report.as_text(), markup=False)
 
 
 @db.command("stop")
 def db_stop() -> None:
     """Stop the embedded Postgres, whoever started it. Its data stays."""
-    from drift.config import Settings
+    from drift.config import read_settings
     from drift.wiring.database import embedded
 
     with _told():
-        server = embedded(Settings())
+        server = embedded(read_settings())
         server.stop()
         typer.echo(f"{server.root}: {server.status()}")
 
@@ -192,11 +192,11 @@ def db_stop() -> None:
 @db.command("start")
 def db_start() -> None:
     """Start the embedded Postgres, and leave it running; prints the address to connect to."""
-    from drift.config import Settings
+    from drift.config import read_settings
     from drift.wiring.database import embedded
 
     with _told():
-        server = embedded(Settings())
+        server = embedded(read_settings())
         server.start()
         typer.echo(server.url())
 
@@ -204,11 +204,11 @@ def db_start() -> None:
 @db.command("status")
 def db_status() -> None:
     """Say whether the embedded Postgres runs."""
-    from drift.config import Settings
+    from drift.config import read_settings
     from drift.wiring.database import embedded
 
     with _told():
-        server = embedded(Settings())
+        server = embedded(read_settings())
         typer.echo(f"{server.root}: {server.status()}")
 
 

@@ -1,7 +1,7 @@
 """Keeps the clocks: closes windows, works off the queue, delivers messages, forgets what is too old.
 
-Every process measures and delivers; only the one that holds the lease closes windows and repeats alerts. A job that
-fails is logged, counted and tried again later; it stops no other.
+Any number of processes may do so on one database, each for the streams of its own file: what two of them do has no
+more effect than what one does. Work that fails is logged, counted and tried again later; it stops no other.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,6 @@ from drift.pipeline.monitor import Monitor
 from drift.store import jobs, retention
 from drift.store.connect import Connection, Engine
 from drift.store.jobs import Job
-from drift.store.lease import Lease
 
 log = structlog.get_logger()
 BATCH: Final = 16  # windows of one stream in one transaction
@@ -60,6 +59,12 @@ class Service:
     refusals: Tally = field(default_factory=Tally)
 
     @property
+    def objectives(self) -> frozenset[tuple[str, str]]:
+        """The key of the stream and the name of each objective."""
+        every = (slo for monitor in self.monitors.values() for slos in monitor.slos.values() for slo in slos)
+        return frozenset((slo.stream, slo.name) for slo in every)
+
+    @property
     def notifiers(self) -> dict[str, Notifier]:
         return {**self.alertmanagers, **self.webhooks}
 
@@ -69,8 +74,9 @@ class Scheduler:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._lease = Lease(service.engine)
         self._stopping = Event()
+        monitors = service.monitors.values()
+        self._closers = [self._surviving("close", partial(self._close_windows, monitor)) for monitor in monitors]
         deliver_to = (partial(self._deliver, name) for name in service.notifiers)
         clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
             ("close", self._close, POLL),
@@ -96,27 +102,29 @@ class Scheduler:
         """Let running work end, then stop. What is unfinished goes on at the next start."""
         self._stopping.set()
         self._clocks.shutdown(wait=True)
-        self._lease.release()
-
-    @property
-    def leads(self) -> bool:
-        return self._lease.is_held
 
     def _surviving(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
+        """`work`, whose failures are counted; the log tells of the first in a row, and of the end of the row."""
+        failing = Event()
+
         def run() -> None:
             try:
                 work()
             except Exception:
                 self._service.failures.add(name)
-                log.exception("clock failed", clock=name)
+                if not failing.is_set():
+                    log.exception("clock failed", clock=name)
+                failing.set()
+            else:
+                if failing.is_set():
+                    log.info("clock works again", clock=name)
+                failing.clear()
 
         return run
 
     def _close(self) -> None:
-        if not self._lease.take():
-            return
-        for monitor in self._service.monitors.values():
-            self._surviving("close", partial(self._close_windows, monitor))()
+        for close in self._closers:
+            close()
 
     def _close_windows(self, monitor: Monitor) -> None:
         with self._service.engine.begin() as conn:
@@ -137,15 +145,15 @@ class Scheduler:
                     return
 
     def _resend(self) -> None:
-        if self._lease.take():
-            service = self._service
-            failed = deliver.resend(service.engine, service.alertmanagers, every=service.resend, now=service.clock())
-            service.failures.add("resend", failed)
+        service = self._service
+        known, now = service.objectives, service.clock()
+        failed = deliver.resend(service.engine, service.alertmanagers, known, every=service.resend, now=now)
+        service.failures.add("resend", failed)
 
     def _forget(self) -> None:
         service, now = self._service, self._service.clock()
         with service.engine.begin() as conn:
-            retention.forget(conn, vectors=now - service.keep_vectors, history=now - service.keep_history)
+            retention.forget(conn, vectors=now - service.keep_vectors, history=now - service.keep_history, now=now)
 
 
 def work_once(service: Service) -> bool:

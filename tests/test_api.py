@@ -192,6 +192,12 @@ def test_metrics_are_clean_by_promtool(client, measured):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def test_a_compressed_body_is_refused_by_name(client):
+    answer = client.post("/v1/streams/search/embeddings", content=b"x", headers={"content-encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "gzip" in answer.json()["detail"]
+
+
 def test_the_schema_documents_every_path(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert ARROW in paths["/v1/streams/{stream}/embeddings"]["post"]["requestBody"]["content"]

@@ -107,6 +107,29 @@ def test_an_objective_on_a_p_value_that_is_not_there_is_found_by_check(folder):
     assert "the p-value of effective_rank, which gives none" in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DRIFT_PORT", "99999", "DRIFT_PORT: '99999'"),
+        ("DRIFT_DASHBOARD_PORT", "8600", "each needs its own"),
+        ("DRIFT_DATABASE_URL", "not a url", "write postgresql://"),
+    ],
+)
+def test_a_bad_setting_is_an_error_and_not_a_traceback(folder, monkeypatch, variable, value, said):
+    monkeypatch.setenv(variable, value)
+    done = drift("status")
+    assert done.exit_code == 1
+    assert said in done.output
+
+
+def test_a_home_that_cannot_be_written_is_an_error_and_not_a_traceback(folder, monkeypatch):
+    monkeypatch.delenv("DRIFT_DATABASE_URL")
+    monkeypatch.setenv("DRIFT_HOME", str(folder / "drift.yaml"))
+    done = drift("status")
+    assert (done.exit_code, isinstance(done.exception, SystemExit)) == (1, True)
+    assert "drift.yaml" in done.output
+
+
 def test_a_bad_file_is_an_error_and_not_a_traceback(folder):
     (folder / "drift.yaml").write_text("streams: x\n")
     done = drift("check")
@@ -184,6 +207,7 @@ def test_a_replay_can_be_bounded_and_have_windows_of_its_own(folder):
     words = ("--since", START.strftime("%Y-%m-%dT%H:%M:%S"), "--window", "10m", "--json")
     report = json.loads(drift("replay", "history.parquet", "--stream", "search", *words).stdout)
     assert report["windows"] == 11
+    assert "30s, 5m" in drift("replay", "history.parquet", "--stream", "search", "--window", "5x").output
     assert drift("replay", "history.parquet", "--stream", "serch").exit_code == 1
 
 

@@ -24,7 +24,7 @@ def play(engine, count=12):
 
 
 def forget(engine, **changes):
-    bounds = {"vectors": START - DAY, "history": START - DAY, **changes}
+    bounds = {"vectors": START - DAY, "history": START - DAY, "now": START, **changes}
     with engine.begin() as conn:
         retention.forget(conn, **bounds)
 
@@ -58,6 +58,18 @@ def test_rows_that_are_still_to_be_measured_stay_however_old(engine):
     with engine.connect() as conn:
         kept = conn.execute(sa.select(tables.inbox.c.start).order_by("start")).scalars().all()
     assert kept == [span.start for span in spans(3)[1:]]  # the first was given up, the second waits, the third is open
+
+
+def test_what_nobody_takes_care_of_any_more_is_ended(engine):
+    play(engine)
+    end = START + 12 * LENGTH
+    forget(engine, now=end + 3 * DAY)
+    with engine.connect() as conn:
+        assert {row.alert.state for row in reads.alerts(conn)} == {"firing"}
+    forget(engine, now=end + 5 * DAY)
+    with engine.connect() as conn:
+        assert {row.alert.state for row in reads.alerts(conn)} == {"resolved"}
+        assert {row.state for row in reads.deliveries(conn)} == {"dead"}
 
 
 def test_what_is_young_stays(engine):

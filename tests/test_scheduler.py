@@ -1,4 +1,4 @@
-"""The queue, the lease and the clocks, on a real Postgres."""
+"""The queue and the clocks, on a real Postgres."""
 
 import signal
 import subprocess
@@ -11,12 +11,23 @@ from threading import Event
 
 import pytest
 import sqlalchemy as sa
-from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
+from fakes import (
+    LENGTH,
+    REFERENCE,
+    START,
+    STREAM,
+    FakeCollector,
+    FakeNotifier,
+    healthy,
+    make_monitor,
+    register,
+    spans,
+    variance_slo,
+)
 
 from drift.records import GapReason
-from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, work_once
+from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
 from drift.store import jobs, outbox, reads, tables
-from drift.store.lease import Lease
 
 
 @dataclass
@@ -149,7 +160,6 @@ def test_the_clocks_close_measure_alert_and_deliver(engine):
         deadline = time.monotonic() + 20
         while not retrain.sent and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert scheduler.leads
     finally:
         scheduler.stop()
     assert len(retrain.sent) == 1
@@ -214,19 +224,33 @@ def test_a_stream_whose_past_is_replayed_is_passed_over(engine):
         assert claim(conn).stream in ("search", "ads")
 
 
-def test_one_process_leads_and_another_takes_over_when_its_connection_dies(engine):
-    first, second = Lease(engine), Lease(engine)
-    assert first.take()
-    assert first.take()
-    assert not second.take()
-    with engine.connect() as conn:
-        conn.execute(sa.text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
-    time.sleep(0.1)
-    assert second.take()
-    assert not first.take()
-    second.release()
-    assert first.take()
-    first.release()
+def test_processes_on_one_database_measure_their_own_streams_and_no_window_twice(engine):
+    given = {START + i * LENGTH: healthy(80, i) for i in range(6)}
+    clock = Clock(START + 6 * LENGTH + timedelta(minutes=1))
+    both = [make_service(engine, clock, collector=FakeCollector(given)) for _ in range(2)]
+    ads = replace(STREAM, name="ads")
+    other = make_monitor(
+        engine,
+        stream=ads,
+        parts=(ads,),
+        collector=FakeCollector(given),
+        references={"ads": REFERENCE},
+        slos={"ads": (variance_slo("ads"),)},
+    )
+    register(engine, other)
+    services = [*both, replace(both[0], monitors={"ads": other}, failures=Tally())]
+    schedulers = [Scheduler(service) for service in services]
+    for scheduler in schedulers:
+        scheduler.start()
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and sum(count for count, _ in measured(engine).values()) < 12:
+            time.sleep(0.05)
+    finally:
+        for scheduler in schedulers:
+            scheduler.stop()
+    assert measured(engine) == {("search", "spread"): (6, 0), ("ads", "spread"): (6, 0)}
+    assert [service.failures.counts for service in services] == [{}] * 3
 
 
 WORKER = """

@@ -88,6 +88,9 @@ def _add_intake(app: FastAPI, service: Service) -> None:
         if stream not in service.monitors:
             service.refusals.add(UNKNOWN_STREAM)
         monitor = _monitor(service, stream)
+        if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+            service.refusals.add(UNREADABLE)
+            raise HTTPException(415, f"the content encoding {encoding!r} is not taken: send the body as it is")
         body = await _bounded_body(request, service)
         columns = tuple({part.segment.partition("=")[0] for part in monitor.parts if part.segment})
         key, digest = idempotency_key or uuid.uuid4().hex, hashlib.blake2b(body, digest_size=16).hexdigest()
@@ -138,7 +141,7 @@ def _add_reads(app: FastAPI, service: Service) -> None:
     def status() -> list[StatusAnswer]:
         """Each objective of each stream now, the most urgent first."""
         with service.engine.connect() as conn:
-            return [StatusAnswer.of(row.budget, row.state) for row in standings(conn)]
+            return [StatusAnswer.of(row.budget, row.state) for row in standings(conn, now=service.clock())]
 
     @app.get("/v1/measurements", tags=["reads"])
     def measurements(

@@ -56,9 +56,6 @@ class Exporter(Collector):
         build = InfoMetricFamily("drift_build", "The version that runs.")
         build.add_metric([], {"version": __version__})
         yield build
-        leads = GaugeMetricFamily("drift_leader", "1 in the process that closes windows and repeats alerts.")
-        leads.add_metric([], float(self._scheduler.leads))
-        yield leads
         failed = CounterMetricFamily("drift_clock_failures", "Runs of a clock's work that failed.", labels=["clock"])
         for clock in CLOCKS:
             failed.add_metric([clock], self._service.failures.counts.get(clock, 0))

@@ -11,7 +11,7 @@ from drift.config.model import (
     StreamConfig,
     WebhookConfig,
 )
-from drift.config.settings import Settings
+from drift.config.settings import Settings, read_settings
 
 __all__ = [
     "EXAMPLE",
@@ -25,5 +25,6 @@ __all__ = [
     "StreamConfig",
     "WebhookConfig",
     "load",
+    "read_settings",
     "schema",
 ]

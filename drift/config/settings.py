@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from drift.errors import ConfigError
 
 
 class Settings(BaseSettings):
@@ -18,6 +21,22 @@ class Settings(BaseSettings):
     database_url: str = ""
     dashboard_database_url: str = ""
     host: str = "127.0.0.1"
-    port: int = 8600
-    dashboard_port: int = 8601
+    port: int = Field(default=8600, ge=1, le=65_535)
+    dashboard_port: int = Field(default=8601, ge=1, le=65_535)
     log_json: bool = False
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        ConfigError: a variable has a value that it cannot have.
+    """
+    try:
+        found = Settings()
+    except ValidationError as error:
+        faults = [f"DRIFT_{str(one['loc'][0]).upper()}: {one['input']!r}: {one['msg']}" for one in error.errors()]
+        raise ConfigError("\n".join(faults)) from None
+    if found.port == found.dashboard_port:
+        raise ConfigError(f"DRIFT_PORT and DRIFT_DASHBOARD_PORT are both {found.port}: each needs its own")
+    return found

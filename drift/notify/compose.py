@@ -44,6 +44,13 @@ ALERT_NAMES: Final = {
 }
 
 
+NEXT_STEPS: Final = {
+    AlertKind.NODATA: "See whether rows still arrive, and whether the collector's source and the service are up: "
+    "nothing is known about these embeddings until they are.",
+    AlertKind.INSUFFICIENT: "Send more rows, labels or inputs, or lengthen the stream's window.",
+}
+
+
 def labels(alert: Alert, context: Context) -> dict[str, str]:
     """What identifies the alert, and nothing that changes while it fires: a changed label would be a new alert."""
     found = {
@@ -64,7 +71,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
     found = {
         "summary": _summary(alert, context),
         "description": _description(alert, context, burn),
-        "next_step": context.next_step,
+        "next_step": NEXT_STEPS.get(alert.kind, context.next_step),
         "threshold": str(context.slo.sli),
         "rule": alert.rule,
         "burn_rate_long": f"{float(burn.long):.1f}",

@@ -1,6 +1,6 @@
 """From the outbox to the receivers. One attempt each; the outbox remembers when the next is due."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -61,15 +61,24 @@ def _again_at(delivery: Delivery, error: DeliveryError, now: datetime) -> dateti
     return now + max(delay, error.retry_after or timedelta())
 
 
-def resend(engine: Engine, alertmanagers: Mapping[str, Notifier], *, every: timedelta, now: datetime) -> int:
-    """Tell every Alertmanager what fires and what was resolved lately; return how many requests failed.
+def resend(
+    engine: Engine,
+    alertmanagers: Mapping[str, Notifier],
+    objectives: Collection[tuple[str, str]],
+    *,
+    every: timedelta,
+    now: datetime,
+) -> int:
+    """Tell every Alertmanager what of `objectives` (stream, name) fires and what was resolved lately.
 
-    Alertmanager forgets an alert that is not repeated, and a cluster does not share them, so each is told all of it.
+    Returns how many requests failed. Alertmanager forgets an alert that is not repeated, and a cluster does not share
+    them, so each is told all of it.
     """
     with engine.connect() as conn:
         rows = reads.alerts(conn, since=now - RESOLVED_FOR, limit=10_000)
     # Newest first: an episode that is over says nothing any more once the same alert fires again.
-    newest = {(row.alert.stream, row.alert.slo, row.alert.kind): row for row in reversed(rows)}
+    mine = [row for row in reversed(rows) if (row.alert.stream, row.alert.slo) in objectives]
+    newest = {(row.alert.stream, row.alert.slo, row.alert.kind): row for row in mine}
     notices = [compose.notice(row.alert, row.labels, row.annotations) for row in newest.values() if not row.muted]
     failed = 0
     for name, notifier in alertmanagers.items():

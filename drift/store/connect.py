@@ -48,7 +48,13 @@ _OPTIONS: Final = {"options": _SESSION, "application_name": "drift", "connect_ti
 
 
 def _psycopg(url: str) -> sa.URL:
-    parsed = sa.make_url(url)
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        # Not repeated: it may hold a password.
+        raise StoreError(
+            "the database URL cannot be read: write postgresql://user:password@host:5432/database"
+        ) from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise StoreError(
             f"the database URL names {parsed.drivername!r}, needed is Postgres: postgresql://user:password@host/database"

@@ -1,16 +1,19 @@
 """The whole fleet at a glance: one line per stream and objective, the most urgent first."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 
 from drift.alert import AlertKind, AlertState
+from drift.slo import NODATA_AFTER
 from drift.store import reads
 from drift.store.reads import AlertRow, BudgetRow
 
 OK: Final = "ok"
 PENDING: Final = "pending"
+GRACE: Final = timedelta(minutes=2)  # to close a window and to measure it
 URGENCY: Final = (
     AlertKind.PAGE,
     AlertKind.EXHAUSTED,
@@ -34,12 +37,17 @@ class Standing:
     state: str
 
 
-def standings(conn: sa.Connection) -> list[Standing]:
-    """Every objective that has counted a slot, by urgency, then by what is left of its budget."""
+def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
+    """Every objective that has counted a slot, by urgency, then by what is left of its budget.
+
+    One that has counted none for longer than its alert on missing data would wait has no data, told or not.
+    """
     open_alerts = reads.alerts(conn, states=(AlertState.PENDING, AlertState.FIRING), limit=10_000)
     found = []
     for budget in reads.latest_budgets(conn):
         mine = tuple(row for row in open_alerts if (row.alert.stream, row.alert.slo) == (budget.stream, budget.slo))
         states = [row.alert.kind if row.alert.state is AlertState.FIRING else PENDING for row in mine]
+        if now - budget.span.end > NODATA_AFTER * budget.span.length + GRACE:
+            states.append(AlertKind.NODATA)
         found.append(Standing(budget, mine, str(min(states, key=URGENCY.index, default=OK))))
     return sorted(found, key=lambda s: (URGENCY.index(s.state), s.budget.remaining, s.budget.stream, s.budget.slo))

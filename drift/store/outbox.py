@@ -1,6 +1,5 @@
 """Messages that must go out, written in the transaction of the change that they tell of."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -89,12 +88,12 @@ def claim(conn: sa.Connection, receiver: str, *, now: datetime) -> Delivery | No
     return Delivery(row.id, row.receiver, MessageKind(row.kind), row.body, row.attempts, row.created_at)
 
 
-def abandon(conn: sa.Connection, receivers: Collection[str]) -> int:
-    """Give up what is due for receivers that are not among `receivers` any more; return how many messages."""
+def abandon(conn: sa.Connection, *, before: datetime) -> int:
+    """Give up messages from before `before` that nobody has delivered since; return how many."""
     t = tables.outbox
-    others = (t.c.state == MessageState.DUE) & t.c.receiver.not_in(list(receivers))
-    said = "its receiver is not configured any more"
-    gone = sa.update(t).where(others).values(state=MessageState.DEAD, error=said).returning(t.c.id)
+    left = (t.c.state == MessageState.DUE) & (t.c.created_at < before) & (t.c.due_at < before)
+    said = "nobody delivers to its receiver any more: it is in no configuration"
+    gone = sa.update(t).where(left).values(state=MessageState.DEAD, error=said).returning(t.c.id)
     return len(conn.execute(gone).all())
 
 

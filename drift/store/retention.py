@@ -1,20 +1,25 @@
 """Forgetting what is too old, kind by kind."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 
 from drift.alert import AlertState
+from drift.store import outbox as messages
 from drift.store import tables
 from drift.store.outbox import MessageState
 from drift.store.partitions import drop_before
 
+ABANDONED_AFTER: Final = timedelta(days=4)  # longer than any message is retried
 
-def forget(conn: sa.Connection, *, vectors: datetime, history: datetime) -> None:
+
+def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: datetime) -> None:
     """Drop the vectors and sums of windows that start before `vectors`, and all else that ended before `history`.
 
     A window's row stays without its vectors and texts until its month is dropped, so that it is never measured twice.
     """
+    _abandon(conn, now)  # by the slots, so before they go
     window = tables.window
     bare = {"vectors": b"", "rows": 0, "ids": [], "inputs": [], "labels": [], "encoder_versions": []}
     conn.execute(sa.update(window).where(window.c.start < vectors, window.c.rows > 0).values(**bare))
@@ -32,3 +37,13 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime) -> None
     alert, outbox = tables.alert, tables.outbox
     conn.execute(sa.delete(alert).where(alert.c.state == AlertState.RESOLVED, alert.c.resolved_at < history))
     conn.execute(sa.delete(outbox).where(outbox.c.state != MessageState.DUE, outbox.c.created_at < history))
+
+
+def _abandon(conn: sa.Connection, now: datetime) -> None:
+    """End what no process takes care of any more: its stream or its receiver has left every configuration."""
+    messages.abandon(conn, before=now - ABANDONED_AFTER)
+    alert, slot = tables.alert, tables.slot
+    is_open = alert.c.state.in_([AlertState.PENDING, AlertState.FIRING])
+    mine = (slot.c.stream == alert.c.stream) & (slot.c.slo == alert.c.slo)
+    is_counted = sa.exists().where(mine, slot.c.end > now - ABANDONED_AFTER)
+    conn.execute(sa.update(alert).where(is_open, ~is_counted).values(state=AlertState.RESOLVED, resolved_at=now))

@@ -174,12 +174,18 @@ def save_alert(
     conn.execute(new.on_conflict_do_update(index_elements=list(identity), set_=state))
 
 
-def resolve_others(conn: sa.Connection, known: Collection[tuple[str, str]], *, now: datetime) -> int:
-    """Resolve open alerts of objectives that are not among `known` (stream, objective) any more; return how many."""
+def resolve_others(
+    conn: sa.Connection, names: Collection[str], known: Collection[tuple[str, str]], *, now: datetime
+) -> int:
+    """Resolve open alerts of the streams `names` whose objective is not among `known` (stream, objective) any more.
+
+    Returns how many. Other streams may be measured by another process, from another file.
+    """
     t = tables.alert
     still_open = t.c.state.in_([AlertState.PENDING, AlertState.FIRING])
+    mine = sa.func.split_part(t.c.stream, "/", 1).in_(list(names))
     others = sa.tuple_(t.c.stream, t.c.slo).not_in(list(known)) if known else sa.true()
-    gone = sa.update(t).where(still_open, others).values(state=AlertState.RESOLVED, resolved_at=now)
+    gone = sa.update(t).where(still_open, mine, others).values(state=AlertState.RESOLVED, resolved_at=now)
     return len(conn.execute(gone.returning(t.c.slo)).all())
 
 

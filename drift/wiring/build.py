@@ -29,7 +29,7 @@ from drift.pipeline.references import ensure_reference
 from drift.records import Span, parse_name
 from drift.scheduler import Service
 from drift.slo import Quantity
-from drift.store import outbox, writes
+from drift.store import writes
 from drift.store.connect import Connection, Engine
 from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
@@ -65,15 +65,12 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
 
 
 def begin(service: Service) -> None:
-    """Make the streams known, and end what the configuration names no more: its open alerts, and messages due to it."""
+    """Make the streams known, and end the open alerts of objectives that they have no more."""
     now = service.clock()
     with service.engine.begin() as conn:
         for monitor in service.monitors.values():
             register(conn, monitor, open_from=Span.containing(now, monitor.window).start)
-    known = {(slo.stream, slo.name) for m in service.monitors.values() for slos in m.slos.values() for slo in slos}
-    with service.engine.begin() as conn:
-        writes.resolve_others(conn, known, now=now)
-        outbox.abandon(conn, service.notifiers.keys())
+        writes.resolve_others(conn, list(service.monitors), service.objectives, now=now)
 
 
 def register(conn: Connection, monitor: Monitor, *, open_from: datetime | None) -> None:

@@ -4,12 +4,19 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
+from threading import Event, Thread
+from typing import Final, TextIO
+
+import structlog
 
 from drift.config import Settings
+from drift.errors import DriftError
 from drift.store import migrate
 from drift.store.connect import Engine, connect, require_usable
 from drift.store.embedded import EmbeddedPostgres, Status
+
+log = structlog.get_logger()
+WATCH_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +73,37 @@ def _used(settings: Settings, *, stops: bool) -> Iterator[Database]:
         fcntl.flock(users, fcntl.LOCK_SH)
         server.start()
         try:
-            with _connected(server.url(), server.reader_url) as found:
+            with _connected(server.url(), server.reader_url) as found, _kept_running(server):
                 yield found
         finally:
             if stops and _is_last(users):
                 server.stop()
+
+
+@contextmanager
+def _kept_running(server: EmbeddedPostgres) -> Iterator[None]:
+    """Start the server again when it dies, until the block ends: nobody else would."""
+    over = Event()
+
+    def watch() -> None:
+        while not over.wait(WATCH_SECONDS):
+            if server.status() is not Status.STOPPED:
+                continue
+            log.warning("embedded Postgres had stopped", folder=str(server.root))
+            try:
+                server.start()
+            except DriftError as error:
+                log.warning("embedded Postgres not started", error=str(error))
+            else:
+                log.info("embedded Postgres started again", folder=str(server.root))
+
+    watcher = Thread(target=watch, name="embedded postgres", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _is_last(users: TextIO) -> bool:

@@ -104,14 +104,14 @@ class Report:
     def as_json(self) -> dict[str, object]:
         alerts = [
             {
-                "stream": row.alert.stream.replace(_DRY, ""),
+                "stream": row.alert.stream,
                 "slo": row.alert.slo,
                 "kind": row.alert.kind,
                 "state": row.alert.state,
                 "fired_at": _iso(row.alert.fired_at),
                 "resolved_at": _iso(row.alert.resolved_at),
                 "rule": row.alert.rule,
-                "summary": row.annotations.get("summary", "").replace(_DRY, ""),
+                "summary": row.annotations.get("summary", ""),
             }
             for row in self.alerts
         ]
@@ -154,7 +154,10 @@ def command(config: Config, settings: Settings, request: Request, *, dry_run: bo
     if declared is None:
         known = ", ".join(s.id for s in config.streams)
         raise ConfigError(f"no stream {request.stream!r} is declared; known are: {known}")
-    length = parse_duration(request.window) if request.window else declared.window
+    try:
+        length = parse_duration(request.window) if request.window else declared.window
+    except ValueError as error:
+        raise ConfigError(f"--window: {error}") from None
     source = ParquetCollector(request.source, tuple(declared.segments))
     wanted = plan(source, length, request.since, request.until)
     with migrated(settings) as found:
@@ -168,7 +171,8 @@ def command(config: Config, settings: Settings, request: Request, *, dry_run: bo
             steps = track(replay(conn, monitor, wanted), "replaying", total=len(wanted.spans()), console=_STDERR)
             done = list(steps)
             fired = (AlertState.FIRING, AlertState.RESOLVED)
-            alerts = [r for r in reads.alerts(conn, states=fired, since=started, limit=10_000) if _of(r, monitor)]
+            found_alerts = reads.alerts(conn, states=fired, since=started, limit=10_000)
+            alerts = [_named(row) for row in found_alerts if _is_news(row, monitor, started)]
             if dry_run:
                 transaction.rollback()
         return Report(len(done), sum(done), tuple(reversed(alerts)))
@@ -194,5 +198,14 @@ def _make_months(engine: Engine, wanted: Replay) -> None:
             ensure_month(conn, datetime(*month, 1, tzinfo=UTC))
 
 
-def _of(row: reads.AlertRow, monitor: Monitor) -> bool:
-    return row.alert.stream in {part.key for part in monitor.parts}
+def _is_news(row: reads.AlertRow, monitor: Monitor, since: datetime) -> bool:
+    """Whether an alert is one of the monitor's that fired in the replay, not one that was open when it began."""
+    fired = row.alert.fired_at
+    return row.alert.stream in {part.key for part in monitor.parts} and fired is not None and fired >= since
+
+
+def _named(row: reads.AlertRow) -> reads.AlertRow:
+    """The alert under its stream's own name, where a dry run gave it another."""
+    alert = replace(row.alert, stream=row.alert.stream.replace(_DRY, ""))
+    summary = row.annotations.get("summary", "").replace(_DRY, "")
+    return replace(row, alert=alert, annotations={**row.annotations, "summary": summary})

@@ -12,10 +12,10 @@ _SECOND = timedelta(seconds=1)
 _COLOURS = {"page": "bold white on red", "exhausted": "red", "ticket": "yellow", "pending": "yellow", "ok": "green"}
 
 
-def as_rows(engine: Engine) -> list[dict[str, object]]:
+def as_rows(engine: Engine, *, now: datetime) -> list[dict[str, object]]:
     """One dictionary per stream and objective, the most urgent first."""
     with engine.connect() as conn:
-        return [_row(standing) for standing in standings(conn)]
+        return [_row(standing) for standing in standings(conn, now=now)]
 
 
 def _row(standing: Standing) -> dict[str, object]:
@@ -44,7 +44,7 @@ def as_table(engine: Engine, *, now: datetime) -> Table:
         numeric = name in {"budget", "burn"}
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     with engine.connect() as conn:
-        found = standings(conn)
+        found = standings(conn, now=now)
     for standing in found:
         b = standing.budget
         age = format_duration(max(now - b.span.end, timedelta()) // _SECOND * _SECOND)
