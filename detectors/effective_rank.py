@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.random import Generator
 from scipy.special import stdtrit
 from torch import Tensor
 
-from detectors.kernels import draw, pinned, require_rows, seeded, tensor
+from detectors.kernels import draw, entropy_rank, pinned, require_rows, seeded, spectrum, tensor
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
@@ -84,12 +83,4 @@ def effective_rank(x: Float[Tensor, "n d"]) -> float:
 
     In [1, min(n - 1, d)]; 0 when all rows are equal. Blind to rotation, shift and scale.
     """
-    x = x.double()
-    centred = x - x.mean(0)
-    # The smaller of the two products has the same non-zero eigenvalues as the covariance.
-    product = centred @ centred.mT if len(x) < x.shape[1] else centred.mT @ centred
-    variances = torch.linalg.eigvalsh(product).clamp(min=0)
-    total = variances.sum()
-    if total <= 1e-24 * x.square().sum():  # what float64 leaves of equal rows; float32 cannot hold less than 1e-15
-        return 0.0
-    return float(torch.special.entr(variances / total).sum().exp())
+    return entropy_rank(spectrum(x))

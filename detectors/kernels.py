@@ -94,6 +94,55 @@ def squared_distances(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float
     return torch.addmm(norms, x, y.mT, alpha=-2).clamp_(min=0)
 
 
+def spectrum(x: Float[Tensor, "n d"]) -> Float64[Tensor, "k"]:
+    """Sums of squares of `x` along its k = min(n, d) principal axes, ascending; all 0 where its rows are equal.
+
+    Divided by n - 1 they are the eigenvalues of the covariance, less those that must be 0.
+    """
+    x = x.double()
+    centred = x - x.mean(0)
+    # The smaller of the two products has the same non-zero eigenvalues.
+    product = centred @ centred.mT if len(x) < x.shape[1] else centred.mT @ centred
+    found = torch.linalg.eigvalsh(product).clamp(min=0)
+    # What float64 leaves of equal rows; float32 cannot hold less than 1e-15.
+    return found if found.sum() > 1e-24 * x.square().sum() else torch.zeros_like(found)
+
+
+def entropy_rank(weights: Float64[Tensor, "k"]) -> float:
+    """exp of the entropy of `weights` (at least 0): k where they are equal, 1 where one has all, 0 where all are 0."""
+    total = weights.sum()
+    return float(torch.special.entr(weights / total).sum().exp()) if total > 0 else 0.0
+
+
+def pair_distances(x: Float[Tensor, "n d"]) -> Float[Tensor, "p"]:
+    """Squared distances of all p = n (n - 1) / 2 pairs of rows; n >= 2."""
+    return squared_distances(x, x)[tuple(torch.triu_indices(len(x), len(x), 1, device=x.device))]
+
+
+def length_scale(pairs: Float[Tensor, "p"]) -> float:
+    """The median of squared distances, the unit of bandwidths; 0 only where all rows are equal."""
+    # More than half of the pairs may be duplicates; their mean is then still a length of the data.
+    return float(pairs.median()) or float(pairs.mean())
+
+
+def mean_kernel(d2: Float[Tensor, "*shape"], scales: tuple[float, ...]) -> Float[Tensor, "*shape"]:
+    """Mean over `scales` of the Gaussian kernel exp(-d2 / scale), in [0, 1]."""
+    out = torch.zeros_like(d2)
+    for scale in scales:
+        out += torch.exp(d2 * (-1 / scale))
+    return out / len(scales)
+
+
+def mmd2(near: Float64[Tensor, "b"], rows: Float64[Tensor, "b"], total: float, n: int, m: int) -> Float64[Tensor, "b"]:
+    """Unbiased squared MMD (Gretton et al., JMLR 13, 2012) of `b` splits of n + m rows from sums over ordered pairs.
+
+    `near` sums the kernel over pairs on the side of n, `rows` over pairs whose first is, `total` over all; no row is
+    paired with itself. n, m >= 2.
+    """
+    far = total - 2 * rows + near
+    return far / (m * (m - 1)) + near / (n * (n - 1)) - 2 * (rows - near) / (m * n)
+
+
 def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     """Wilson's (1927) interval for a share, 95 % by default; inside [0, 1], around the share, never of zero
     width. `n` >= 1."""

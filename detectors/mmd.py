@@ -9,7 +9,17 @@ from jaxtyping import Bool, Float, Float64, Int
 from numpy.random import Generator
 from torch import Tensor
 
-from detectors.kernels import device, pinned, require_rows, seeded, squared_distances, tensor
+from detectors.kernels import (
+    device,
+    length_scale,
+    mean_kernel,
+    mmd2,
+    pinned,
+    require_rows,
+    seeded,
+    squared_distances,
+    tensor,
+)
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
@@ -115,9 +125,7 @@ def reference_block(reference: Reference, most: int, bandwidths: tuple[float, ..
     x = x - centre
     distances = squared_distances(x, x)
     pairs = distances[tuple(torch.triu_indices(len(x), len(x), 1, device=x.device))]
-    # More than half of the pairs may be duplicates; their mean is then still a length of the data.
-    scale = float(pairs.median()) or float(pairs.mean())
-    if scale <= 0:
+    if (scale := length_scale(pairs)) <= 0:
         raise UnmeasurableError(
             f"mmd needs reference rows that differ, the first {len(x)} rows of {reference} are equal: "
             "de-duplicate the reference or raise reference_rows"
@@ -165,14 +173,6 @@ def chosen(places: Int[Tensor, "b m"], counts: Int[Tensor, "b"]) -> Bool[Tensor,
     return places < counts[:, None].to(places.dtype)
 
 
-def mean_kernel(d2: Float[Tensor, "*shape"], scales: tuple[float, ...]) -> Float[Tensor, "*shape"]:
-    """Mean over `scales` of the Gaussian kernel exp(-d2 / scale), in [0, 1]."""
-    out = torch.zeros_like(d2)
-    for scale in scales:
-        out += torch.exp(d2 * (-1 / scale))
-    return out / len(scales)
-
-
 def split_mmd2(
     part: ReferencePart,
     k_wr: Float[Tensor, "n m"],
@@ -190,6 +190,5 @@ def split_mmd2(
     sums = k_wr.sum(1, dtype=torch.float64) + k_ww.sum(1, dtype=torch.float64)
     near = part.within + (z_w * (2 * reached + z_w @ k_ww)).sum(1, dtype=torch.float64)
     rows = part.across + reached.sum(1, dtype=torch.float64) + z_w.double() @ sums
-    total = part.total + k_wr.sum(dtype=torch.float64) + sums.sum()
-    far = total - 2 * rows + near
-    return far / (m * (m - 1)) + near / (n * (n - 1)) - 2 * (rows - near) / (m * n)
+    total = part.total + float(k_wr.sum(dtype=torch.float64) + sums.sum())
+    return mmd2(near, rows, total, n, m)

@@ -2,15 +2,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from oracles import gram, mmd2_by_definition
 from samples import least_by_chance, measured, most_by_chance, normalise, reference, s1, shifted, window
 from scipy.stats import kstest
 
-from detectors.kernels import tensor
+from detectors.kernels import mean_kernel, tensor
 from detectors.mmd import (
     Mmd,
     ReferencePart,
     chosen,
-    mean_kernel,
     orderings,
     random_orders,
     reference_block,
@@ -19,21 +19,6 @@ from detectors.mmd import (
 )
 from drift.errors import UnmeasurableError
 from drift.records import Reference
-
-Matrix = npt.NDArray[np.float64]
-
-
-def gram(x: Matrix, scales: tuple[float, ...]) -> Matrix:
-    distances = ((x[:, None] - x[None]) ** 2).sum(2)
-    return np.mean([np.exp(-distances / scale) for scale in scales], axis=0)
-
-
-def mmd2_by_definition(k: Matrix, of_window: npt.NDArray[np.bool_]) -> float:
-    """Gretton et al. (2012), equation 3, the rows of the Gram matrix picked anew."""
-    x, y = np.flatnonzero(~of_window), np.flatnonzero(of_window)
-    xx, yy, xy = k[np.ix_(x, x)], k[np.ix_(y, y)], k[np.ix_(x, y)]
-    m, n = len(x), len(y)
-    return (xx.sum() - np.trace(xx)) / (m * (m - 1)) + (yy.sum() - np.trace(yy)) / (n * (n - 1)) - 2 * xy.mean()
 
 
 def random_splits(n: int, m: int, b: int) -> npt.NDArray[np.bool_]:

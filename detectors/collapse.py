@@ -1,0 +1,210 @@
+"""Collapse of the embeddings, and what is mistaken for it: shrinking, noise, duplicates, dead dimensions, norms."""
+
+from dataclasses import astuple, dataclass, fields
+from enum import StrEnum
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+from detectors.arrays import Vectors, as_rows, require_same_width
+from detectors.kernels import draw, entropy_rank, spectrum
+from drift.errors import UnmeasurableError
+
+BEYOND = 5.0
+"""So many standard deviations are far out: with eleven figures and 100 null windows, once in many thousand windows."""
+
+
+class Verdict(StrEnum):
+    """What has happened to the shape of the embeddings."""
+
+    COLLAPSE = "collapse"
+    SHRINK = "shrink"
+    RANK_RISES = "rank rises"
+    DUPLICATES = "duplicates"
+    DEAD_DIMENSIONS = "dead dimensions"
+    NORM_CHANGED = "norm changed"
+    CHANGED = "changed"
+    HEALTHY = "healthy"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The figures of one set of vectors. Most depend on the number of rows: compare them at equal numbers only.
+
+    `participation_ratio` is corrected for that number; `rank_me` (Garrido et al., ICML 2023) and `effective_rank` (Roy
+    and Vetterli, EUSIPCO 2007) count directions by the entropy of the singular values and of the variances, centred.
+    `trace` is the total variance, `anisotropy` the share of it in the first principal component, `alpha_req` (Agrawal
+    et al., NeurIPS 2022) the exponent by which variances fall. `mean_cosine` and `uniformity` (Wang and Isola, ICML
+    2020; towards 0 in a point) are over pairs of rows. `duplicates` is the share of rows with a cosine above .9999 to
+    another, `dead_dimensions` the share of the reference's live dimensions whose standard deviation is below a tenth
+    of the median. `norm` is the mean length.
+    """
+
+    participation_ratio: float
+    rank_me: float
+    effective_rank: float
+    trace: float
+    anisotropy: float
+    alpha_req: float
+    mean_cosine: float
+    uniformity: float
+    duplicates: float
+    dead_dimensions: float
+    norm: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure of the window, its mean over null windows of the reference, and the difference in their fresh sds."""
+
+    value: float
+    expected: float
+    z: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """The verdict on a window, the number of rows it rests on, and each figure of `Shape` compared."""
+
+    verdict: Verdict
+    rows: int
+    participation_ratio: Compared
+    rank_me: Compared
+    effective_rank: Compared
+    trace: Compared
+    anisotropy: Compared
+    alpha_req: Compared
+    mean_cosine: Compared
+    uniformity: Compared
+    duplicates: Compared
+    dead_dimensions: Compared
+    norm: Compared
+
+
+def collapse(
+    window: Vectors, reference: Vectors, null_windows: int = 100, seed: int = 0, most_rows: int = 1000
+) -> Collapse:
+    """Has the shape of `window`, shape (n, d), changed against `reference`, shape (m, d), and how is that called?
+
+    Both are put in random order. Live dimensions come from the reference's first half, `null_windows` windows of the
+    window's size from its second. The window is cut down to `most_rows` and to a quarter of the reference. "collapse"
+    is said only where rank and trace both fall by more than five standard deviations.
+
+    Raises:
+        UnmeasurableError: vectors of two lengths, numbers that are not finite, or reference rows that are all equal.
+        TooFewRowsError: fewer than 16 rows in the window or 64 in the reference.
+    """
+    if null_windows < 10 or most_rows < 16:
+        raise ValueError(f"collapse needs null_windows >= 10 and most_rows >= 16, got {null_windows} and {most_rows}")
+    x, held = as_rows(window, "window", 16), as_rows(reference, "reference", 64)
+    require_same_width(x, held, ("window", "reference"))
+    rng = np.random.default_rng(seed)
+    held = held[torch.from_numpy(rng.permutation(len(held))).to(held.device)]
+    first, second = held.tensor_split(2)
+    n, m = min(len(x), most_rows, len(second) // 2), len(second)
+    live = live_dimensions(first)
+    draws = [shape(draw(second, n, rng), live) for _ in range(null_windows)]
+    if not all(of.trace for of in draws):
+        raise UnmeasurableError(
+            "collapse needs reference rows that differ, a window drawn from it holds one vector only"
+        )
+    # Subsets of one set vary less than fresh windows do: by 1/n - 1/m where those vary by 1/n + 1/m.
+    fresh = ((m + n) / (m - n) + 1 / null_windows) ** 0.5
+    null = np.array([astuple(of) for of in draws])
+    expected, spread = Shape(*null.mean(0).tolist()), Shape(*(fresh * null.std(0, ddof=1)).tolist())
+    return compared(shape(draw(x, n, rng), live), expected, spread, n, int(live.sum()))
+
+
+def compared(value: Shape, expected: Shape, spread: Shape, n: int, live: int) -> Collapse:
+    """The figures of a window of `n` rows against those of null windows with standard deviations `spread`."""
+    # What hardly varies must not be called far out for a trifle: one row, a tenth of a dimension, .1 % of the length.
+    least = {"duplicates": 1 / n, "dead_dimensions": 0.1 / max(live, 1), "norm": 1e-3 * expected.norm}
+
+    def of(name: str) -> Compared:
+        found, mean, sd = (float(getattr(figures, name)) for figures in (value, expected, spread))
+        return Compared(found, mean, (found - mean) / max(sd, least.get(name, 0.0), 1e-6 * abs(mean), 1e-12))
+
+    figures = {f.name: of(f.name) for f in fields(Shape)}
+    return Collapse(verdict(figures), n, **figures)
+
+
+def verdict(of: dict[str, Compared]) -> Verdict:
+    """The name of what the figures show.
+
+    A fault of a minority of rows or dimensions is named before what it does to the rest. A rank that rises goes with
+    noise: it is no good sign.
+    """
+    up, down = ({name for name, c in of.items() if s * c.z > BEYOND} for s in (1, -1))
+    rules = (
+        (Verdict.DUPLICATES, "duplicates" in up and of["duplicates"].value < 0.5),
+        (Verdict.DEAD_DIMENSIONS, "dead_dimensions" in up and of["dead_dimensions"].value < 0.5),
+        (Verdict.COLLAPSE, {"rank_me", "trace"} <= down),
+        (Verdict.SHRINK, "trace" in down and "mean_cosine" in up and "rank_me" not in up),
+        (Verdict.NORM_CHANGED, "norm" in up | down),
+        (Verdict.RANK_RISES, "rank_me" in up),
+        (Verdict.CHANGED, WATCHED & (up | down)),
+    )
+    return next((name for name, holds in rules if holds), Verdict.HEALTHY)
+
+
+WATCHED = frozenset({"participation_ratio", "rank_me", "trace", "mean_cosine", "duplicates", "dead_dimensions", "norm"})
+"""The figures that give the alarm; the others explain."""
+
+
+def live_dimensions(x: Float[Tensor, "n d"]) -> Bool[Tensor, "d"]:
+    """The dimensions whose standard deviation is at least a tenth of the median over those that vary at all."""
+    sd = x.double().std(0)
+    return (sd > 0) & (sd >= 0.1 * sd[sd > 0].median()) if sd.any() else sd > 0
+
+
+def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
+    """The figures of `x`, of whose dimensions `live` should vary. Ranks of equal rows are 0."""
+    n = len(x)
+    variances = spectrum(x) / (n - 1)
+    total = variances.sum()
+    units = torch.nn.functional.normalize(x)
+    cosines = units @ units.mT
+    pairs = n * (n - 1)
+    off = cosines.double().fill_diagonal_(0)
+    return Shape(
+        participation_ratio=participation_ratio(variances, n, x.shape[1]),
+        rank_me=entropy_rank(variances.sqrt()),
+        effective_rank=entropy_rank(variances),
+        trace=float(total),
+        anisotropy=float(variances.max() / total) if total > 0 else 1.0,
+        alpha_req=decay(variances),
+        mean_cosine=float(off.sum()) / pairs,
+        uniformity=float((torch.exp(4 * off - 4).fill_diagonal_(0).sum() / pairs).log()),
+        duplicates=float((cosines.fill_diagonal_(-1).amax(1) > 0.9999).double().mean()),
+        dead_dimensions=float((live & ~live_dimensions(x)).sum()) / max(int(live.sum()), 1),
+        norm=float(torch.linalg.vector_norm(x.double(), dim=1).mean()),
+    )
+
+
+def participation_ratio(variances: Float64[Tensor, "k"], n: int, d: int) -> float:
+    """(tr C)^2 / tr C^2 of the covariance C behind the sample variances of `n` normal rows along their principal axes.
+
+    In [0, d]; 0 where all rows are equal. Numerator and denominator are unbiased; the ratio of the sample's own traces
+    is a quarter too small at n = 250 and d = 384.
+    """
+    v, a, b = n - 1, float(variances.square().sum()), float(variances.sum()) ** 2
+    squares, square = v * (a - b / v), (v + 1) * b - 2 * a
+    if b == 0:
+        return 0.0
+    return min(square / squares, float(d)) if squares > 0 else float(d)
+
+
+def decay(variances: Float64[Tensor, "k"]) -> float:
+    """The exponent a of variances that fall as i^-a, by least squares on logarithms; 0 for fewer than two."""
+    kept = variances[variances > 1e-9 * variances.max()].sort(descending=True).values
+    if len(kept) < 2:
+        return 0.0
+    place = torch.arange(1, len(kept) + 1, dtype=torch.float64, device=kept.device).log()
+    centred = place - place.mean()
+    return -float((centred * kept.log()).sum() / centred.square().sum())

@@ -1,0 +1,201 @@
+"""Two encoders on the same inputs: may they share an index, do they carry the same information, can one be repaired?"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import final
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from detectors.arrays import Vectors, as_rows
+from drift.errors import UnmeasurableError
+
+NEIGHBOURS = 10
+TILE = 1024
+
+
+class Compatibility(StrEnum):
+    """What may be done with the vectors of two encoders."""
+
+    COMPATIBLE = "compatible"
+    WRONG_VERSION = "wrong version or rotation: information equal, spaces incompatible"
+    REPAIRABLE = "repairable"
+    DIFFERENT = "different"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class VersionComparison:
+    """How the vectors of two encoders for the same inputs compare.
+
+    One space: `cosine` and `cosine_p01`, mean and 1st percentile of the cosine of the two vectors of an input; and
+    `cross_recall`, the share of an old query's 10 nearest old vectors that the new query finds on the old index (None
+    where the lengths differ). A rotation spoils these three and none of the others.
+
+    One information: `cka` (Kornblith et al., ICML 2019) with the unbiased HSIC (Song et al., JMLR 13, 2012), about 0
+    for independent vectors at every n; `overlap`, the share of an input's 10 nearest inputs in one space that are so in
+    the other; `rsa`, Pearson's correlation of the cosines of all pairs (Kriegeskorte et al., 2008).
+
+    Repair: `procrustes_residual`, the share of the new vectors' variance that the best rotation and scaling of the old
+    leaves, in [0, 1]. It is fitted on these very rows: with few more rows than dimensions it is too small.
+    """
+
+    verdict: Compatibility
+    rows: int
+    cosine: float | None
+    cosine_p01: float | None
+    cross_recall: float | None
+    cka: float
+    overlap: float
+    rsa: float
+    procrustes_residual: float
+
+
+def compare_versions(a: Vectors, b: Vectors) -> VersionComparison:
+    """Compare `a`, shape (n, d), by the old encoder, with `b`, shape (n, k), by the new one: row i is one input.
+
+    "compatible" where the new finds at least .9 on the old index. Otherwise information counts as equal from a CKA of
+    .9 on: then it is a "wrong version or rotation" where less than half is found, "repairable" where a rotation and
+    scaling leaves at most .05 of the variance. All else is "different".
+
+    Raises:
+        UnmeasurableError: two numbers of rows, numbers that are not finite, or vectors that are all equal.
+        TooFewRowsError: fewer than 32 rows.
+    """
+    old, new = as_rows(a, "a", 32), as_rows(b, "b", 32)
+    if len(old) != len(new):
+        raise UnmeasurableError(
+            f"compare_versions needs paired rows, a has {len(old)} and b {len(new)}: encode the same inputs with both"
+        )
+    x, y = centred(old, "a"), centred(new, "b")
+    same = old.shape[1] == new.shape[1]
+    cosines = paired_cosines(old, new) if same else None
+    near = neighbourhoods(unit(old), unit(new))
+    similarity, residual = cka(x, y), procrustes_residual(x, y)
+    recall = cross_recall(unit(old), unit(new)) if same else None
+    return VersionComparison(
+        verdict=verdict(recall, similarity, residual),
+        rows=len(old),
+        cosine=None if cosines is None else float(cosines.mean()),
+        cosine_p01=None if cosines is None else float(cosines.quantile(0.01)),
+        cross_recall=recall,
+        cka=similarity,
+        overlap=near.overlap,
+        rsa=near.rsa,
+        procrustes_residual=residual,
+    )
+
+
+def verdict(cross_recall: float | None, similarity: float, residual: float) -> Compatibility:
+    """What the figures allow; a recall of None means that the spaces cannot be compared."""
+    if cross_recall is not None and cross_recall >= 0.9:
+        return Compatibility.COMPATIBLE
+    if similarity < 0.9:
+        return Compatibility.DIFFERENT
+    if cross_recall is not None and cross_recall < 0.5:
+        return Compatibility.WRONG_VERSION
+    return Compatibility.REPAIRABLE if residual <= 0.05 else Compatibility.DIFFERENT
+
+
+def centred(x: Float[Tensor, "n d"], name: str) -> Float64[Tensor, "n d"]:
+    """The rows of `x` less their mean.
+
+    Raises:
+        UnmeasurableError: they are all equal.
+    """
+    if bool((x == x[0]).all()):
+        raise UnmeasurableError(f"compare_versions needs rows that differ, the {len(x)} rows of {name} are all equal")
+    return x.double() - x.double().mean(0)
+
+
+def unit(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """The rows of `x` at length 1; a zero row stays zero."""
+    return torch.nn.functional.normalize(x)
+
+
+def paired_cosines(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]) -> Float64[Tensor, "n"]:
+    """The cosine of each row of `x` to that of `y`; in float64, because what matters is the distance to 1."""
+    return torch.nn.functional.cosine_similarity(x.double(), y.double())
+
+
+def cka(x: Float64[Tensor, "n d"], y: Float64[Tensor, "n k"]) -> float:
+    """Linear centred kernel alignment of centred rows, debiased; about [-1, 1], 0 where either has no structure."""
+    both, own_x, own_y = hsic(x, y), hsic(x, x), hsic(y, y)
+    return both / (own_x * own_y) ** 0.5 if own_x > 0 and own_y > 0 else 0.0
+
+
+def hsic(x: Float64[Tensor, "n d"], y: Float64[Tensor, "n k"]) -> float:
+    """The unbiased Hilbert-Schmidt independence criterion with linear kernels (Song et al., 2012, equation 5).
+
+    In terms of x'y instead of the two n x n matrices; the diagonal is taken out, as the estimator demands. n >= 4.
+    """
+    n = len(x)
+    own_x, own_y = x.square().sum(1), y.square().sum(1)
+    sums_x, sums_y = x @ x.sum(0) - own_x, y @ y.sum(0) - own_y
+    product = (x.mT @ y).square().sum() - own_x @ own_y
+    whole = sums_x.sum() * sums_y.sum() / ((n - 1) * (n - 2))
+    return float(product + whole - 2 * (sums_x @ sums_y) / (n - 2)) / (n * (n - 3))
+
+
+def procrustes_residual(x: Float64[Tensor, "n d"], y: Float64[Tensor, "n k"]) -> float:
+    """Share of the variance of `y` that no rotation and scaling of `x` explains (Schoenemann and Carroll, 1970)."""
+    p, q = in_own_span(x), in_own_span(y)
+    explained = torch.linalg.svdvals(p.mT @ q).sum().square() / (p.square().sum() * q.square().sum())
+    return min(1.0, max(0.0, 1 - float(explained)))
+
+
+def in_own_span(x: Float64[Tensor, "n d"]) -> Float64[Tensor, "n k"]:
+    """The rows of `x` in k = min(n, d) dimensions, turned and not changed."""
+    return x if x.shape[1] <= len(x) else torch.linalg.qr(x.mT, mode="r").R.mT
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhoods:
+    """How two spaces agree on which inputs are alike: on the nearest, and on all pairs."""
+
+    overlap: float
+    rsa: float
+
+
+def neighbourhoods(x: Float[Tensor, "n d"], y: Float[Tensor, "n k"]) -> Neighbourhoods:
+    """Overlap of the nearest neighbours and correlation of the cosines of all pairs of unit rows; no n x n matrix."""
+    n, common = len(x), 0
+    moments = torch.zeros(5, dtype=torch.float64, device=x.device)
+    for start in range(0, n, TILE):
+        p, q = (others(v[start : start + TILE], v, start) for v in (x, y))
+        common += shared(nearest(p), nearest(q))
+        # The row itself, -inf, is no pair.
+        p, q = (v[v.isfinite()].double() for v in (p, q))
+        moments += torch.stack([p.sum(), q.sum(), p @ p, q @ q, p @ q])
+    mean_p, mean_q, pp, qq, pq = (moments / (n * (n - 1))).tolist()
+    spread = (pp - mean_p**2) * (qq - mean_q**2)
+    return Neighbourhoods(
+        overlap=common / (n * NEIGHBOURS), rsa=(pq - mean_p * mean_q) / spread**0.5 if spread > 0 else 0.0
+    )
+
+
+def cross_recall(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]) -> float:
+    """Share of the rows of `x` nearest to each row of `x` that its partner in `y` finds among them too."""
+    common = 0
+    for start in range(0, len(x), TILE):
+        part = slice(start, start + TILE)
+        common += shared(nearest(others(x[part], x, start)), nearest(others(y[part], x, start)))
+    return common / (len(x) * NEIGHBOURS)
+
+
+def others(part: Float[Tensor, "p d"], rows: Float[Tensor, "n d"], start: int) -> Float[Tensor, "p n"]:
+    """Cosines of the unit rows `part` to `rows`; -inf to the row of the same index, `part` beginning at `start`."""
+    cosines = part @ rows.mT
+    cosines.diagonal(start).fill_(-torch.inf)
+    return cosines
+
+
+def nearest(cosines: Float[Tensor, "p n"]) -> Int[Tensor, "p k"]:
+    """Where the highest cosines of each row are."""
+    return cosines.topk(NEIGHBOURS, dim=1).indices
+
+
+def shared(p: Int[Tensor, "p k"], q: Int[Tensor, "p k"]) -> int:
+    """How many entries the rows of `p` and of `q` have in common, all rows together."""
+    return int((p[:, :, None] == q[:, None, :]).sum())

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import gram, mmd2_by_definition
+from samples import least_by_chance, most_by_chance, normalise, s1, shifted
+from scipy.stats import kstest
+
+import detectors
+from detectors import mmd_permutation_test
+from detectors.permutation import PooledKernel, permuted_mmd2, pooled_kernel, random_splits
+from drift.errors import TooFewRowsError, UnmeasurableError
+
+
+def some_rows(n: int = 300, d: int = 5, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal((n, d)))
+
+
+def splits_of(n: int, m: int, b: int = 40) -> torch.Tensor:
+    return random_splits(np.random.default_rng(1), b, n, m)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("tile", [512, 128])
+@pytest.mark.parametrize("level", [0.0, 0.3])
+def test_the_tiles_equal_indexing_again(dtype: torch.dtype, tolerance: float, tile: int, level: float):
+    x, splits, scales = some_rows(), splits_of(100, 200), (2.0, 8.0)
+    ours = permuted_mmd2(x.to(dtype), splits, PooledKernel(scales, level), tile)
+    k = gram(x.numpy(), scales)
+    theirs = [mmd2_by_definition(k, split) for split in splits.numpy()]
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=tolerance, rtol=0)
+
+
+@settings(deadline=None, max_examples=25)
+@given(tile=st.integers(1, 60), n=st.integers(2, 20), m=st.integers(2, 30))
+def test_the_size_of_the_tiles_does_not_matter(tile: int, n: int, m: int):
+    x, splits, kernel = some_rows(n + m), splits_of(n, m), PooledKernel((4.0,), 0.1)
+    whole = permuted_mmd2(x, splits, kernel, 64)
+    torch.testing.assert_close(permuted_mmd2(x, splits, kernel, tile), whole, atol=1e-12, rtol=0)
+
+
+def test_every_split_is_equally_likely_and_the_first_is_the_observed():
+    splits = random_splits(np.random.default_rng(2), 6000, 2, 2).numpy()
+    assert splits[0].tolist() == [True, True, False, False]
+    counts = np.bincount(splits[1:] @ [1, 2, 4, 8], minlength=16)[[3, 5, 6, 9, 10, 12]]
+    assert counts.sum() == 6000
+    assert least_by_chance(6000, 1 / 6) <= counts.min() <= counts.max() <= most_by_chance(6000, 1 / 6)
+
+
+def test_p_values_are_uniform_where_nothing_differs():
+    rng, trials = np.random.default_rng(3), 300
+    p = np.array([mmd_permutation_test(s1(40, rng), s1(120, rng), 99, seed=i).p_value for i in range(trials)])
+    assert p.min() >= 1 / 100
+    assert p.max() <= 1
+    for alpha in (0.05, 0.1):
+        assert least_by_chance(trials, alpha) <= np.sum(p <= alpha) <= most_by_chance(trials, alpha)
+    assert kstest(p, "uniform").pvalue > 0.001
+
+
+def test_finds_a_shift():
+    rng = np.random.default_rng(4)
+    found = mmd_permutation_test(s1(300, rng), shifted(s1(500, rng), 0.1, rng), 199)
+    assert found.p_value == 1 / 200
+    assert found.statistic > found.null_band[1] > 0 > found.null_band[0]
+
+
+def test_the_statistic_is_negative_about_half_of_the_time_when_nothing_differs():
+    rng = np.random.default_rng(5)
+    values = [mmd_permutation_test(s1(64, rng), s1(64, rng), 9).statistic for _ in range(80)]
+    assert 0.3 < np.mean(np.array(values) < 0) < 0.75
+
+
+@pytest.mark.parametrize("offset", [100, 1000])
+def test_a_large_common_offset_does_not_drown_the_statistic(offset: int):
+    rng = np.random.default_rng(6)
+    x, y = s1(500, rng), s1(1200, rng)
+    plain = mmd_permutation_test(x, y, 300)
+    moved = mmd_permutation_test(x + offset * np.eye(1, 384), y + offset * np.eye(1, 384), 300)
+    null_sd = (plain.null_band[1] - plain.null_band[0]) / (2 * 2.58)
+    assert moved.statistic == pytest.approx(plain.statistic, abs=0.05 * null_sd)
+    assert moved.p_value == pytest.approx(plain.p_value, abs=0.02)
+
+
+def test_float32_and_float64_agree_far_below_the_noise():
+    rng = np.random.default_rng(7)
+    pooled = torch.from_numpy(np.concatenate([s1(500, rng), s1(1500, rng)]))
+    pooled -= pooled.mean(0)
+    kernel, splits = pooled_kernel(pooled, (0.25, 1.0), rng), random_splits(rng, 99, 500, 1500)
+    fine, coarse = (permuted_mmd2(pooled.to(t), splits, kernel, 512) for t in (torch.float64, torch.float32))
+    assert float((fine - coarse).abs().max() / fine.std()) < 0.005
+
+
+def test_the_two_sides_may_be_swapped():
+    rng = np.random.default_rng(8)
+    x, y = s1(60, rng), shifted(s1(140, rng), 0.05, rng)
+    one, other = mmd_permutation_test(x, y), mmd_permutation_test(y, x)
+    assert other.statistic == pytest.approx(one.statistic, abs=1e-6)
+    assert other.p_value == pytest.approx(one.p_value, abs=0.05)
+
+
+def test_one_seed_gives_one_answer_and_leaves_its_input_alone():
+    rng = np.random.default_rng(9)
+    x, y = torch.from_numpy(s1(80, rng)), s1(90, rng)
+    kept = x.clone()
+    assert mmd_permutation_test(x, y, seed=3) == mmd_permutation_test(x, y, seed=3)
+    assert mmd_permutation_test(x, y, seed=3).null_band != mmd_permutation_test(x, y, seed=4).null_band
+    assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64, torch.float16, torch.float64, torch.bfloat16])
+def test_any_floating_point_type_will_do(kind: type | torch.dtype):
+    rng = np.random.default_rng(10)
+    x, y = s1(50, rng), s1(60, rng)
+    cast = (lambda v: torch.from_numpy(v).to(kind)) if isinstance(kind, torch.dtype) else (lambda v: v.astype(kind))
+    plain, of_kind = mmd_permutation_test(x, y, 99), mmd_permutation_test(cast(x), cast(y), 99)
+    assert of_kind.statistic == pytest.approx(plain.statistic, abs=2e-4)
+
+
+def test_two_rows_a_side_are_enough_and_renaming_the_sides_is_a_tie():
+    # 6 splits, in pairs of equal statistics: the least p-value is a third, however far the sides lie apart.
+    x = np.array([[0.0, 0.1], [0.0, 0.2]]) + 1 / 3
+    p = [mmd_permutation_test(x, x + 100 + i / 7, 5000, seed=i).p_value for i in range(5)]
+    assert p == pytest.approx([1 / 3] * 5, abs=0.03)
+
+
+@pytest.mark.parametrize("d", [1, 2, 4096])
+def test_any_dimension_will_do(d: int):
+    rng = np.random.default_rng(11)
+    x = rng.standard_normal((40, d))
+    assert mmd_permutation_test(x[:20], x[20:], 99).p_value > 0.01
+    assert mmd_permutation_test(x[:20], x[20:] + 2, 99).p_value == 1 / 100
+
+
+def test_a_constant_side_is_told_from_another():
+    one, other = np.ones((30, 3)), np.full((40, 3), 2.0)
+    assert mmd_permutation_test(one, other, 99).p_value == 1 / 100
+    with pytest.raises(UnmeasurableError, match=r"rows that differ"):
+        mmd_permutation_test(one, one)
+
+
+@pytest.mark.parametrize("wrong", [{"permutations": 0}, {"bandwidths": ()}, {"bandwidths": (1.0, -1.0)}])
+def test_parameters_without_meaning_are_refused(wrong: dict[str, object]):
+    x = normalise(np.random.default_rng(0).standard_normal((5, 3)))
+    with pytest.raises(ValueError, match=r"permutations >= 1 and bandwidths > 0"):
+        mmd_permutation_test(x, x, **wrong)
+
+
+def test_what_cannot_be_compared_is_refused():
+    x = s1(20, np.random.default_rng(12))
+    with pytest.raises(UnmeasurableError, match=r"x and y need vectors of one length, they have 384 and 4"):
+        mmd_permutation_test(x, x[:, :4])
+    with pytest.raises(UnmeasurableError, match=r"y needs finite .* row 2"):
+        mmd_permutation_test(x, np.where(np.arange(20)[:, None] == 2, np.nan, x))
+    with pytest.raises(TooFewRowsError, match=r"y needs at least 2 rows, it has 1"):
+        mmd_permutation_test(x, x[:1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_number_of_the_cpu(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(13)
+    x, y = s1(700, rng), s1(5000, rng)
+    there = mmd_permutation_test(x, y, 199)
+    monkeypatch.setattr(detectors.arrays, "device", lambda: torch.device("cpu"))
+    here = mmd_permutation_test(x, y, 199)
+    null_sd = (here.null_band[1] - here.null_band[0]) / (2 * 2.58)
+    assert there.statistic == pytest.approx(here.statistic, abs=0.05 * null_sd)
+    assert there.p_value == pytest.approx(here.p_value, abs=0.02)
