@@ -14,6 +14,7 @@ FIXED: Final = "\N{NO-BREAK SPACE}"
 # What a detector looks at. One that is not listed goes by its name.
 _LOOKS_AT: Final = {
     "mmd": "distance of the traffic from the reference (MMD)",
+    "joint": "share of foreign rows that would move the distribution as far",
     "mean_shift": "shift of the mean, against the reference's variance",
     "novelty": "share of rows unlike any in the reference",
     "effective_rank": "directions in use, against the reference",

@@ -6,9 +6,11 @@ from typing import Final
 from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
 from detectors.effective_rank import EffectiveRank
+from detectors.joint import Joint
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.novelty import Novelty
+from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
 from detectors.skew import Skew
@@ -20,6 +22,7 @@ __all__ = [
     "DETECTORS",
     "Collapse",
     "Compatibility",
+    "Panel",
     "PermutationTest",
     "Verdict",
     "VersionComparison",
@@ -29,5 +32,5 @@ __all__ = [
 ]
 
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
-    d.name: d for d in (EffectiveRank, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
+    d.name: d for d in (EffectiveRank, Joint, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
 }

@@ -1,0 +1,7 @@
+"""The distributional panel: has anything about the embeddings changed, and how much?"""
+
+from detectors.panel.effect import Effect
+from detectors.panel.fitted import Panel, Result, Statistic
+from detectors.panel.statistics import NAMES
+
+__all__ = ["NAMES", "Effect", "Panel", "Result", "Statistic"]

@@ -1,0 +1,102 @@
+"""From the panel's statistics to p-values: a bank of null windows, one tail per statistic, one for their minimum."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float64, Int
+
+from detectors.kernels import LEAST_P, beta_binomial
+from detectors.panel.space import Space
+from detectors.panel.statistics import NAMES, QUADRATIC, TWO_SIDED
+from detectors.panel.tails import Pareto, Pearson3, Tail
+
+ROWS_PER_WINDOW_ROW = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """How the statistics of healthy windows of one size are distributed.
+
+    `upper` has a tail for each statistic, `lower` one (of the negated statistic) for the two-sided ones, `joint` is the
+    tail of minus the logarithm of the smallest p. A healthy window's count of novel rows is beta-binomial whatever the
+    reference (split conformal), so `novelty` has the exact chance of each count or more.
+    """
+
+    upper: tuple[Tail, ...]
+    lower: tuple[Tail | None, ...]
+    novelty: Float64[np.ndarray, "n1"]
+    joint: Tail
+
+    def marginal(self, values: Float64[np.ndarray, "b s"]) -> Float64[np.ndarray, "b s"]:
+        """P-value of each statistic of each window."""
+        return _marginal(self.upper, self.lower, self.novelty, values, among=0)
+
+    def joint_p(self, values: Float64[np.ndarray, "b s"]) -> Float64[np.ndarray, "b"]:
+        """One p-value for each window: how often the smallest of a healthy window's p-values is as small."""
+        return self.joint.p(-np.log(self.marginal(values).min(1)))
+
+
+def calibrate(bank: Float64[np.ndarray, "b s"], space: Space, n: int) -> Calibration:
+    """The calibration that the null windows `bank`, of `n` rows each, give."""
+    upper, lower = [], []
+    for name, column in zip(NAMES, np.sort(bank, axis=0).T, strict=True):
+        upper.append(Tail(column, Pearson3.of(column) if name in QUADRATIC else Pareto.of(column)))
+        mirrored = -column[::-1]
+        lower.append(Tail(mirrored, Pareto.of(mirrored)) if name in TWO_SIDED else None)
+    chances = beta_binomial(n, float(space.above), float(space.below))
+    novelty = np.clip(chances[::-1].cumsum()[::-1], LEAST_P, 1.0)
+    smallest = np.sort(-np.log(_marginal(tuple(upper), tuple(lower), novelty, bank, among=1).min(1)))
+    return Calibration(tuple(upper), tuple(lower), novelty, Tail(smallest, Pareto.of(smallest)))
+
+
+def _marginal(
+    upper: tuple[Tail, ...],
+    lower: tuple[Tail | None, ...],
+    novelty: Float64[np.ndarray, "n1"],
+    values: Float64[np.ndarray, "b s"],
+    *,
+    among: int,
+) -> Float64[np.ndarray, "b s"]:
+    columns = []
+    for name, up, down, x in zip(NAMES, upper, lower, values.T, strict=True):
+        if name == "novelty":
+            columns.append(novelty[np.rint(x * (len(novelty) - 1)).astype(np.intp)])
+        elif down is None:
+            columns.append(up.p(x, among=among))
+        else:
+            columns.append(np.minimum(1.0, 2 * np.minimum(up.p(x, among=among), down.p(-x, among=among))))
+    return np.stack(columns, 1)
+
+
+def require_own(bank: npt.NDArray[np.float64], first: Float64[np.ndarray, "s"]) -> None:
+    """Raise ValueError unless `first`, the first null window of a panel, is the first of `bank` as well.
+
+    Another machine rounds differently, which may move a row to the next cell; other rows differ by far more.
+    """
+    own = bank.ndim == 2 and bank.shape[1] == len(first) and bool(np.isfinite(bank).all())
+    if not own or bool((np.abs(bank[0] - first) > 0.5 * bank.std(0)).any()):
+        raise ValueError(
+            "panel needs the bank of the same reference, window_size and seed, this is another's: fit without it"
+        )
+
+
+def null_picks(m: int, n: int, windows: int, rng: np.random.Generator) -> Int[np.ndarray, "b n"]:
+    """Rows of `windows` null windows: `n` of `m` rows each, without replacement. The first ones do not depend on how
+    many follow."""
+    return np.stack([rng.choice(m, n, replace=False, shuffle=False) for _ in range(windows)])
+
+
+def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) -> str:
+    """What to do about a reference too small to keep the level on each reference (not only on average); "" if it does.
+
+    Chance differences between the reference and the stream shift all windows' statistics alike, by about n / m of a
+    null standard deviation.
+    """
+    needed = 2 * ROWS_PER_WINDOW_ROW * n
+    if calibration_rows >= ROWS_PER_WINDOW_ROW * n:
+        return ""
+    return (
+        f"panel needs {needed} reference rows to keep its level with windows of {n}, it has {reference_rows}: add "
+        f"{needed - reference_rows} rows or fit smaller windows; until then it tests at {alpha / 2:g}, not {alpha:g}"
+    )

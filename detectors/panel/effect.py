@@ -1,0 +1,136 @@
+"""How much has moved: the share of foreign rows that would move a statistic as far."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Int
+from torch import Tensor
+
+from detectors.panel.space import Rows, Space, observe
+from detectors.panel.statistics import NAMES, TWO_SIDED, evaluate
+
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+REPEATS = 32
+Z = 1.959964
+
+FOREIGN: Final = frozenset({"ridge_strong", "ridge_light", "mahalanobis_mean", "mahalanobis_sd", "novelty"})
+_FOREIGN = np.array([name in FOREIGN for name in NAMES])
+_BOTH = np.array([name in TWO_SIDED for name in NAMES])
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How much has moved. All intervals are of 95 %.
+
+    `share` in [0, 1] is the equivalent contamination: what share of a window's rows, replaced by rows of another kind,
+    would move the statistic `by` as far; `low` and `high` are the shares that could as well have given the value seen.
+    `mmd2` is the unbiased squared MMD at the median bandwidth, in kernel units, not floored.
+    """
+
+    share: float
+    low: float
+    high: float
+    by: str
+    mmd2: float
+    mmd2_low: float
+    mmd2_high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Equivalent contamination by each statistic."""
+
+    share: Float64[np.ndarray, "s"]
+    low: Float64[np.ndarray, "s"]
+    high: Float64[np.ndarray, "s"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """How far each statistic moves, on average and with what standard deviation, at each share of injected rows.
+
+    No one kind of rows moves every statistic, so there are two. "Known": one region of the reference, its most extreme
+    tenth along the widest axis, as when one topic grows. "Foreign", for the statistics `FOREIGN` that measure lengths
+    in standard deviations: those same rows with their coordinates on the axes in reverse order, as if from another
+    model; as long and as far apart as before, but in no healthy direction.
+    """
+
+    shares: Float64[np.ndarray, "e"]
+    resting: Float64[np.ndarray, "s"]
+    moved: Float64[np.ndarray, "e s"]
+    spread: Float64[np.ndarray, "e s"]
+
+    def equivalents(self, values: Float64[np.ndarray, "s"]) -> Shares:
+        """The smallest share that moves each statistic as far as `values`; 1 if none does."""
+        gap = values - self.resting
+        gap = np.where(_BOTH, np.abs(gap), gap)
+        return Shares(
+            self._inverted(gap, self.moved),
+            self._inverted(gap, self.moved + Z * self.spread),
+            self._inverted(gap, self.moved - Z * self.spread),
+        )
+
+    def _inverted(self, gap: Float64[np.ndarray, "s"], curves: Float64[np.ndarray, "e s"]) -> Float64[np.ndarray, "s"]:
+        rising = np.maximum.accumulate(curves, axis=0)
+        return np.array([_crossing(g, curve, self.shares) for g, curve in zip(gap, rising.T, strict=True)], np.float64)
+
+
+def _crossing(level: float, curve: Float64[np.ndarray, "e"], shares: Float64[np.ndarray, "e"]) -> float:
+    """Where the non-decreasing `curve` first reaches `level`; the last of `shares` if it never does."""
+    at = int(np.searchsorted(curve, level, side="left"))
+    if at == 0 or at == len(curve):
+        return float(shares[min(at, len(curve) - 1)])
+    part = (level - curve[at - 1]) / (curve[at] - curve[at - 1])
+    return float(shares[at - 1] + part * (shares[at] - shares[at - 1]))
+
+
+def fit_curves(space: Space, rows: Rows, bank: Float64[np.ndarray, "b s"], n: int, rng: np.random.Generator) -> Curves:
+    """Curves from windows of R_cal (`rows`) of `n` rows, of which known shares are injected; none is there twice."""
+    m, on = len(rows.centred), rows.centred.device
+    source = rows.lead[:, 0].argsort(descending=True)[: max(ceil(m / 10), n)]
+    everything = joined(rows, observe(space, reversed_axes(space, rows.centred[source])))
+    counts = sorted({max(1, round(share * n)) for share in SHARES})
+    known = np.stack([_injected(source.cpu().numpy(), m, n, k, rng) for k in counts for _ in range(REPEATS)])
+    place = np.arange(m)
+    place[source.cpu().numpy()] = m + np.arange(len(source))
+    first = np.arange(n) < np.repeat(counts, REPEATS)[:, None]
+    foreign = np.where(first, place[known], known)
+    by_kind = [evaluate(space, everything, torch.from_numpy(p).to(on)).cpu().numpy() for p in (known, foreign)]
+    values = np.where(_FOREIGN, by_kind[1], by_kind[0]).reshape(len(counts), REPEATS, len(NAMES))
+    resting = bank.mean(0)
+    moved = values.mean(1) - resting
+    return Curves(
+        np.array([0, *counts]) / n,
+        resting,
+        np.concatenate([np.zeros_like(moved[:1]), np.where(_BOTH, np.abs(moved), moved)]),
+        np.concatenate([bank.std(0)[None], values.std(1)]),
+    )
+
+
+def _injected(source: Int[np.ndarray, "a"], m: int, n: int, k: int, rng: np.random.Generator) -> Int[np.ndarray, "n"]:
+    """`k` rows of `source`, then `n` - `k` others of the `m` rows."""
+    inside = rng.choice(source, k, replace=False)
+    spare = rng.choice(m, n, replace=False)
+    return np.concatenate([inside, spare[~np.isin(spare, inside)]])[:n]
+
+
+def reversed_axes(space: Space, centred: Float32[Tensor, "n d"]) -> Float32[Tensor, "n d"]:
+    """`centred` with the coordinates on the widest axis put on the narrowest, and so on; lengths do not change."""
+    coordinates = centred @ space.axes
+    return centred + (coordinates.flip(1) - coordinates) @ space.axes.mT
+
+
+def joined(first: Rows, second: Rows) -> Rows:
+    """The rows of both, in this order."""
+    return Rows(
+        torch.cat([first.centred, second.centred]),
+        torch.cat([first.lead, second.lead]),
+        torch.cat([first.score, second.score]),
+        torch.cat([first.near, second.near]),
+        torch.cat([first.novel, second.novel]),
+        torch.cat([first.along, second.along]),
+        torch.cat([first.raw, second.raw]),
+    )

@@ -1,0 +1,168 @@
+"""The distributional panel: many statistics of one window, one p-value, and how much has moved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from detectors.kernels import draw
+from detectors.panel.calibration import Calibration, calibrate, null_picks, require_own, shortfall
+from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves
+from detectors.panel.inputs import Vectors, reference_rows, window_rows
+from detectors.panel.space import Rows, Space, fit_space, observe, pair_means
+from detectors.panel.statistics import NAMES, Progress, evaluate
+from drift.errors import BadReferenceError
+
+MMD = NAMES.index("mmd_wide")
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """One of the panel's statistics, in its own unit, and its own p-value in (0, 1]."""
+
+    value: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the panel says of one window: see `Panel`. `statistics` has one entry for each of `NAMES`."""
+
+    p_value: float
+    drifted: bool
+    effect: Effect
+    statistics: Mapping[str, Statistic]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """A test whether windows come from the reference's distribution, by eleven statistics and one joint p-value.
+
+    The reference is shuffled and split. On one half, R_fit, everything is fitted; windows drawn from the other, R_cal,
+    say how the statistics are distributed when nothing has changed. The smallest of the statistics' p-values is
+    calibrated by those same windows (min-p; Westfall and Young, 1993), so that the joint p is uniform under the null
+    whatever the dependence among the statistics.
+
+    A window has drifted if its p-value is at most `level` and what moved is not negligible: of the statistics that are
+    at most `level` themselves, one has an equivalent contamination whose interval reaches `min_effect`. The upper end
+    decides, since only an interval that lies below `min_effect` shows that an effect is small; and any significant
+    statistic will do, since noise or one wrong dimension hardly moves a mean embedding. So the gate stays open for
+    small windows, which find nothing negligible, and closes for large ones. It only lowers the share of false alarms.
+
+    `level` is `alpha`, or half of it while `warning` (else empty) says that the reference is too small. `bank` holds
+    the null windows' statistics, one column for each of `NAMES`: store it and hand it to `fit` to skip the draws.
+    """
+
+    space: Space
+    calibration: Calibration
+    curves: Curves
+    bank: Float64[np.ndarray, "b s"]
+    window_size: int
+    alpha: float
+    min_effect: float
+    seed: int
+    warning: str
+
+    @classmethod
+    def fit(
+        cls,
+        reference: Vectors,
+        window_size: int = 500,
+        alpha: float = 0.01,
+        seed: int = 0,
+        *,
+        nulls: int = 4000,
+        min_effect: float = 0.01,
+        bank: npt.NDArray[np.float64] | None = None,
+        progress: Progress | None = None,
+    ) -> "Panel":
+        """A panel for windows of `window_size` rows of `reference`, rows by dimensions in any order.
+
+        `nulls` windows are drawn, `progress` is told how many are done; a `bank` from an earlier fit with the same
+        reference, size and seed spares them. Equal arguments give equal panels.
+
+        Raises:
+            BadReferenceError: the rows are not finite, all equal, or fewer than four windows have.
+            ValueError: a parameter is out of range, or `bank` is another panel's.
+        """
+        if window_size < 2 or not 0 < alpha < 1 or nulls < 19 or not 0 <= min_effect < 1:
+            raise ValueError(
+                "panel needs window_size >= 2, 0 < alpha < 1, nulls >= 19 and 0 <= min_effect < 1, got "
+                f"{window_size}, {alpha}, {nulls} and {min_effect}"
+            )
+        shuffling, drawing, injecting = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+        fit, held_out = _halves(reference_rows(reference), window_size, shuffling)
+        space = fit_space(fit, held_out)
+        rows = observe(space, space.centred(held_out))
+        picks = null_picks(len(held_out), window_size, nulls if bank is None else 1, drawing)
+        drawn = evaluate(space, rows, torch.from_numpy(picks).to(held_out.device), progress).cpu().numpy()
+        if bank is None:
+            bank = drawn
+        else:
+            require_own(bank, drawn[0])
+        curves = fit_curves(space, rows, bank, window_size, injecting)
+        warning = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
+        calibration = calibrate(bank, space, window_size)
+        return cls(space, calibration, curves, bank, window_size, alpha, min_effect, seed, warning)
+
+    @property
+    def level(self) -> float:
+        """The p-value at or below which a window may count as drifted."""
+        return self.alpha / 2 if self.warning else self.alpha
+
+    def test(self, window: Vectors, *, rng: np.random.Generator | None = None) -> Result:
+        """The verdict on `window`: rows by dimensions, at least `window_size` rows.
+
+        Of a larger window `window_size` rows are drawn, by `rng` or, without one, by the panel's seed.
+
+        Raises:
+            UnmeasurableError: rows that are not finite, or not of the reference's dimension.
+            TooFewRowsError: fewer rows than `window_size`.
+        """
+        rows = window_rows(window, len(self.space.centre), self.window_size)
+        chosen = draw(rows, self.window_size, rng or np.random.default_rng(self.seed))
+        seen = observe(self.space, self.space.centred(chosen))
+        picks = torch.arange(self.window_size, device=rows.device)[None]
+        values = evaluate(self.space, seen, picks).cpu().numpy()
+        p = self.calibration.marginal(values)[0]
+        joint = float(self.calibration.joint_p(values)[0])
+        equivalents = self.curves.equivalents(values[0])
+        matters = bool(((p <= self.level) & (equivalents.high >= self.min_effect)).any())
+        pairs = zip(values[0].tolist(), p.tolist(), strict=True)
+        return Result(
+            joint,
+            joint <= self.level and matters,
+            self._effect(seen, values[0], p if joint <= self.level else np.ones_like(p), equivalents),
+            MappingProxyType({name: Statistic(*pair) for name, pair in zip(NAMES, pairs, strict=True)}),
+        )
+
+    def _effect(
+        self, seen: Rows, values: Float64[np.ndarray, "s"], p: Float64[np.ndarray, "s"], equivalents: Shares
+    ) -> Effect:
+        """By MMD if it is significant or nothing is, else by the most significant of the statistics."""
+        by = MMD if p[MMD] <= self.level or p.min() > self.level else int(p.argmin())
+        witness = pair_means(seen.centred[None], self.space.scale)[0, :, 1] - seen.near[:, 1]
+        # What chance does to the mean of the witness, and what it does to a window in which nothing has changed.
+        sd = float((4 * witness.var() / len(witness) + self.curves.spread[0, MMD] ** 2).sqrt())
+        mmd2 = float(values[MMD])
+        share, low, high = (float(v[by]) for v in (equivalents.share, equivalents.low, equivalents.high))
+        return Effect(share, low, high, NAMES[by], mmd2, mmd2 - Z * sd, mmd2 + Z * sd)
+
+
+def _halves(x: Tensor, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """R_fit and R_cal: the rows in random order, cut in the middle."""
+    if len(x) < 4 * n:
+        raise BadReferenceError(
+            f"panel needs a reference of at least {4 * n} rows for windows of {n}, it has {len(x)}: "
+            "add reference rows or fit the panel with a smaller window_size"
+        )
+    order = torch.from_numpy(rng.permutation(len(x))).to(x.device)
+    half = len(x) // 2
+    return x[order[:half]], x[order[half:]]

@@ -1,0 +1,191 @@
+"""What the panel pins to the reference: centre, axes, bandwidths, neighbours, cells. No window moves any of it."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
+from torch import Tensor
+
+from detectors.kernels import squared_distances
+from detectors.panel.grid import Grid, fit_grid
+from drift.errors import BadReferenceError
+
+ANCHORS = 5120
+"""Rows at most against which kernels and neighbours are taken; more would cost every window time and gain little."""
+
+LEAD = 128
+"""Axes at most on which covariances are compared as matrices; what lies beyond them is compared as one number."""
+
+NEIGHBOURS = 5
+NOVEL = 0.01
+SCORE_RIDGE = 0.01
+DEAD = 1e-4
+PIECE = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """The reference's geometry, fitted on its first half R_fit.
+
+    `axes` are the principal axes with any spread, widest first, each turned to its longer tail. `anchors` are centred
+    rows of R_fit, `anchor_means` their mean kernels over pairs. `scale` is the median squared distance, the kernels are
+    exp(-4 d2 / scale) and exp(-d2 / scale). A row is novel if fewer than `neighbours` anchors lie within the squared
+    distance `radius`, which `above` of the rows of R_cal exceed and `below` - 1 do not.
+    """
+
+    centre: Float64[Tensor, "d"]
+    axes: Float32[Tensor, "d r"]
+    spread: Float64[Tensor, "r"]
+    live: Int[Tensor, "l"]
+    anchors: Float32[Tensor, "a d"]
+    scale: float
+    anchor_means: Float64[Tensor, "2"]
+    along: Grid
+    raw: Grid
+    neighbours: int
+    radius: float = 0.0
+    above: int = 0
+    below: int = 0
+
+    @property
+    def mean_spread(self) -> float:
+        """Mean variance per axis, the unit of every ridge."""
+        return float(self.spread.mean())
+
+    def centred(self, x: Float[Tensor, "n d"]) -> Float32[Tensor, "n d"]:
+        """`x` less the centre: in float32 a large common offset would drown the rest."""
+        return less(x, self.centre)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows as the panel sees them: all that depends on one row alone, computed once for every window that holds it.
+
+    `lead` are coordinates on the widest axes, `score` squared Mahalanobis distances, `near` mean kernels to the anchors
+    (narrow, wide).
+    """
+
+    centred: Float32[Tensor, "n d"]
+    lead: Float32[Tensor, "n k"]
+    score: Float64[Tensor, "n"]
+    near: Float64[Tensor, "n 2"]
+    novel: Bool[Tensor, "n"]
+    along: UInt8[Tensor, "n r"]
+    raw: UInt8[Tensor, "n l"]
+
+
+def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"]) -> Space:
+    """The geometry of `fit` (R_fit); only the novelty radius comes from `calibration` (R_cal).
+
+    Raises:
+        BadReferenceError: the rows are nearly all equal, so that there is no bandwidth.
+    """
+    centre = torch.stack([piece.double().sum(0) for piece in torch.split(fit, 65_536)]).sum(0) / len(fit)
+    x = less(fit, centre)
+    scale = median_squared_distance(x[:2000])
+    if scale <= 0:
+        raise BadReferenceError(
+            f"panel needs reference rows that differ, {len(x[:2000])} drawn from them are equal: de-duplicate them"
+        )
+    axes, spread = principal_axes(x)
+    deviation = x.double().square().mean(0).sqrt()
+    live = (deviation >= DEAD * deviation[deviation > 0].median()).nonzero()[:, 0]
+    anchors = x[:ANCHORS]
+    means = pair_means(anchors[None], scale).mean(1)[0]
+    k = min(NEIGHBOURS, len(anchors))
+    along, raw = fit_grid(x @ axes), fit_grid(x[:, live])
+    space = Space(centre, axes, spread, live, anchors, scale, means, along, raw, k)
+    above = max(1, int(NOVEL * (len(calibration) + 1) + 1e-9))
+    below = len(calibration) + 1 - above
+    reach = neighbour_distances(space, space.centred(calibration))
+    # Half-way to the next: the same row, computed among others, must not change sides by rounding.
+    radius = float(reach.sort().values[below - 1 : below + 1].mean())
+    return Space(centre, axes, spread, live, anchors, scale, means, along, raw, k, radius, above, below)
+
+
+def less(x: Float[Tensor, "n d"], centre: Float64[Tensor, "d"]) -> Float32[Tensor, "n d"]:
+    """`x` less `centre`, subtracted in double precision."""
+    return torch.cat([(piece.double() - centre).float() for piece in torch.split(x, 65_536)])
+
+
+def principal_axes(x: Float32[Tensor, "m d"]) -> tuple[Float32[Tensor, "d r"], Float64[Tensor, "r"]]:
+    """Axes of the centred rows `x` that are not dead, and the variances along them, both widest first."""
+    wide = x.double()
+    m, d = x.shape
+    if m > d:
+        variance, axes = torch.linalg.eigh(wide.mT @ wide / (m - 1))
+    else:  # the smaller of the two products has the same spectrum
+        variance, left = torch.linalg.eigh(wide @ wide.mT / (m - 1))
+        axes = wide.mT @ left / (variance.clamp(min=1e-300) * (m - 1)).sqrt()
+    noise = float(variance[-1]) * max(m, d) * torch.finfo(torch.float64).eps
+    genuine = variance > noise
+    genuine &= variance >= DEAD**2 * variance[genuine].median()
+    axes, variance = axes[:, genuine].flip(1), variance[genuine].flip(0)
+    # The sign of an eigenvector is chance; the longer tail is not, however the rows are turned.
+    axes = torch.where((wide @ axes).pow(3).sum(0) < 0, -axes, axes)
+    return axes.float().contiguous(), variance
+
+
+def median_squared_distance(x: Float32[Tensor, "m d"]) -> float:
+    """Median over pairs of rows; their mean where more than half of the pairs are duplicates."""
+    pairs = squared_distances(x, x)[tuple(torch.triu_indices(len(x), len(x), 1, device=x.device))]
+    return float(pairs.median()) or float(pairs.mean())
+
+
+def exponents(x: Float[Tensor, "*b n d"], y: Float[Tensor, "*b m d"], scale: float) -> Float[Tensor, "*b n m"]:
+    """-d2 / scale for all pairs, as one product of rows with two numbers added: no pass over the result is needed."""
+    one_x, one_y = torch.ones_like(x[..., :1]), torch.ones_like(y[..., :1])
+    left = torch.cat([x * (2 / scale), x.square().sum(-1, keepdim=True) / -scale, one_x], -1)
+    right = torch.cat([y, one_y, y.square().sum(-1, keepdim=True) / -scale], -1)
+    return left @ right.mT
+
+
+def pair_means(x: Float[Tensor, "b n d"], scale: float) -> Float64[Tensor, "b n 2"]:
+    """Mean kernel (narrow, wide) of each row to the other rows of its window. The diagonal is left out by index."""
+    sums = []
+    for start in range(0, x.shape[1], 1024):
+        k = exponents(x[:, start : start + 1024], x, scale).exp_()
+        k.diagonal(start, 1, 2).zero_()
+        wide = k.sum(2).double()
+        sums.append(torch.stack([k.square_().square_().sum(2).double(), wide], 2))
+    return torch.cat(sums, 1) / (x.shape[1] - 1)
+
+
+def neighbour_distances(space: Space, centred: Float32[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    """Squared distance of each row to its `neighbours`-th nearest anchor."""
+    nearest = [
+        exponents(piece, space.anchors, space.scale).topk(space.neighbours, dim=1).values[:, -1]
+        for piece in torch.split(centred, PIECE)
+    ]
+    return torch.cat(nearest) * -space.scale
+
+
+def observe(space: Space, centred: Float32[Tensor, "n d"]) -> Rows:
+    """Rows, less the centre, as the panel sees them. One matrix of distances serves both kernels and novelty."""
+    coordinates = centred @ space.axes
+    ridge = SCORE_RIDGE * space.mean_spread
+    off_axes = (centred.square().sum(1) - coordinates.square().sum(1)).clamp(min=0).double()
+    if space.axes.shape[1] == space.axes.shape[0]:
+        off_axes = torch.zeros_like(off_axes)  # there is nothing else, and rounding must not pass for it
+    weights = (1 / (space.spread + ridge)).float()
+    score = (coordinates.square() @ weights).double() + off_axes / ridge
+    near, novel = _against_anchors(space, centred)
+    return Rows(
+        centred,
+        coordinates[:, :LEAD].contiguous(),
+        score,
+        near,
+        novel,
+        space.along.cells(coordinates),
+        space.raw.cells(centred[:, space.live]),
+    )
+
+
+def _against_anchors(space: Space, centred: Float32[Tensor, "n d"]) -> tuple[Float64[Tensor, "n 2"], Bool[Tensor, "n"]]:
+    near, novel = [], []
+    for piece in torch.split(centred, PIECE):
+        k = exponents(piece, space.anchors, space.scale)
+        novel.append(torch.count_nonzero(k >= -space.radius / space.scale, dim=1) < space.neighbours)
+        wide = k.exp_().mean(1).double()
+        near.append(torch.stack([k.square_().square_().mean(1).double(), wide], 1))
+    return torch.cat(near), torch.cat(novel)

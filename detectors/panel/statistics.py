@@ -1,0 +1,109 @@
+"""The panel's statistics, for many windows at once."""
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from jaxtyping import Float32, Float64, Int
+from torch import Tensor
+
+from detectors.panel.grid import BINS
+from detectors.panel.space import Rows, Space, pair_means
+
+NAMES: Final = (
+    "mmd_narrow",
+    "mmd_wide",
+    "ridge_strong",
+    "ridge_light",
+    "frechet",
+    "mahalanobis_mean",
+    "mahalanobis_sd",
+    "trace",
+    "ks_axes",
+    "ks_dimensions",
+    "novelty",
+)
+"""The columns of a null bank.
+
+Squared MMD (unbiased, never floored) at a quarter of and at the median squared distance; Hotelling's statistic of the
+mean with ridges of 0.4 and 0.04 mean variances; squared Frechet distance of mean and covariance; mean and standard
+deviation of the rows' squared Mahalanobis distances; total variance; largest Kolmogorov-Smirnov distance over the
+principal axes and over the dimensions that are not dead; share of novel rows.
+"""
+
+QUADRATIC: Final = frozenset(NAMES[:5])
+"""Squared lengths of a mean deviation: under the null a weighted sum of chi-squares."""
+
+TWO_SIDED: Final = frozenset({"mahalanobis_mean", "mahalanobis_sd", "trace"})
+"""Those that drift may lower as well as raise."""
+
+RIDGES: Final = (0.4, 0.04)
+
+Progress = Callable[[int, int], None]
+"""Told how many windows are done, and of how many."""
+
+
+def evaluate(
+    space: Space, rows: Rows, picks: Int[Tensor, "b n"], progress: Progress | None = None
+) -> Float64[Tensor, "b s"]:
+    """The statistics `NAMES` of `b` windows, each made of the rows that `picks` names."""
+    n, d = picks.shape[1], rows.centred.shape[1]
+    # A few windows at a time: their Gram matrices and counts should stay in the cache.
+    at_once = max(1, 1_600_000 // max(n * n, n * d, d * BINS))
+    blocks = []
+    for start in range(0, len(picks), at_once):
+        blocks.append(_block(space, rows, picks[start : start + at_once]))
+        if progress is not None:
+            progress(min(start + at_once, len(picks)), len(picks))
+    return torch.cat(blocks)
+
+
+def _block(space: Space, rows: Rows, picks: Int[Tensor, "b n"]) -> Float64[Tensor, "b s"]:
+    x = rows.centred[picks]
+    mean = x.mean(1, dtype=torch.float64)
+    n = x.shape[1]
+    total = (x.square().sum((1, 2), dtype=torch.float64) - n * mean.square().sum(1)) / (n - 1)
+    score = rows.score[picks]
+    columns = [
+        *mmd2(space, pair_means(x, space.scale).mean(1), rows.near[picks].mean(1)).unbind(1),
+        *(hotelling(space, mean, ridge) for ridge in RIDGES),
+        frechet(space, mean, rows.lead[picks], total),
+        score.mean(1),
+        score.std(1),
+        total,
+        space.along.distances(rows.along[picks]).double(),
+        space.raw.distances(rows.raw[picks]).double(),
+        rows.novel[picks].double().mean(1),
+    ]
+    return torch.stack(columns, 1)
+
+
+def mmd2(space: Space, within: Float64[Tensor, "b 2"], across: Float64[Tensor, "b 2"]) -> Float64[Tensor, "b 2"]:
+    """Unbiased squared MMD to the anchors (Gretton et al., JMLR 13, 2012); below 0 half of the time without drift."""
+    return within - 2 * across + space.anchor_means
+
+
+def hotelling(space: Space, mean: Float64[Tensor, "b d"], ridge: float) -> Float64[Tensor, "b"]:
+    """mean' (S + r I)^-1 mean with r = `ridge` mean variances; what lies off the axes is weighted by 1 / r."""
+    r = ridge * space.mean_spread
+    along = (mean @ space.axes.double()).square()
+    off_axes = (mean.square().sum(1) - along.sum(1)).clamp(min=0)
+    return (along / (space.spread + r)).sum(1) + off_axes / r
+
+
+def frechet(
+    space: Space, mean: Float64[Tensor, "b d"], lead: Float32[Tensor, "b n k"], total: Float64[Tensor, "b"]
+) -> Float64[Tensor, "b"]:
+    """Squared Frechet distance: that of the means, and Bures' of the covariances on the leading axes.
+
+    What the covariances have beyond those axes is compared as if it lay in one direction: a lower bound, for a tenth of
+    the time. The trace of the root comes from a symmetric product, whose eigenvalues are real.
+    """
+    x = lead - lead.mean(1, keepdim=True)
+    covariance = (x.mT @ x).double() / (lead.shape[1] - 1)
+    spread = space.spread[: lead.shape[2]]
+    root = spread.sqrt()
+    shared = torch.linalg.eigvalsh(root[:, None] * covariance * root).clamp(min=0).sqrt().sum(1)
+    held = covariance.diagonal(0, 1, 2).sum(1)
+    rest = (total - held).clamp(min=0).sqrt() - (space.spread.sum() - spread.sum()).clamp(min=0).sqrt()
+    return torch.stack([mean.square().sum(1), spread.sum() + held - 2 * shared, rest.square()]).sum(0)

@@ -1,0 +1,129 @@
+"""The panel keeps its level: fitted tails, the joint p-value, and what it takes for one reference."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from samples import most_by_chance, s1
+from scipy.stats import chi2, expon, genpareto, kstest, pearson3
+
+from detectors.panel.calibration import Calibration, calibrate, null_picks, shortfall
+from detectors.panel.space import Space, fit_space, observe
+from detectors.panel.statistics import NAMES, evaluate
+from detectors.panel.tails import Pareto, Pearson3, Tail
+
+Matrix = npt.NDArray[np.float64]
+N, REFERENCES, WINDOWS = 100, 4, 300
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One reference, its calibration, and the statistics of fresh healthy windows."""
+
+    space: Space
+    calibration: Calibration
+    fresh: Matrix
+
+
+def trial(seed: int, windows: int = WINDOWS, ratio: int = 20, nulls: int = 999) -> Trial:
+    rng = np.random.default_rng(seed)
+    fit, held_out = (torch.tensor(s1(ratio * N, rng)) for _ in range(2))
+    space = fit_space(fit, held_out)
+    rows = observe(space, space.centred(held_out))
+    bank = evaluate(space, rows, torch.from_numpy(null_picks(len(held_out), N, nulls, rng)))
+    fresh = observe(space, space.centred(torch.tensor(s1(windows * N, rng))))
+    found = evaluate(space, fresh, torch.arange(windows * N).view(windows, N))
+    return Trial(space, calibrate(bank.numpy(), space, N), found.numpy())
+
+
+@pytest.fixture(scope="module")
+def trials() -> list[Trial]:
+    return [trial(seed) for seed in range(REFERENCES)]
+
+
+def test_the_joint_p_value_keeps_its_level_on_fresh_windows(trials: list[Trial]):
+    p = np.concatenate([t.calibration.joint_p(t.fresh) for t in trials])
+    assert len(p) == 1200
+    assert p.min() > 0
+    assert 0.03 <= np.mean(p <= 0.05) <= 0.07
+    assert np.mean(p <= 0.01) <= 0.02
+    assert np.mean(p <= 0.001) <= 4 / 1200
+    assert kstest(p, "uniform").statistic < 0.06
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_statistic_keeps_its_level_by_itself(trials: list[Trial], name: str):
+    p = np.concatenate([t.calibration.marginal(t.fresh)[:, NAMES.index(name)] for t in trials])
+    assert [np.mean(p <= alpha) <= 1.5 * alpha + 0.01 for alpha in (0.1, 0.05, 0.01)] == [True] * 3
+    if name != "novelty":  # whose p-values come in steps
+        assert np.mean(p <= 0.1) >= 0.06
+
+
+def test_the_smallest_p_value_alone_would_alarm_many_times_too_often(trials: list[Trial]):
+    smallest = np.concatenate([t.calibration.marginal(t.fresh).min(1) for t in trials])
+    assert np.mean(smallest <= 0.05) > 0.15
+
+
+def test_windows_drawn_from_what_was_fitted_would_not_do():
+    """Guards the split: a bank of R_fit's own windows alarms on nearly every fresh one."""
+    rng = np.random.default_rng(7)
+    fit = torch.tensor(s1(1000, rng))
+    space = fit_space(fit, fit)
+    rows = observe(space, space.centred(fit))
+    bank = evaluate(space, rows, torch.from_numpy(null_picks(1000, N, 200, rng))).numpy()
+    fresh = observe(space, space.centred(torch.tensor(s1(40 * N, rng))))
+    found = evaluate(space, fresh, torch.arange(40 * N).view(40, N)).numpy()
+    assert np.mean(calibrate(bank, space, N).joint_p(found) <= 0.05) > 0.9
+
+
+def test_a_pearson_tail_is_that_of_a_sum_of_squares():
+    nulls = chi2.rvs(12, size=40_000, random_state=0)
+    law = Pearson3.of(nulls)
+    far = chi2.isf([1e-2, 1e-4, 1e-6], 12)
+    assert np.log10(law.beyond(far)) == pytest.approx([-2, -4, -6], abs=0.25)
+    same = pearson3.sf(far, law.skew, law.mean, law.sd)
+    assert law.beyond(far) == pytest.approx(same, rel=1e-6)
+
+
+def test_a_pareto_tail_finds_an_exponential_and_a_heavier_one():
+    nulls = np.sort(expon.rvs(size=20_000, random_state=1))
+    assert Pareto.of(nulls).beyond(np.array([5, 8.0])) == pytest.approx(np.exp([-5, -8.0]), rel=0.5)
+    heavy = Pareto.of(np.sort(genpareto.rvs(0.3, size=20_000, random_state=2)))
+    assert heavy.shape == pytest.approx(0.3, abs=0.1)
+    assert Pareto.of(np.sort(np.random.default_rng(3).random(20_000))).shape == 0  # never a known end
+
+
+def test_p_values_are_ranks_and_then_the_laws_and_never_rise():
+    nulls = np.sort(expon.rvs(size=999, random_state=4))
+    tail = Tail(nulls, Pareto.of(nulls))
+    assert tail.p(np.array([-1.0, nulls[500], nulls[-5]])) == pytest.approx([1, 0.5, 6e-3])
+    along = tail.p(np.linspace(-1, 60, 5000))
+    assert (np.diff(along) <= 0).all()
+    assert along[-1] < 1e-9
+    assert tail.p(np.array([1e300]))[0] > 0
+    # One of the null windows is not counted against itself.
+    assert tail.p(nulls[500:501], among=1) == pytest.approx(0.499)
+
+
+@pytest.mark.parametrize("law", [Pareto, Pearson3])
+def test_a_statistic_that_never_varies_makes_nothing_impossible(law: type[Pareto] | type[Pearson3]):
+    nulls = np.full(999, 0.25)
+    p = Tail(nulls, law.of(nulls)).p(np.array([0.2, 0.25, 0.3]))
+    assert p == pytest.approx([1, 1, 5e-3])
+
+
+def test_too_small_a_reference_is_told_how_many_rows_it_lacks():
+    assert shortfall(10_000, 20_000, 500, 0.01) == ""
+    assert "it has 12000: add 8000 rows" in shortfall(6000, 12_000, 500, 0.01)
+    assert "it tests at 0.005, not 0.01" in shortfall(6000, 12_000, 500, 0.01)
+
+
+def test_null_windows_have_no_row_twice_and_longer_banks_begin_alike():
+    few, many = (null_picks(60, 30, count, np.random.default_rng(8)) for count in (3, 50))
+    assert {len(set(pick)) for pick in many.tolist()} == {30}
+    assert (few == many[:3]).all()
+    taken = np.bincount(many.ravel(), minlength=60)
+    assert taken.min() > 0
+    assert taken.max() <= most_by_chance(50, 0.5) + 3
