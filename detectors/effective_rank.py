@@ -9,7 +9,7 @@ from numpy.random import Generator
 from scipy.special import stdtrit
 from torch import Tensor
 
-from detectors.kernels import draw, entropy_rank, pinned, require_rows, seeded, spectrum, tensor
+from detectors.kernels import draw, entropy_rank, on_grid, pinned, require_rows, seeded, spectrum, tensor
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
@@ -45,7 +45,7 @@ class EffectiveRank:
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         require_rows(self.name, window, self.min_rows)
         m = len(reference.rows)
-        n = min(len(window.rows), m // 2)
+        n = on_grid(min(len(window.rows), m // 2))
         mean, spread = expected_rank(reference, n, self.draws)
         # Subsets of one reference vary less than fresh windows do: by 1/n - 1/m where those vary by 1/n + 1/m.
         fresh = ((m + n) / (m - n) + 1 / self.draws) ** 0.5

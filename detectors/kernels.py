@@ -78,6 +78,15 @@ def require_rows(detector: str, window: Window, least: int) -> None:
         )
 
 
+def on_grid(n: int) -> int:
+    """The largest window size of a grid, with eight sizes between one power of two and the next, that is at most `n`.
+
+    What is fitted for each window size is then fitted for a few sizes only, whatever the traffic.
+    """
+    step = 1 << max(0, n.bit_length() - 4)
+    return n // step * step
+
+
 def draw(x: Float[Tensor, "m d"], n: int, rng: np.random.Generator) -> Float[Tensor, "n d"]:
     """`n` of the rows of `x`, in random order and without replacement; `x` itself if it has no more than `n`."""
     if n >= len(x):

@@ -1,7 +1,7 @@
 """Permutation test on the maximum mean discrepancy: has the distribution of the embeddings changed?"""
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from detectors.kernels import (
     length_scale,
     mean_kernel,
     mmd2,
+    on_grid,
+    pair_distances,
     pinned,
     require_rows,
     seeded,
@@ -22,6 +24,9 @@ from detectors.kernels import (
 )
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
+
+SCALED_BY: Final = 1024
+STRIP: Final = 512
 
 
 @final
@@ -37,7 +42,8 @@ class Mmd:
     squared distance in the reference. A mean of kernels is a kernel, so value, band and p-value are about one number
     and the test is exact as it stands; a maximum over bandwidths would have to be standardised within the permutations.
 
-    The reference's first `reference_rows` rows are used (they are in random order). Windows should have at most a
+    The reference's first `reference_rows` rows are used (they are in random order), and of the window as many as the
+    grid of window sizes has: each size needs a fit of its own. Windows should have at most a
     twentieth as many: with fewer reference rows a healthy stream's own share of small p-values strays from nominal.
     """
 
@@ -62,10 +68,10 @@ class Mmd:
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         require_rows(self.name, window, self.min_rows)
-        n = len(window.rows)
+        n = on_grid(len(window.rows))
         held = reference_block(reference, self.reference_rows, self.bandwidths)
         part = reference_part(reference, self.reference_rows, self.bandwidths, n, self.permutations)
-        rows = tensor(window.vectors) - held.centre
+        rows = tensor(window.vectors[:n]) - held.centre
         values = split_mmd2(
             part,
             held.kernel(rows, held.rows),
@@ -77,22 +83,18 @@ class Mmd:
         p = (1 + int((permuted >= observed).sum())) / (1 + self.permutations)
         low, high = np.quantile(permuted, (0.005, 0.995))
         return Measurement.of(
-            window, reference, detector=self.name, value=observed, p_value=p, band=(float(low), float(high))
+            window, reference, detector=self.name, value=observed, rows=n, p_value=p, band=(float(low), float(high))
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceBlock:
-    """The reference's side of the Gram matrix, and the kernel that it pins.
-
-    `rows` are centred (MMD does not see a shift of both sides; float32 does). `gram` has a zero diagonal.
-    """
+    """The reference's rows, centred (MMD does not see a shift of both sides; float32 does), and the kernel they pin."""
 
     rows: Float[Tensor, "m d"]
     centre: Float[Tensor, "d"]
     scales: tuple[float, ...]
     level: float
-    gram: Float[Tensor, "m m"]
 
     def kernel(self, x: Float[Tensor, "n d"], y: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]:
         """Mean kernel of the pairs, less `level`: the statistic's weights sum to zero, so only rounding notices."""
@@ -115,7 +117,7 @@ class ReferencePart:
 
 @pinned
 def reference_block(reference: Reference, most: int, bandwidths: tuple[float, ...]) -> ReferenceBlock:
-    """Centre, bandwidths and Gram matrix of the first `most` rows.
+    """Centre and bandwidths of the first `most` rows; a thousand of them say how far apart rows lie.
 
     Raises:
         UnmeasurableError: those rows are all equal, so that there is no bandwidth.
@@ -123,17 +125,14 @@ def reference_block(reference: Reference, most: int, bandwidths: tuple[float, ..
     x = tensor(reference.vectors[:most])
     centre = x.double().mean(0).to(x.dtype)
     x = x - centre
-    distances = squared_distances(x, x)
-    pairs = distances[tuple(torch.triu_indices(len(x), len(x), 1, device=x.device))]
+    pairs = pair_distances(x[:SCALED_BY])
     if (scale := length_scale(pairs)) <= 0:
         raise UnmeasurableError(
-            f"mmd needs reference rows that differ, the first {len(x)} rows of {reference} are equal: "
+            f"mmd needs reference rows that differ, the first {min(len(x), SCALED_BY)} rows of {reference} are equal: "
             "de-duplicate the reference or raise reference_rows"
         )
     scales = tuple(b * scale for b in bandwidths)
-    level = float(mean_kernel(pairs, scales).double().mean())
-    gram = (mean_kernel(distances, scales) - level).fill_diagonal_(0)
-    return ReferenceBlock(x, centre, scales, level, gram)
+    return ReferenceBlock(x, centre, scales, float(mean_kernel(pairs, scales).double().mean()))
 
 
 @pinned
@@ -149,16 +148,23 @@ def reference_part(
     """The reference's share of `permutations` random splits for windows of `n` rows.
 
     It takes m * m * permutations multiplications, where a window's own share takes n * m * permutations. So all windows
-    of one size meet the same splits of the reference, and fresh ones of their own rows.
+    of one size meet the same splits of the reference, and fresh ones of their own rows. The Gram matrix is made in
+    strips and not kept: with 5120 rows it would be 105 MB for each reference.
     """
-    gram = reference_block(reference, most, bandwidths).gram
-    m = len(gram)
+    held = reference_block(reference, most, bandwidths)
+    m = len(held.rows)
     own = seeded(reference, f"mmd/{n}").hypergeometric(n, m, n, size=1 + permutations)
     own[0] = n
-    taken = torch.from_numpy(n - own).to(gram.device)
-    z = chosen(orderings(reference, m, permutations), taken).to(gram.dtype)
-    within = (z * (z @ gram)).sum(1, dtype=torch.float64)
-    sums = gram.sum(1, dtype=torch.float64)
+    taken = torch.from_numpy(n - own).to(held.rows.device)
+    z = chosen(orderings(reference, m, permutations), taken).to(held.rows.dtype)
+    within = torch.zeros(1 + permutations, dtype=torch.float64, device=z.device)
+    sums = torch.zeros(m, dtype=torch.float64, device=z.device)
+    for first in range(0, m, STRIP):
+        part = slice(first, min(first + STRIP, m))
+        strip = held.kernel(held.rows[part], held.rows)
+        strip[:, part].fill_diagonal_(0)
+        within += (z[:, part] * (z @ strip.mT)).sum(1, dtype=torch.float64)
+        sums[part] = strip.sum(1, dtype=torch.float64)
     return ReferencePart(taken, within, z.double() @ sums, float(sums.sum()))
 
 

@@ -54,7 +54,8 @@ def monitor(found, folder, engine):
     names = ("PORT", "DASHBOARD_PORT", "DEMO_RECEIVER_PORT", "DEMO_SECRET")
     environment = {f"DRIFT_{name}": "1" for name in names} | {"DRIFT_DEMO_HOME": str(folder)}
     config = load(Path(__file__).parents[1] / "examples/demo/drift.yaml", environment)
-    return build_monitor(config, config.streams[0], engine, folder, now=START)
+    with engine.begin() as conn:
+        return build_monitor(config, config.streams[0], engine, folder, conn, now=START)
 
 
 def bad(monitor, serving, found, fault: Fault, windows: int) -> Counter[str]:

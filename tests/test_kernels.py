@@ -18,6 +18,7 @@ from detectors.kernels import (
     central_range,
     chance,
     draw,
+    on_grid,
     pinned,
     require_rows,
     seeded,
@@ -174,3 +175,10 @@ def test_the_central_range_holds_its_mass_and_no_more_than_it_must(n: int, a: fl
 def test_a_chance_is_a_p_value_whatever_the_rounding():
     assert chance(np.zeros(3)) == LEAST_P > 0
     assert chance(np.array([0.7, 0.3 + 1e-9])) == 1
+
+
+def test_the_grid_has_few_sizes_and_loses_few_rows():
+    sizes = [on_grid(n) for n in range(1, 5000)]
+    assert all(0.88 * n < size <= n for n, size in enumerate(sizes, 1))
+    assert len({size for size in sizes if 64 <= size <= 256}) == 17
+    assert on_grid(15) == 15

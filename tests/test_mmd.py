@@ -101,10 +101,10 @@ def healthy() -> Reference:
     return reference(s1(2048, np.random.default_rng(3)))
 
 
-def power(held: Reference, change: object, windows: int = 25) -> float:
+def power(held: Reference, change: object, windows: int = 40) -> float:
     rng = np.random.default_rng(4)
     test = Mmd(permutations=199)
-    p = [test.measure(window(change(s1(500, rng), rng)), held, rng=rng).p_value for _ in range(windows)]
+    p = [test.measure(window(change(s1(512, rng), rng)), held, rng=rng).p_value for _ in range(windows)]
     return float(np.mean(np.array(p) <= 0.05))
 
 

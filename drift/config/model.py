@@ -79,7 +79,7 @@ class StreamConfig(_Model):
     reference: ReferenceConfig
     window: Duration = timedelta(minutes=5)
     lateness: Duration = timedelta(seconds=30)
-    sample: int = Field(default=256, ge=1, le=100_000)
+    sample: int = Field(default=256, ge=1, le=10_000)
     reencode: int = Field(default=64, ge=1)
     merge: tuple[Annotated[int, Field(ge=2)], ...] | None = None
     segments: dict[Name, list[str]] = {}
