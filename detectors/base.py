@@ -1,7 +1,10 @@
 """What every detector does: turn a window and a reference into one number."""
 
+from collections.abc import Callable
 from typing import ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float64
 from numpy.random import Generator
 
 from drift.records import Measurement, Reference, Sketch, Span, Stream, Window
@@ -43,5 +46,28 @@ class Merging(Detector, Protocol):
 
         Raises:
             UnmeasurableError: they have too few rows.
+        """
+        ...
+
+
+@runtime_checkable
+class Prepared(Detector, Protocol):
+    """A detector that draws null windows from a reference, which takes long enough to keep them with it."""
+
+    def bank_key(self, rows: int) -> str:
+        """What the null windows for windows of `rows` rows depend on, besides the reference."""
+        ...
+
+    def prepare(
+        self,
+        reference: Reference,
+        rows: int,
+        bank: Float64[np.ndarray, "b s"] | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> Float64[np.ndarray, "b s"]:
+        """Fit for windows of `rows` rows, with the null windows of an earlier fit or None; returns the null windows.
+
+        Raises:
+            UnmeasurableError: the reference has too few rows.
         """
         ...

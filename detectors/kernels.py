@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import update_wrapper
 from threading import Lock
 from typing import Generic, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
@@ -42,25 +42,40 @@ class _Shelf(Generic[T]):
     kept: dict[Hashable, T] = field(default_factory=dict)
 
 
-def pinned(fit: Callable[[Reference, *Ts], T]) -> Callable[[Reference, *Ts], T]:
+class Pinned(Generic[T, *Ts]):
+    """A fit that runs once per reference object and further (hashable) arguments: see `pinned`."""
+
+    def __init__(self, fit: Callable[[Reference, *Ts], T]) -> None:
+        self._fit = fit
+        self._shelves: WeakKeyDictionary[Reference, _Shelf[T]] = WeakKeyDictionary()
+        self._guard = Lock()
+        update_wrapper(self, fit)
+
+    def __call__(self, reference: Reference, *args: *Ts) -> T:
+        shelf = self._shelf(reference)
+        with shelf.lock:  # one lock per reference: a long fit holds up nobody else's look-up
+            if args not in shelf.kept:
+                shelf.kept[args] = self._fit(reference, *args)
+            return shelf.kept[args]
+
+    def put(self, value: T, reference: Reference, *args: *Ts) -> None:
+        """Hand in what the fit would give, from an earlier one."""
+        shelf = self._shelf(reference)
+        with shelf.lock:
+            shelf.kept[args] = value
+
+    def _shelf(self, reference: Reference) -> _Shelf[T]:
+        with self._guard:
+            return self._shelves.setdefault(reference, _Shelf())
+
+
+def pinned(fit: Callable[[Reference, *Ts], T]) -> Pinned[T, *Ts]:
     """`fit`, run once per reference object and further (hashable) arguments, and kept as long as the reference lives.
 
     Two threads that ask for the same fit at once share one run. `fit` must be deterministic (randomness from `seeded`)
     and must not keep the reference itself in its result, or neither would ever be freed.
     """
-    shelves: WeakKeyDictionary[Reference, _Shelf[T]] = WeakKeyDictionary()
-    guard = Lock()
-
-    @wraps(fit)
-    def fitted(reference: Reference, *args: *Ts) -> T:
-        with guard:
-            shelf = shelves.setdefault(reference, _Shelf())
-        with shelf.lock:  # one lock per reference: a long fit holds up nobody else's look-up
-            if args not in shelf.kept:
-                shelf.kept[args] = fit(reference, *args)
-            return shelf.kept[args]
-
-    return fitted
+    return Pinned(fit)
 
 
 def seeded(reference: Reference, purpose: str) -> np.random.Generator:

@@ -63,7 +63,7 @@ streams:
     window: 1h
     detectors: [mmd]
 slos:
-  - {name: traffic, detector: mmd, p_value_at_least: 0.005, streams: [docs-search], rules: &quick [
+  - {name: traffic, detector: joint, p_value_at_least: 0.005, streams: [docs-search], rules: &quick [
       {name: fast, severity: page, factor: 14.4, long: 4m, short: 30s},
       {name: slow, severity: ticket, factor: 3, long: 2h, short: 5m}]}
   - {name: rank, detector: effective_rank, value_at_least: 0.8, streams: [docs-search], rules: *quick}
@@ -128,7 +128,7 @@ class Actor:
         depth = max((trouble.on(detector, span) for trouble in self.troubles), default=0.0)
         noise, rows = float(self.rng.standard_normal()), int(self.rng.integers(380, 512))
         make = {
-            "mmd": _test, "mean_shift": _test, "novelty": _test,
+            "joint": _test, "mmd": _test, "mean_shift": _test, "novelty": _test,
             "effective_rank": _ratio, "variance_ratio": _ratio, "valid_ratio": _valid,
         }[detector]  # fmt: skip
         blank = Measurement(self.stream.key, span, detector, "f" * 64, 0.0, rows)
@@ -214,9 +214,9 @@ def fleet(conn: sa.Connection, config: Config, *, now: datetime, days: int = 21)
 def _actors(conn: sa.Connection, config: Config, start: datetime, now: datetime) -> Iterator[Actor]:
     middle = Span.containing(now, HOUR).start - start
     middle = middle / 2 // HOUR * HOUR
-    shift = Trouble(Span(now - timedelta(minutes=6), now + DAY), frozenset({"mmd", "novelty"}))
+    shift = Trouble(Span(now - timedelta(minutes=6), now + DAY), frozenset({"joint", "novelty"}))
     narrow = Trouble(Span(now - timedelta(seconds=50), now + DAY), frozenset({"effective_rank"}), 0.9)
-    past = Trouble(Span(start + middle, start + middle + 9 * HOUR), frozenset({"mmd", "effective_rank"}))
+    past = Trouble(Span(start + middle, start + middle + 9 * HOUR), frozenset({"joint", "mmd", "effective_rank"}))
     lull = (Span(start + middle / 2, start + middle / 2 + 2 * HOUR), GapReason.NO_DATA)
     silent = (Span(now - 7 * HOUR, now + DAY), GapReason.NO_DATA)
     known = {stream.key: stream for declared in config.streams for stream in declared.streams}

@@ -38,6 +38,15 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('pending', 'firing')"),
     )
     op.create_table(
+        "bank",
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("columns", sa.Integer(), nullable=False),
+        sa.Column("numbers", postgresql.BYTEA(), nullable=False),
+        sa.PrimaryKeyConstraint("reference", "key", name=op.f("bank_pkey")),
+        schema="drift",
+    )
+    op.create_table(
         "batch",
         sa.Column("stream", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
@@ -240,6 +249,7 @@ def downgrade() -> None:
     op.drop_table("gap", schema="drift")
     op.drop_index("batch_at_idx", table_name="batch", schema="drift")
     op.drop_table("batch", schema="drift")
+    op.drop_table("bank", schema="drift")
     op.drop_index(
         "alert_open_idx", table_name="alert", schema="drift", postgresql_where=sa.text("state IN ('pending', 'firing')")
     )

@@ -77,6 +77,7 @@ class SloConfig(BaseModel):
 
 
 _DEFAULTS = (
+    SloConfig(name="traffic", detector="joint", p_value_at_least=0.005),
     SloConfig(name="traffic", detector="mmd", p_value_at_least=0.005),
     SloConfig(name="novelty", detector="novelty", p_value_at_least=0.005),
     SloConfig(name="rank", detector="effective_rank", value_at_least=0.85, value_at_most=1.2),
@@ -90,11 +91,13 @@ _DEFAULTS = (
 def default_slos(measured: Sequence[str]) -> list[SloConfig]:
     """The objectives that a stream has without writing any, one for each of the names in `measured`.
 
-    Single windows have none for `mean_shift`, where `mmd` already looks; slow drift shows in merged ones.
+    `mmd` has one where `joint`, which contains it, is not there. Single windows have none for `mean_shift`, which
+    `joint` contains as well; slow drift shows in merged ones.
     """
+    found = {slo.name: slo for slo in reversed(_DEFAULTS) if slo.detector in measured}
     slow = [
         SloConfig(name=f"slow-drift-x{windows}", detector=name, p_value_at_least=0.005)
         for name in measured
         if (windows := parse_name(name)[1]) > 1
     ]
-    return [slo for slo in _DEFAULTS if slo.detector in measured] + slow
+    return [slo for slo in _DEFAULTS if slo in found.values()] + slow

@@ -1,14 +1,16 @@
 """References: made once from a file, kept in Postgres, and made again only when the file or the encoder changes."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from collectors.files import open_files
 from collectors.references import Inputs, read_reference
+from detectors.base import Prepared
 from drift.encoder.base import Encoder
-from drift.errors import BadReferenceError
+from drift.errors import BadReferenceError, UnmeasurableError
 from drift.records import Reference, Rows, Stream
 from drift.store import reads, writes
 from drift.store.connect import Connection
@@ -40,6 +42,28 @@ def make_reference(stream: Stream, path: Path, encoder: Encoder | None, *, rows:
     if isinstance(found, Inputs):
         return _encoded(stream, found, encoder, path, now)
     return Reference(stream.key, found, now)
+
+
+def prepare(
+    conn: Connection,
+    reference: Reference,
+    detector: Prepared,
+    *,
+    rows: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Have `detector` ready for windows of `rows` rows; what it draws from the reference is drawn once and kept.
+
+    A reference that is too small for it is left to the measurement, which says so for each window.
+    """
+    key = detector.bank_key(rows)
+    bank = reads.bank(conn, reference.version, key)
+    try:
+        drawn = detector.prepare(reference, rows, bank, progress)
+    except UnmeasurableError:
+        return
+    if bank is None:
+        writes.save_bank(conn, reference.version, key, drawn)
 
 
 def _as_found_in(path: Path, stream: Stream) -> Stream:

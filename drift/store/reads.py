@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
@@ -95,6 +97,13 @@ def reference_of(conn: sa.Connection, stream: str, source: str) -> str | None:
     t = tables.reference
     query = sa.select(t.c.version).where(t.c.stream == stream, t.c.source == source)
     return conn.execute(query.order_by(t.c.created_at.desc()).limit(1)).scalar_one_or_none()
+
+
+def bank(conn: sa.Connection, reference: str, key: str) -> npt.NDArray[np.float64] | None:
+    """The null windows that were drawn from the reference of that version, if they are kept."""
+    t = tables.bank
+    row = conn.execute(sa.select(t).where(t.c.reference == reference, t.c.key == key)).first()
+    return None if row is None else codec.doubles(row.numbers).reshape(-1, row.columns)
 
 
 def measurements(

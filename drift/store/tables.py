@@ -54,6 +54,16 @@ reference: Final = sa.Table(
     _required("labels", _Texts),
 )
 
+# What a detector drew from a reference, kept because drawing it takes long: statistics of null windows, row by row.
+bank: Final = sa.Table(
+    "bank",
+    metadata,
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    _required("columns", sa.Integer()),
+    _required("numbers", BYTEA()),
+)
+
 # Rows that were acknowledged and may still be drawn: one row per batch and window. Deleted once the window is measured.
 inbox: Final = sa.Table(
     "inbox",

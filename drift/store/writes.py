@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
@@ -52,6 +54,12 @@ def save_reference(conn: sa.Connection, reference: Reference, *, source: str) ->
     }
     new = insert(tables.reference).values(row)
     conn.execute(new.on_conflict_do_update(index_elements=["stream", "version"], set_={"source": source}))
+
+
+def save_bank(conn: sa.Connection, reference: str, key: str, bank: npt.NDArray[np.float64]) -> None:
+    """Keep the null windows (one per row) that were drawn from the reference of that version."""
+    row = {"reference": reference, "key": key, "columns": bank.shape[1], "numbers": codec.pack(bank)}
+    conn.execute(insert(tables.bank).values(row).on_conflict_do_nothing())
 
 
 def save_window(conn: sa.Connection, window: Window) -> bool:
