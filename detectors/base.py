@@ -54,8 +54,8 @@ class Merging(Detector, Protocol):
 class Prepared(Detector, Protocol):
     """A detector that draws null windows from a reference, which takes long enough to keep them with it."""
 
-    def bank_key(self, rows: int) -> str:
-        """What the null windows for windows of `rows` rows depend on, besides the reference."""
+    def bank_key(self, reference: Reference, rows: int) -> str:
+        """Names the null windows of `reference` for windows of `rows` rows."""
         ...
 
     def prepare(

@@ -13,6 +13,9 @@ from detectors.panel import Panel
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
+AMPLE: Final = 40
+"""Half of the reference's rows are fitted to and half are drawn from; 20 times the window's are enough for either."""
+
 PANEL: Final = 1
 """Changes with the panel's statistics, so that no older bank of null windows is taken for theirs."""
 
@@ -23,10 +26,10 @@ class Joint:
     """Joint drift test: the equivalent contamination of the window, with the panel's joint p-value (`Panel`).
 
     Share in [0, 1] of foreign rows that would move the distribution as far, with its 95 % interval; near 0 when
-    healthy. A panel is for windows of one size: the largest power of two that the window has, at least `min_rows`. It
-    is fitted when windows of that size first come, which takes seconds: `nulls` null windows are drawn from the
-    reference. Where that has fewer than 40 rows for each of the window's the p-value is doubled, as its own error is
-    then the same in every window and not small.
+    healthy. A panel is for windows of one size: the largest power of two that the window has, for which the reference
+    has `AMPLE` rows for each of the window's, and at least `min_rows`. It is fitted when windows of that size first
+    come, which takes seconds: `nulls` null windows are drawn from the reference. A reference too small even for
+    `min_rows` has an error of its own, the same in every window: the p-value is then doubled.
     """
 
     name: ClassVar[str] = "joint"
@@ -48,7 +51,7 @@ class Joint:
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         require_rows(self.name, window, self.min_rows)
-        size = self._size(len(window.rows))
+        size = self._size(reference, len(window.rows))
         panel = fitted_panel(reference, size, self.nulls)
         result = panel.test(tensor(window.vectors), rng=rng)
         effect = result.effect
@@ -62,9 +65,9 @@ class Joint:
             interval=(effect.low, effect.high),
         )
 
-    def bank_key(self, rows: int) -> str:
+    def bank_key(self, reference: Reference, rows: int) -> str:
         """See `Prepared`."""
-        return f"joint {PANEL}, {self.nulls} windows of {self._size(rows)} rows"
+        return f"joint {PANEL}, {self.nulls} windows of {self._size(reference, rows)} rows"
 
     def prepare(
         self,
@@ -74,13 +77,14 @@ class Joint:
         progress: Callable[[int, int], None] | None,
     ) -> Float64[np.ndarray, "b s"]:
         """See `Prepared`."""
-        panel = _fit(reference, self._size(rows), self.nulls, bank, progress)
+        panel = _fit(reference, self._size(reference, rows), self.nulls, bank, progress)
         fitted_panel.put(panel, reference, panel.window_size, self.nulls)
         return panel.bank
 
-    def _size(self, rows: int) -> int:
+    def _size(self, reference: Reference, rows: int) -> int:
         """The number of rows that is used of a window of `rows` rows."""
-        return max(self.min_rows, 1 << (rows.bit_length() - 1))
+        most = max(1, min(rows, len(reference.rows) // AMPLE))
+        return max(self.min_rows, 1 << (most.bit_length() - 1))
 
 
 @pinned

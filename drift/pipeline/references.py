@@ -56,7 +56,7 @@ def prepare(
 
     A reference that is too small for it is left to the measurement, which says so for each window.
     """
-    key = detector.bank_key(rows)
+    key = detector.bank_key(reference, rows)
     bank = reads.bank(conn, reference.version, key)
     try:
         drawn = detector.prepare(reference, rows, bank, progress)
