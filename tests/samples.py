@@ -8,48 +8,39 @@ import numpy.typing as npt
 import torch
 from scipy.stats import binom
 
+from benchmarks.alternatives import BASIS, DIM, LIVE, MEAN, ROOT, SPECTRUM, Vectors, normalise, rotation, s1, shifted
 from detectors.base import Detector
 from drift.records import EPOCH, Measurement, Recomputed, Reference, Rows, Span, Stream, Texts, Window
 
-Vectors = npt.NDArray[np.float32]
+__all__ = [
+    "BASIS",
+    "DIM",
+    "LIVE",
+    "MEAN",
+    "ROOT",
+    "SPAN",
+    "SPECTRUM",
+    "Vectors",
+    "complete",
+    "encoded_again",
+    "labelled_reference",
+    "labels_of",
+    "least_by_chance",
+    "measured",
+    "most_by_chance",
+    "normalise",
+    "reference",
+    "rotation",
+    "s1",
+    "shifted",
+    "stream",
+    "window",
+]
 
 # Two threads on two busy cores wait for one another: many small products take ten times as long as with one.
 torch.set_num_threads(1)
 
-DIM, LIVE = 384, 381
 SPAN = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=5))
-
-
-def _spectrum() -> npt.NDArray[np.float64]:
-    powers = np.arange(1, LIVE + 1) ** -0.7
-    return 0.9 * powers / powers.sum()
-
-
-def normalise(x: npt.NDArray[np.floating]) -> Vectors:
-    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-
-
-def rotation(dim: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    return torch.linalg.qr(torch.from_numpy(rng.standard_normal((dim, dim))))[0].numpy()
-
-
-SPECTRUM = _spectrum()
-ROOT = torch.from_numpy(rotation(LIVE, np.random.default_rng(384)) * np.sqrt(SPECTRUM)).float()
-MEAN = 0.107**0.5 * torch.from_numpy(normalise(np.random.default_rng(107).standard_normal((1, LIVE))))
-
-
-def s1(n: int, rng: np.random.Generator) -> Vectors:
-    """`n` unit vectors like a sentence encoder's: 384 dimensions, 3 of them dead, mean cosine .107.
-
-    The participation ratio is 101 before the rows are normalised, 108 after.
-    """
-    live = torch.from_numpy(rng.standard_normal((n, LIVE), dtype=np.float32)) @ ROOT.T + MEAN
-    return torch.nn.functional.normalize(torch.nn.functional.pad(live, (0, DIM - LIVE))).numpy()
-
-
-def shifted(x: Vectors, length: float, rng: np.random.Generator) -> Vectors:
-    """`x` moved by `length` in a random direction, on the unit sphere again."""
-    return normalise(x + length * normalise(rng.standard_normal((1, x.shape[1]))))
 
 
 def labels_of(x: npt.NDArray[np.floating], rng: np.random.Generator, noise: float = 0.15) -> Texts:

@@ -11,7 +11,7 @@ from scipy.stats import chi2, expon, genpareto, kstest, pearson3
 
 from detectors.panel.calibration import Calibration, calibrate, null_picks, shortfall
 from detectors.panel.space import Space, fit_space, observe
-from detectors.panel.statistics import NAMES, evaluate
+from detectors.panel.statistics import NAMES, TWO_SIDED, evaluate
 from detectors.panel.tails import Pareto, Pearson3, Tail
 
 Matrix = npt.NDArray[np.float64]
@@ -35,7 +35,7 @@ def trial(seed: int, windows: int = WINDOWS, ratio: int = 20, nulls: int = 999) 
     bank = evaluate(space, rows, torch.from_numpy(null_picks(len(held_out), N, nulls, rng)))
     fresh = observe(space, space.centred(torch.tensor(s1(windows * N, rng))))
     found = evaluate(space, fresh, torch.arange(windows * N).view(windows, N))
-    return Trial(space, calibrate(bank.numpy(), space, N), found.numpy())
+    return Trial(space, calibrate(bank.numpy(), space, N, len(held_out)), found.numpy())
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,12 @@ def test_each_statistic_keeps_its_level_by_itself(trials: list[Trial], name: str
         assert np.mean(p <= 0.1) >= 0.06
 
 
+def test_averages_are_spread_as_fresh_windows_are_and_not_as_subsets_of_one_sample(trials: list[Trial]):
+    columns = [NAMES.index(name) for name in TWO_SIDED]
+    p = np.concatenate([t.calibration.marginal(t.fresh)[:, columns] for t in trials])
+    assert np.mean(p <= 0.05) <= 0.06
+
+
 def test_the_smallest_p_value_alone_would_alarm_many_times_too_often(trials: list[Trial]):
     smallest = np.concatenate([t.calibration.marginal(t.fresh).min(1) for t in trials])
     assert np.mean(smallest <= 0.05) > 0.15
@@ -75,7 +81,7 @@ def test_windows_drawn_from_what_was_fitted_would_not_do():
     bank = evaluate(space, rows, torch.from_numpy(null_picks(1000, N, 200, rng))).numpy()
     fresh = observe(space, space.centred(torch.tensor(s1(40 * N, rng))))
     found = evaluate(space, fresh, torch.arange(40 * N).view(40, N)).numpy()
-    assert np.mean(calibrate(bank, space, N).joint_p(found) <= 0.05) > 0.9
+    assert np.mean(calibrate(bank, space, N, 1000).joint_p(found) <= 0.05) > 0.9
 
 
 def test_a_pearson_tail_is_that_of_a_sum_of_squares():

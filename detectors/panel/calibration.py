@@ -37,8 +37,15 @@ class Calibration:
         return self.joint.p(-np.log(self.marginal(values).min(1)))
 
 
-def calibrate(bank: Float64[np.ndarray, "b s"], space: Space, n: int) -> Calibration:
-    """The calibration that the null windows `bank`, of `n` rows each, give."""
+def calibrate(bank: Float64[np.ndarray, "b s"], space: Space, n: int, m: int) -> Calibration:
+    """The calibration that the null windows `bank`, of `n` of `m` rows each, give.
+
+    Averages over rows vary less over subsets of the same rows, by 1/n - 1/m, than a fresh window's do about those rows'
+    average, by 1/n + 1/m. So they are spread by the root of the ratio.
+    """
+    averages = [NAMES.index(name) for name in TWO_SIDED]
+    bank = bank.copy()
+    bank[:, averages] += (((m + n) / (m - n)) ** 0.5 - 1) * (bank[:, averages] - bank[:, averages].mean(0))
     upper, lower = [], []
     for name, column in zip(NAMES, np.sort(bank, axis=0).T, strict=True):
         upper.append(Tail(column, Pearson3.of(column) if name in QUADRATIC else Pareto.of(column)))

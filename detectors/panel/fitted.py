@@ -109,7 +109,7 @@ class Panel:
             require_own(bank, drawn[0])
         curves = fit_curves(space, rows, bank, window_size, injecting)
         warning = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
-        calibration = calibrate(bank, space, window_size)
+        calibration = calibrate(bank, space, window_size, len(held_out))
         return cls(space, calibration, curves, bank, window_size, alpha, min_effect, seed, warning)
 
     @property
