@@ -4,48 +4,80 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float, Float32, Shaped
 from torch import Tensor
 
 from detectors.kernels import device
-from drift.errors import TooFewRowsError, UnmeasurableError
+from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 Vectors: TypeAlias = Shaped[np.ndarray, "..."] | Tensor
 """Embeddings as callers have them: shape (n, d), a numpy array or a torch tensor of any floating-point type."""
 
+LARGEST = 1e15
+"""Squares of larger numbers, added up over rows, would leave float32."""
+
 
 def as_rows(x: Vectors, name: str, least: int) -> Float32[Tensor, "n d"]:
-    """A copy of `x` in float32 on the device: at least `least` rows, d >= 1, finite.
+    """A copy of `x` in float32 on the device: at least `least` rows, d >= 1, no number beyond `LARGEST`.
 
     Raises:
-        UnmeasurableError: `x`, called `name`, has another shape or type, or a row that float32 cannot hold.
+        UnmeasurableError: `x`, called `name`, has another shape or type, or a number that is not finite or too large.
         TooFewRowsError: it has fewer rows.
     """
-    if x.ndim != 2 or not x.shape[1]:
-        raise UnmeasurableError(f"{name} needs shape (n, d) with d >= 1, it has {tuple(x.shape)}")
-    floating = x.is_floating_point() if isinstance(x, Tensor) else np.issubdtype(x.dtype, np.floating)
-    if not floating:
-        raise UnmeasurableError(f"{name} needs floating-point vectors, it has {x.dtype}: convert it first")
-    if len(x) < least:
-        raise TooFewRowsError(f"{name} needs at least {least} rows, it has {len(x)}: take more")
-    if isinstance(x, Tensor):
-        rows = x.detach().to(device(), torch.float32, copy=True)
-    else:
-        with np.errstate(over="ignore"):  # what float32 cannot hold is found below
-            rows = torch.from_numpy(np.array(x, np.float32)).to(device())
-    bad = torch.isfinite(rows).all(1).logical_not().nonzero()[:, 0]
-    if len(bad):
-        raise UnmeasurableError(
-            f"{name} needs finite float32 numbers, row {int(bad[0])} has others, {len(bad)} of {len(x)} rows in all: "
-            "leave these rows out"
+    return _rows(x, name, least, torch.float32)
+
+
+def as_wide_rows(x: Vectors, name: str, least: int) -> Float[Tensor, "n d"]:
+    """`as_rows` for those who centre before they round: in float64 where `x` has more digits than float32 holds."""
+    return _rows(x, name, least, torch.float64 if x.dtype.itemsize > 4 else torch.float32)
+
+
+def as_reference(x: Vectors, least: int = 1) -> Float[Tensor, "m d"]:
+    """`as_wide_rows` for a reference, whose rows must differ.
+
+    Raises:
+        BadReferenceError: `x` is none of that, or has fewer rows than `least`.
+    """
+    try:
+        rows = as_wide_rows(x, "reference", least)
+    except UnmeasurableError as error:
+        raise BadReferenceError(str(error)) from None
+    if bool((rows == rows[:1]).all()):
+        raise BadReferenceError(
+            f"reference needs rows that differ, all {len(rows)} are equal: take other rows for the reference"
         )
     return rows
 
 
-def require_same_width(x: Float32[Tensor, "n d"], y: Float32[Tensor, "m k"], names: tuple[str, str]) -> None:
-    """Raise UnmeasurableError unless the two have vectors of one length."""
-    if x.shape[1] != y.shape[1]:
+def require_same_width(x: int, y: int, names: tuple[str, str]) -> None:
+    """Raise UnmeasurableError unless vectors of the lengths `x` and `y` can be compared."""
+    if x != y:
         raise UnmeasurableError(
-            f"{names[0]} and {names[1]} need vectors of one length, they have {x.shape[1]} and {y.shape[1]}: "
+            f"{names[0]} and {names[1]} need vectors of one length, they have {x} and {y}: "
             "compare embeddings of one encoder"
         )
+
+
+def _rows(x: Vectors, name: str, least: int, dtype: torch.dtype) -> Float[Tensor, "n d"]:
+    if x.ndim != 2 or not x.shape[1]:
+        raise UnmeasurableError(
+            f"{name} needs shape (n, d) with d >= 1, it has {tuple(x.shape)}: pass one row for each vector"
+        )
+    floating = x.is_floating_point() if isinstance(x, Tensor) else np.issubdtype(x.dtype, np.floating)
+    if not floating:
+        raise UnmeasurableError(f"{name} needs floating-point vectors, it has {x.dtype}: convert it first")
+    if len(x) < least:
+        raise TooFewRowsError(f"{name} needs at least {least} rows, it has {len(x)}: take more or ask for fewer")
+    if isinstance(x, Tensor):
+        rows = x.detach().to(device(), dtype, copy=True)
+    else:
+        with np.errstate(over="ignore"):  # what float32 cannot hold is found below
+            rows = torch.from_numpy(np.array(x, np.float64 if dtype is torch.float64 else np.float32)).to(device())
+    # Not "larger than": that would let a NaN pass.
+    bad = (rows.abs() <= LARGEST).all(1).logical_not().nonzero()[:, 0]
+    if len(bad):
+        raise UnmeasurableError(
+            f"{name} needs finite numbers up to {LARGEST:g}, row {int(bad[0])} has others, {len(bad)} of {len(x)} rows "
+            "in all: leave these rows out"
+        )
+    return rows

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from detectors.arrays import Vectors, as_rows, require_same_width
+from detectors.arrays import Vectors, as_reference, as_rows, require_same_width
 from detectors.kernels import draw, entropy_rank, spectrum
-from drift.errors import UnmeasurableError
+from drift.errors import BadReferenceError
 
 BEYOND = 5.0
 """So many standard deviations are far out: with eleven figures and 100 null windows, once in many thousand windows."""
@@ -97,13 +97,14 @@ def collapse(
     is said only where rank and trace both fall by more than five standard deviations.
 
     Raises:
-        UnmeasurableError: vectors of two lengths, numbers that are not finite, or reference rows that are all equal.
-        TooFewRowsError: fewer than 16 rows in the window or 64 in the reference.
+        UnmeasurableError: vectors of two lengths, or numbers in the window that are not finite.
+        TooFewRowsError: fewer than 16 rows in the window.
+        BadReferenceError: fewer than 64 rows in the reference, numbers that are not finite, or hardly any that differ.
     """
     if null_windows < 10 or most_rows < 16:
         raise ValueError(f"collapse needs null_windows >= 10 and most_rows >= 16, got {null_windows} and {most_rows}")
-    x, held = as_rows(window, "window", 16), as_rows(reference, "reference", 64)
-    require_same_width(x, held, ("window", "reference"))
+    x, held = as_rows(window, "window", 16), as_reference(reference, 64).float()
+    require_same_width(x.shape[1], held.shape[1], ("window", "reference"))
     rng = np.random.default_rng(seed)
     held = held[torch.from_numpy(rng.permutation(len(held))).to(held.device)]
     first, second = held.tensor_split(2)
@@ -111,8 +112,8 @@ def collapse(
     live = live_dimensions(first)
     draws = [shape(draw(second, n, rng), live) for _ in range(null_windows)]
     if not all(of.trace for of in draws):
-        raise UnmeasurableError(
-            "collapse needs reference rows that differ, a window drawn from it holds one vector only"
+        raise BadReferenceError(
+            "collapse needs reference rows that differ, a window drawn from them holds one vector only: de-duplicate it"
         )
     # Subsets of one set vary less than fresh windows do: by 1/n - 1/m where those vary by 1/n + 1/m.
     fresh = ((m + n) / (m - n) + 1 / null_windows) ** 0.5

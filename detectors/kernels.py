@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int
 from scipy.special import betaln, gammaln
 from torch import Tensor
 
@@ -106,7 +106,12 @@ def draw(x: Float[Tensor, "m d"], n: int, rng: np.random.Generator) -> Float[Ten
     """`n` of the rows of `x`, in random order and without replacement; `x` itself if it has no more than `n`."""
     if n >= len(x):
         return x
-    return x[torch.from_numpy(rng.choice(len(x), n, replace=False)).to(x.device)]
+    return x[torch.from_numpy(drawn(len(x), n, rng)).to(x.device)]
+
+
+def drawn(m: int, n: int, rng: np.random.Generator) -> Int[np.ndarray, "k"]:
+    """The places of the rows that `draw` takes of `m` rows: k = min(n, m)."""
+    return np.arange(m) if n >= m else rng.choice(m, n, replace=False)
 
 
 def squared_distances(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:

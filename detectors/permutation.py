@@ -51,7 +51,7 @@ def mmd_permutation_test(
             f"mmd_permutation_test needs permutations >= 1 and bandwidths > 0, got {permutations} and {bandwidths}"
         )
     a, b = as_rows(x, "x", 2), as_rows(y, "y", 2)
-    require_same_width(a, b, ("x", "y"))
+    require_same_width(a.shape[1], b.shape[1], ("x", "y"))
     pooled = torch.cat([a, b])
     # The test does not see a shift of both sides; float32 does.
     pooled -= pooled.double().mean(0).float()

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.arrays import as_rows, require_same_width
-from drift.errors import TooFewRowsError, UnmeasurableError
+from detectors.arrays import as_reference, as_rows, as_wide_rows, require_same_width
+from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
@@ -25,13 +25,51 @@ def test_the_rows_are_a_copy():
         assert float(given.sum()) == 4
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
-def test_the_first_row_that_is_not_finite_is_named(bad: float):
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        ("<f2", torch.float32),
+        ("<f4", torch.float32),
+        (">f4", torch.float32),
+        ("<f8", torch.float64),
+        (">f8", torch.float64),
+    ],
+)
+def test_digits_that_centring_needs_are_kept(kind: str, kept: torch.dtype):
+    x = np.array([[1e5 + 1e-4, 1], [2, 3]]).clip(max=6e4 if kind == "<f2" else None).astype(kind)
+    for given in (x, torch.from_numpy(x.astype(x.dtype.newbyteorder("=")))):
+        for rows in (as_wide_rows(given, "x", 1), as_reference(given)):
+            assert rows.dtype == kept
+            assert rows.tolist() == x.tolist()
+    assert as_wide_rows(torch.ones(2, 2, dtype=torch.bfloat16), "x", 1).dtype == torch.float32
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39, 2e15])
+def test_the_first_row_with_a_number_that_cannot_be_used_is_named(bad: float):
     x = np.zeros((6, 2))
     x[3, 1] = x[5, 0] = bad
     for given in (x, torch.from_numpy(x)):
         with pytest.raises(UnmeasurableError, match=r"window needs finite .* row 3 has others, 2 of 6 rows"):
             as_rows(given, "window", 1)
+
+
+def test_infinity_in_half_precision_is_not_the_largest_number():
+    with pytest.raises(UnmeasurableError, match=r"row 0 has others, 2 of 2 rows"):
+        as_wide_rows(np.full((2, 2), np.inf, np.float16), "x", 1)
+
+
+@pytest.mark.parametrize(
+    ("x", "reason"),
+    [
+        (np.zeros((0, 2)), "at least 1 rows, it has 0"),
+        (np.ones((5, 2)), "rows that differ, all 5 are equal"),
+        (np.ones((5, 2), np.int8), "floating-point vectors"),
+        (np.full((5, 2), np.nan), "finite numbers up to 1e\\+15, row 0"),
+    ],
+)
+def test_what_is_no_reference_is_refused_as_one(x: np.ndarray, reason: str):
+    with pytest.raises(BadReferenceError, match=f"reference needs {reason}"):
+        as_reference(x)
 
 
 def test_too_few_rows_are_refused():
@@ -54,6 +92,6 @@ def test_other_types_are_refused(given: np.ndarray | torch.Tensor):
 
 
 def test_vectors_of_two_lengths_are_refused():
-    require_same_width(torch.zeros(3, 2), torch.zeros(4, 2), ("x", "y"))
+    require_same_width(2, 2, ("x", "y"))
     with pytest.raises(UnmeasurableError, match=r"x and y need vectors of one length, they have 2 and 3"):
-        require_same_width(torch.zeros(3, 2), torch.zeros(4, 3), ("x", "y"))
+        require_same_width(2, 3, ("x", "y"))

@@ -6,7 +6,7 @@ from samples import SPECTRUM, Vectors, most_by_chance, normalise, rotation, s1
 from detectors import Collapse, Verdict, collapse
 from detectors.collapse import Compared, Shape, decay, live_dimensions, participation_ratio, shape, verdict
 from detectors.kernels import spectrum
-from drift.errors import TooFewRowsError, UnmeasurableError
+from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 
 @pytest.fixture(scope="module")
@@ -214,11 +214,11 @@ def test_any_dimension_will_do(d: int):
 def test_what_cannot_be_compared_is_refused(held: Vectors):
     with pytest.raises(TooFewRowsError, match=r"window needs at least 16 rows, it has 15"):
         collapse(held[:15], held)
-    with pytest.raises(TooFewRowsError, match=r"reference needs at least 64 rows"):
+    with pytest.raises(BadReferenceError, match=r"reference needs at least 64 rows"):
         collapse(held, held[:63])
     with pytest.raises(UnmeasurableError, match=r"one length"):
         collapse(held[:, :5], held)
-    with pytest.raises(UnmeasurableError, match=r"rows that differ"):
+    with pytest.raises(BadReferenceError, match=r"rows that differ"):
         collapse(held[:100], np.ones((100, 384)))
     with pytest.raises(ValueError, match=r"null_windows >= 10"):
         collapse(held, held, 9)

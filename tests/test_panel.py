@@ -93,36 +93,33 @@ def test_a_larger_window_is_cut_to_size_by_the_rng(panel: Panel):
 
 
 def test_a_smaller_window_is_refused(panel: Panel):
-    with pytest.raises(TooFewRowsError, match=rf"panel needs at least {N} rows, the window has {N - 1}: collect"):
+    with pytest.raises(TooFewRowsError, match=rf"window needs at least {N} rows, it has {N - 1}: take more"):
         panel.test(healthy(N - 1, 0))
 
 
 WRONG = {
-    "two dimensions": (np.ones(8, np.float32), "an array of rows by dimensions", "has the shape (8,)"),
-    "no dimensions": (np.ones((90, 0), np.float32), "an array of rows by dimensions", "has the shape (90, 0)"),
-    "integers": (np.ones((90, 8), np.int64), "floating point numbers", "has torch.int64"),
-    "a NaN": (np.where(np.arange(90)[:, None] >= 71, np.nan, healthy(90, 0)), "finite numbers", "19 rows, first in"),
-    "infinity": (np.where(np.arange(90)[:, None] == 3, np.inf, healthy(90, 0)), "finite numbers", "in row 3"),
-    "infinity in half precision": (np.full((90, 8), np.inf, np.float16), "finite numbers", "in row 0"),
-    "too large": (np.where(np.arange(90)[:, None] == 5, 2e15, healthy(90, 0)), "finite numbers up to", "in row 5"),
+    "one dimension": (np.ones(8, np.float32), "shape (n, d)"),
+    "integers": (np.ones((90, 8), np.int64), "floating-point vectors"),
+    "a NaN": (np.where(np.arange(90)[:, None] >= 71, np.nan, healthy(90, 0)), "finite numbers up to 1e+15, row 71"),
 }
 
 
-@pytest.mark.parametrize(("wrong", "needed", "seen"), WRONG.values(), ids=WRONG)
-def test_vectors_that_cannot_be_used_are_refused_with_a_reason(panel: Panel, wrong: Matrix, needed: str, seen: str):
-    with pytest.raises(UnmeasurableError, match=rf"panel needs {needed}.*, the window .*{re.escape(seen)}"):
+@pytest.mark.parametrize(("wrong", "needed"), WRONG.values(), ids=WRONG)
+def test_vectors_that_cannot_be_used_are_refused_with_a_reason(panel: Panel, wrong: Matrix, needed: str):
+    """What else is wrong with vectors: `test_arrays.py`."""
+    with pytest.raises(UnmeasurableError, match=f"window needs {re.escape(needed)}"):
         panel.test(wrong)
-    with pytest.raises(BadReferenceError, match=rf"panel needs {needed}.*, the reference .*{re.escape(seen)}"):
+    with pytest.raises(BadReferenceError, match=f"reference needs {re.escape(needed)}"):
         Panel.fit(wrong, N)
 
 
 def test_another_dimension_is_refused(panel: Panel):
-    with pytest.raises(UnmeasurableError, match=r"windows of 8 dimensions like its reference, the window has 9"):
+    with pytest.raises(UnmeasurableError, match=r"window and reference need vectors of one length, they have 9 and 8"):
         panel.test(healthy(N, 0, dim=9))
 
 
 def test_references_without_spread_or_rows_are_refused():
-    with pytest.raises(BadReferenceError, match=r"reference rows that differ, all 500 are equal"):
+    with pytest.raises(BadReferenceError, match=r"reference needs rows that differ, all 500 are equal"):
         Panel.fit(np.ones((500, 3), np.float32), N)
     nearly = np.ones((500, 3), np.float32)
     nearly[-1] = 2
@@ -132,7 +129,9 @@ def test_references_without_spread_or_rows_are_refused():
         Panel.fit(healthy(159, 0), N)
 
 
-@pytest.mark.parametrize("wrong", [{"window_size": 1}, {"alpha": 0.0}, {"nulls": 5}, {"min_effect": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"window_size": 1}, {"alpha": 0.0}, {"nulls": 5}, {"min_effect": 1.0}, {"clusters": 0}]
+)
 def test_parameters_without_meaning_are_refused(wrong: dict[str, float]):
     with pytest.raises(ValueError, match=r"panel needs window_size >= 2, 0 < alpha < 1"):
         Panel.fit(healthy(400, 0), **{"window_size": N, **wrong})

@@ -1,7 +1,8 @@
 """The distributional panel: has anything about the embeddings changed, and how much?"""
 
+from detectors.panel.attribution import Attribution, Part
 from detectors.panel.effect import Effect
 from detectors.panel.fitted import Panel, Result, Statistic
 from detectors.panel.statistics import NAMES
 
-__all__ = ["NAMES", "Effect", "Panel", "Result", "Statistic"]
+__all__ = ["NAMES", "Attribution", "Effect", "Panel", "Part", "Result", "Statistic"]

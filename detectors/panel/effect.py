@@ -131,6 +131,7 @@ def joined(first: Rows, second: Rows) -> Rows:
         torch.cat([first.score, second.score]),
         torch.cat([first.near, second.near]),
         torch.cat([first.novel, second.novel]),
+        first.anchored + second.anchored,
         torch.cat([first.along, second.along]),
         torch.cat([first.raw, second.raw]),
     )

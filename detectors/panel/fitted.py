@@ -1,6 +1,6 @@
 """The distributional panel: many statistics of one window, one p-value, and how much has moved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
@@ -8,14 +8,14 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float64
-from torch import Tensor
+from jaxtyping import Float64, Int
 
-from detectors.kernels import draw
+from detectors.arrays import Vectors, as_reference, as_wide_rows, require_same_width
+from detectors.kernels import drawn
+from detectors.panel.attribution import Attribution, Attributor, fit_attributor
 from detectors.panel.calibration import Calibration, calibrate, null_picks, require_own, shortfall
 from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves
-from detectors.panel.inputs import Vectors, reference_rows, window_rows
-from detectors.panel.space import Rows, Space, fit_space, observe, pair_means
+from detectors.panel.space import Space, fit_space, observe
 from detectors.panel.statistics import NAMES, Progress, evaluate
 from drift.errors import BadReferenceError
 
@@ -32,12 +32,16 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the panel says of one window: see `Panel`. `statistics` has one entry for each of `NAMES`."""
+    """What the panel says of one window: see `Panel`.
+
+    `statistics` has one entry for each of `NAMES`; `attribution` takes one of them, `mmd_wide`, apart.
+    """
 
     p_value: float
     drifted: bool
     effect: Effect
     statistics: Mapping[str, Statistic]
+    attribution: Attribution
 
 
 @final
@@ -63,6 +67,7 @@ class Panel:
     space: Space
     calibration: Calibration
     curves: Curves
+    attributor: Attributor
     bank: Float64[np.ndarray, "b s"]
     window_size: int
     alpha: float
@@ -80,89 +85,115 @@ class Panel:
         *,
         nulls: int = 4000,
         min_effect: float = 0.01,
+        clusters: int = 16,
+        segments: Sequence[str] | None = None,
         bank: npt.NDArray[np.float64] | None = None,
         progress: Progress | None = None,
     ) -> "Panel":
         """A panel for windows of `window_size` rows of `reference`, rows by dimensions in any order.
 
         `nulls` windows are drawn, `progress` is told how many are done; a `bank` from an earlier fit with the same
-        reference, size and seed spares them. Equal arguments give equal panels.
+        reference, size and seed spares them. Changes are attributed to at most `clusters` clusters, and to segments,
+        which `segments` names for each row of the reference. Equal arguments give equal panels.
 
         Raises:
             BadReferenceError: the rows are not finite, all equal, or fewer than four windows have.
-            ValueError: a parameter is out of range, or `bank` is another panel's.
+            ValueError: a parameter is out of range, `bank` is another panel's, or `segments` are of other rows.
         """
-        if window_size < 2 or not 0 < alpha < 1 or nulls < 19 or not 0 <= min_effect < 1:
+        if window_size < 2 or not 0 < alpha < 1 or nulls < 19 or not 0 <= min_effect < 1 or clusters < 1:
             raise ValueError(
-                "panel needs window_size >= 2, 0 < alpha < 1, nulls >= 19 and 0 <= min_effect < 1, got "
-                f"{window_size}, {alpha}, {nulls} and {min_effect}"
+                "panel needs window_size >= 2, 0 < alpha < 1, nulls >= 19, 0 <= min_effect < 1 and clusters >= 1, got "
+                f"{window_size}, {alpha}, {nulls}, {min_effect} and {clusters}"
             )
-        shuffling, drawing, injecting = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
-        fit, held_out = _halves(reference_rows(reference), window_size, shuffling)
+        x = as_reference(reference)
+        _require_segments(segments, len(x))
+        seeds = np.random.SeedSequence(seed).spawn(4)
+        shuffling, drawing, injecting, grouping = (np.random.default_rng(s) for s in seeds)
+        first, second = _halves(len(x), window_size, shuffling)
+        fit, held_out = (x[torch.from_numpy(half).to(x.device)] for half in (first, second))
         space = fit_space(fit, held_out)
         rows = observe(space, space.centred(held_out))
         picks = null_picks(len(held_out), window_size, nulls if bank is None else 1, drawing)
-        drawn = evaluate(space, rows, torch.from_numpy(picks).to(held_out.device), progress).cpu().numpy()
+        found = evaluate(space, rows, torch.from_numpy(picks).to(held_out.device), progress).cpu().numpy()
         if bank is None:
-            bank = drawn
+            bank = found
         else:
-            require_own(bank, drawn[0])
+            require_own(bank, found[0])
         curves = fit_curves(space, rows, bank, window_size, injecting)
+        named = None if segments is None else [segments[i] for i in first[: len(space.anchors)]]
+        attributor = fit_attributor(space, clusters, named, grouping)
         warning = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
         calibration = calibrate(bank, space, window_size, len(held_out))
-        return cls(space, calibration, curves, bank, window_size, alpha, min_effect, seed, warning)
+        return cls(space, calibration, curves, attributor, bank, window_size, alpha, min_effect, seed, warning)
 
     @property
     def level(self) -> float:
         """The p-value at or below which a window may count as drifted."""
         return self.alpha / 2 if self.warning else self.alpha
 
-    def test(self, window: Vectors, *, rng: np.random.Generator | None = None) -> Result:
+    def test(
+        self, window: Vectors, *, segments: Sequence[str] | None = None, rng: np.random.Generator | None = None
+    ) -> Result:
         """The verdict on `window`: rows by dimensions, at least `window_size` rows.
 
-        Of a larger window `window_size` rows are drawn, by `rng` or, without one, by the panel's seed.
+        Of a larger window `window_size` rows are drawn, by `rng` or, without one, by the panel's seed. `segments` names
+        one for each row, to which a change is attributed.
 
         Raises:
             UnmeasurableError: rows that are not finite, or not of the reference's dimension.
             TooFewRowsError: fewer rows than `window_size`.
+            ValueError: `segments` has another length than `window`.
         """
-        rows = window_rows(window, len(self.space.centre), self.window_size)
-        chosen = draw(rows, self.window_size, rng or np.random.default_rng(self.seed))
-        seen = observe(self.space, self.space.centred(chosen))
+        rows = as_wide_rows(window, "window", self.window_size)
+        require_same_width(rows.shape[1], len(self.space.centre), ("window", "reference"))
+        _require_segments(segments, len(rows))
+        index = drawn(len(rows), self.window_size, rng or np.random.default_rng(self.seed))
+        seen = observe(self.space, self.space.centred(rows[torch.from_numpy(index).to(rows.device)]))
         picks = torch.arange(self.window_size, device=rows.device)[None]
         values = evaluate(self.space, seen, picks).cpu().numpy()
         p = self.calibration.marginal(values)[0]
         joint = float(self.calibration.joint_p(values)[0])
         equivalents = self.curves.equivalents(values[0])
         matters = bool(((p <= self.level) & (equivalents.high >= self.min_effect)).any())
+        named = None if segments is None else [segments[i] for i in index]
+        attribution = self.attributor.attribute(self.space, seen, index, named)
         pairs = zip(values[0].tolist(), p.tolist(), strict=True)
         return Result(
             joint,
             joint <= self.level and matters,
-            self._effect(seen, values[0], p if joint <= self.level else np.ones_like(p), equivalents),
+            self._effect(attribution, values[0], p if joint <= self.level else np.ones_like(p), equivalents),
             MappingProxyType({name: Statistic(*pair) for name, pair in zip(NAMES, pairs, strict=True)}),
+            attribution,
         )
 
     def _effect(
-        self, seen: Rows, values: Float64[np.ndarray, "s"], p: Float64[np.ndarray, "s"], equivalents: Shares
+        self,
+        attribution: Attribution,
+        values: Float64[np.ndarray, "s"],
+        p: Float64[np.ndarray, "s"],
+        equivalents: Shares,
     ) -> Effect:
         """By MMD if it is significant or nothing is, else by the most significant of the statistics."""
         by = MMD if p[MMD] <= self.level or p.min() > self.level else int(p.argmin())
-        witness = pair_means(seen.centred[None], self.space.scale)[0, :, 1] - seen.near[:, 1]
         # What chance does to the mean of the witness, and what it does to a window in which nothing has changed.
-        sd = float((4 * witness.var() / len(witness) + self.curves.spread[0, MMD] ** 2).sqrt())
+        n = self.window_size
+        sd = float(np.sqrt(4 * n * attribution.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))
         mmd2 = float(values[MMD])
         share, low, high = (float(v[by]) for v in (equivalents.share, equivalents.low, equivalents.high))
         return Effect(share, low, high, NAMES[by], mmd2, mmd2 - Z * sd, mmd2 + Z * sd)
 
 
-def _halves(x: Tensor, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """R_fit and R_cal: the rows in random order, cut in the middle."""
-    if len(x) < 4 * n:
+def _halves(m: int, n: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "f"], Int[np.ndarray, "c"]]:
+    """Which of `m` rows are R_fit and R_cal: all in random order, cut in the middle."""
+    if m < 4 * n:
         raise BadReferenceError(
-            f"panel needs a reference of at least {4 * n} rows for windows of {n}, it has {len(x)}: "
+            f"panel needs a reference of at least {4 * n} rows for windows of {n}, it has {m}: "
             "add reference rows or fit the panel with a smaller window_size"
         )
-    order = torch.from_numpy(rng.permutation(len(x))).to(x.device)
-    half = len(x) // 2
-    return x[order[:half]], x[order[half:]]
+    order = rng.permutation(m)
+    return order[: m // 2], order[m // 2 :]
+
+
+def _require_segments(segments: Sequence[str] | None, rows: int) -> None:
+    if segments is not None and len(segments) != rows:
+        raise ValueError(f"panel needs one segment for each of {rows} rows, it was given {len(segments)}")

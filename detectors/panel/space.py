@@ -62,7 +62,7 @@ class Rows:
     """Rows as the panel sees them: all that depends on one row alone, computed once for every window that holds it.
 
     `lead` are coordinates on the widest axes, `score` squared Mahalanobis distances, `near` mean kernels to the anchors
-    (narrow, wide).
+    (narrow, wide). `anchored` alone is of all rows together: the sum of wide kernels of each anchor to them.
     """
 
     centred: Float32[Tensor, "n d"]
@@ -70,6 +70,7 @@ class Rows:
     score: Float64[Tensor, "n"]
     near: Float64[Tensor, "n 2"]
     novel: Bool[Tensor, "n"]
+    anchored: Float64[Tensor, "a"]
     along: UInt8[Tensor, "n r"]
     raw: UInt8[Tensor, "n l"]
 
@@ -169,23 +170,28 @@ def observe(space: Space, centred: Float32[Tensor, "n d"]) -> Rows:
         off_axes = torch.zeros_like(off_axes)  # there is nothing else, and rounding must not pass for it
     weights = (1 / (space.spread + ridge)).float()
     score = (coordinates.square() @ weights).double() + off_axes / ridge
-    near, novel = _against_anchors(space, centred)
+    near, novel, anchored = _against_anchors(space, centred)
     return Rows(
         centred,
         coordinates[:, :LEAD].contiguous(),
         score,
         near,
         novel,
+        anchored,
         space.along.cells(coordinates),
         space.raw.cells(centred[:, space.live]),
     )
 
 
-def _against_anchors(space: Space, centred: Float32[Tensor, "n d"]) -> tuple[Float64[Tensor, "n 2"], Bool[Tensor, "n"]]:
+def _against_anchors(
+    space: Space, centred: Float32[Tensor, "n d"]
+) -> tuple[Float64[Tensor, "n 2"], Bool[Tensor, "n"], Float64[Tensor, "a"]]:
     near, novel = [], []
+    anchored = torch.zeros(len(space.anchors), dtype=torch.float64, device=centred.device)
     for piece in torch.split(centred, PIECE):
         k = exponents(piece, space.anchors, space.scale)
         novel.append(torch.count_nonzero(k >= -space.radius / space.scale, dim=1) < space.neighbours)
         wide = k.exp_().mean(1).double()
+        anchored += k.sum(0)
         near.append(torch.stack([k.square_().square_().mean(1).double(), wide], 1))
-    return torch.cat(near), torch.cat(novel)
+    return torch.cat(near), torch.cat(novel), anchored
