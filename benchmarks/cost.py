@@ -21,6 +21,7 @@ from rich.table import Table
 from collectors.rows import Batch
 from detectors import DETECTORS
 from detectors.kernels import on_grid
+from drift.config.model import DETECTORS as NAMES
 from drift.config.model import MERGE
 from drift.config.slos import default_slos
 from drift.pipeline import intake, measure
@@ -32,7 +33,6 @@ from drift.store.embedded import EmbeddedPostgres
 from drift.store.inbox import Inbox
 
 DIM, SAMPLE, REFERENCE, BATCH = 384, 256, 5120, 1000
-NAMES = ("mmd", "mean_shift", "novelty", "effective_rank", "variance_ratio", "valid_ratio")
 START, LENGTH = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 STREAM = Stream("bench", "encoder", "1", DIM)
 
