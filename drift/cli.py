@@ -31,17 +31,25 @@ DEFAULT = Path("drift.yaml")
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Faults that are meant for people end the command with their text; a closed terminal ends it as Ctrl-C does."""
+def _told(failed: int = 1) -> Iterator[None]:
+    """Faults that are meant for people end the command with their text; a closed terminal ends it as Ctrl-C does.
+
+    Any fault ends it with the status `failed`, also one that nobody meant where 1, Python's own, says something else.
+    """
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)  # SIGINT too: a shell's `&` has it ignored
     try:
         yield
     except (DriftError, OSError) as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
+        raise typer.Exit(failed) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except Exception:
+        if failed == 1:
+            raise
+        Console(stderr=True).print_exception()
+        raise typer.Exit(failed) from None
 
 
 @app.command()
@@ -175,6 +183,31 @@ def replay(
             typer.echo(json.dumps(report.as_json(), indent=2))
         else:
             Console(soft_wrap=True).print(report.as_text(), markup=False)
+
+
+@app.command()
+def compare(
+    reference: Annotated[Path, typer.Argument(metavar="REF", help="Healthy embeddings: .npy, Parquet or Arrow.")],
+    current: Annotated[Path, typer.Argument(metavar="CUR", help="The embeddings in question.")],
+    rows: Annotated[int, typer.Option(min=64, help="Reference rows at most, drawn at random.")] = 20_480,
+    window: Annotated[int, typer.Option(min=16, help="Current rows at most; of REF's a quarter (panel: 1/20).")] = 512,
+    alpha: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of false alarms of the panel.")] = 0.01,
+    seed: Annotated[int, typer.Option(min=0, help="Decides how the reference is split at random.")] = 0,
+    as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file too.")] = None,
+) -> None:
+    """Compare two files of embeddings: by the panel, every detector, and the shape. No configuration, no database.
+
+    Parquet and Arrow need a column `vector`; `label` is used where both have it. **Exit status**: 0 no drift, 1 drift,
+    2 an error. Drift is: the panel says so, the shape is not healthy, too many rows of CUR cannot be used, or the probe
+    errs. Two samples of one source are drift in about `--alpha` + 0.006 of cases.
+    """
+    from drift.wiring.compare import Request
+    from drift.wiring.compare_command import run
+
+    with _told(failed=2):
+        drifted = run(Request(reference, current, rows, window, alpha, seed), as_json=as_json, html=html)
+    raise typer.Exit(int(drifted))
 
 
 @db.command("stop")

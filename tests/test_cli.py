@@ -54,7 +54,7 @@ def drift(*words: str):
     return CliRunner().invoke(app, list(words))
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check", "migrate", "status", "replay", "db"])
+@pytest.mark.parametrize("command", ["run", "demo", "check", "migrate", "status", "replay", "compare", "db"])
 def test_every_command_teaches(command):
     done = subprocess.run(
         [sys.executable, "-m", "drift.cli", command, "--help"],

@@ -1,20 +1,18 @@
 """From a configuration to the objects that it names."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import httpx2
-from rich.console import Console
-from rich.progress import Progress, TaskID
 
 from collectors import COLLECTORS
 from collectors.base import Collector
 from detectors import DETECTORS
-from detectors.base import Detector, Prepared
+from detectors.base import Detector
 from drift.config import AlertmanagerConfig, Config, EncoderConfig, StreamConfig, WebhookConfig
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
@@ -27,14 +25,15 @@ from drift.notify.base import Notifier
 from drift.notify.signature import Secret
 from drift.notify.webhook import Webhook
 from drift.pipeline.monitor import Monitor, Outlet
-from drift.pipeline.references import ensure_reference, prepare
-from drift.records import Reference, Span, parse_name
+from drift.pipeline.references import ensure_reference
+from drift.records import Span, parse_name
 from drift.scheduler import Service
 from drift.slo import Quantity
 from drift.store import writes
 from drift.store.connect import Connection, Engine
 from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
+from drift.wiring.fits import prepare_all
 
 
 def clock() -> datetime:
@@ -91,7 +90,7 @@ def build_monitor(
         part.key: ensure_reference(conn, part, *source, rows=stream.reference.rows, now=now) for part in stream.streams
     }
     detectors = detectors_of(config, stream)
-    _prepare(conn, stream, detectors, references)
+    prepare_all(conn, detectors, references, rows=stream.sample)
     return Monitor(
         stream=stream.stream,
         parts=tuple(stream.streams),
@@ -109,24 +108,6 @@ def build_monitor(
         team=stream.team,
         runbook_url=stream.runbook_url or f"{config.external_url.rstrip('/')}/runbook",
     )
-
-
-def _prepare(
-    conn: Connection, stream: StreamConfig, detectors: Sequence[Detector], references: Mapping[str, Reference]
-) -> None:
-    """Have every fit ready that takes long, so that the first window does not wait for it."""
-    slow = [detector for detector in detectors if isinstance(detector, Prepared)]
-    if not slow:
-        return
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        for key, reference in references.items():
-            for detector in slow:
-                task = shown.add_task(f"{key}: null windows of {detector.name}", total=None)
-
-                def progress(done: int, total: int, task: TaskID = task) -> None:
-                    shown.update(task, completed=done, total=total)
-
-                prepare(conn, reference, detector, rows=stream.sample, progress=progress)
 
 
 def muted(monitor: Monitor) -> Monitor:

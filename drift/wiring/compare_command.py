@@ -1,0 +1,42 @@
+"""`drift compare`: two files in, a report out."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from detectors.panel.statistics import Progress
+from drift.wiring.compare import Request, compare
+from drift.wiring.compare_page import page
+from drift.wiring.compare_report import as_json as to_json
+from drift.wiring.compare_report import as_text
+
+
+def run(request: Request, *, as_json: bool, html: Path | None) -> bool:
+    """Compare, print the report, write the page if `html` names a file; return whether this is drift.
+
+    Raises:
+        DriftError: see `compare`.
+        OSError: the page cannot be written.
+    """
+    with _bar(shown=not as_json) as progress:
+        found = compare(request, progress=progress)
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
+    if as_json:
+        print(json.dumps(to_json(found), indent=2))
+    else:
+        Console().print(as_text(found))
+    return bool(found.reasons)
+
+
+@contextmanager
+def _bar(*, shown: bool) -> Iterator[Progress]:
+    """A progress bar on a terminal's standard error, elsewhere none."""
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
+        task = bar.add_task("drawing windows of the reference", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

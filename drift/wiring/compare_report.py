@@ -1,0 +1,183 @@
+"""A comparison of two files, in words for a terminal and as JSON for programs."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from detectors.collapse import BEYOND, Compared
+from drift import __version__
+from drift.records import Gap
+from drift.slo import Outcome
+from drift.wiring.compare import Comparison, Finding, Side
+
+TINY: Final = 1e-16  # fitted tails are not to be believed further out
+_COLOURS: Final = {"bad": "red", "good": "green"}
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of texts, for terminal and page alike. `bad` are the rows that show drift."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    bad: frozenset[int]
+    note: str = ""
+
+
+def as_json(found: Comparison) -> dict[str, object]:
+    """One object. The panel's verdict has the names of its `Result`; `reasons` is empty where this is no drift."""
+    result = found.result
+    return {
+        "version": __version__,
+        "reasons": list(found.reasons),
+        "p_value": result.p_value,
+        "drifted": result.drifted,
+        "effect": asdict(result.effect),
+        "statistics": {name: asdict(one) for name, one in result.statistics.items()},
+        "warning": found.panel.warning,
+        "detectors": [_finding(found, one) for one in found.findings],
+        "collapse": asdict(found.shape),
+        "reference": _side(found.reference),
+        "current": _side(found.current),
+        "alpha": found.panel.alpha,
+        "level": found.panel.level,
+        "window_size": found.panel.window_size,
+        "seed": found.panel.seed,
+    }
+
+
+def _side(side: Side) -> dict[str, object]:
+    return asdict(side) | {"path": str(side.path), "rejected": dict(side.rejected)}
+
+
+def _finding(found: Comparison, one: Finding) -> dict[str, object]:
+    names = ("value", "p_value", "low", "high", "band_low", "band_high", "rows")
+    m = one.measured
+    return {
+        "name": one.detector.name,
+        **{name: getattr(m, name, None) for name in names},
+        "objective": one.objective.name if one.objective else None,
+        "good_when": str(one.objective.sli) if one.objective else None,
+        "outcome": one.outcome,
+        "decides": one.decides,
+        "gap": {"reason": m.reason, "detail": detail(found, m)} if isinstance(m, Gap) else None,
+    }
+
+
+def detail(found: Comparison, gap: Gap) -> str:
+    """Why nothing was measured, less the span that a file does not have."""
+    return gap.detail.replace(f"window {found.window}", found.window.stream.name)
+
+
+def verdict(found: Comparison) -> str:
+    """The verdict in one line."""
+    e, p = found.result.effect, found.result.p_value
+    moved = f"like {share(e.share)} foreign rows ({share(e.low)} to {share(e.high)}) by {e.by}"
+    panel = f"p {chance(p) if p < TINY else f'= {chance(p)}'} at level {found.panel.level:g}, {moved}"
+    if p <= found.panel.level and not found.result.drifted:
+        panel += ", which is negligible"
+    return f"drift ({', '.join(found.reasons)}): {panel}" if found.reasons else f"no drift: {panel}"
+
+
+def chance(p: float) -> str:
+    """A p-value as far as it can be believed."""
+    return f"{p:.2g}" if p >= TINY else f"< {TINY:g}"
+
+
+def share(x: float) -> str:
+    """A share, with more digits where it is small."""
+    return f"{x:.1%}" if 0 < x < 0.1 else f"{x:.0%}"
+
+
+def grids(found: Comparison) -> tuple[Grid, ...]:
+    """All tables, the most important first."""
+    return _files(found), _statistics(found), _detectors(found), _shape(found)
+
+
+def _files(found: Comparison) -> Grid:
+    rows = (("reference", found.reference), ("current", found.current))
+    cells = tuple((name, str(s.path), f"{s.rows}", f"{s.received}", rejected(s)) for name, s in rows)
+    return Grid("Files", ("", "file", "compared", "rows", "cannot be used"), cells, frozenset())
+
+
+def rejected(side: Side) -> str:
+    """How many rows cannot be used, and why."""
+    return ", ".join(f"{count} {reason}" for reason, count in side.rejected.items()) or "0"
+
+
+def _statistics(found: Comparison) -> Grid:
+    level, named = found.panel.level, sorted(found.result.statistics.items(), key=lambda one: one[1].p_value)
+    rows = tuple((name, number(one.value), chance(one.p_value)) for name, one in named)
+    bad = frozenset(i for i, (_, one) in enumerate(named) if found.result.drifted and one.p_value <= level)
+    joint = f"Their joint p is {chance(found.result.p_value)}: it, and not the smallest of them, is held to {level:g}."
+    note = f"{joint} Measured on {found.panel.window_size} current rows."
+    return Grid("Panel", ("statistic", "value", "its own p"), rows, bad, note)
+
+
+def _detectors(found: Comparison) -> Grid:
+    rows = tuple(_row(found, one) for one in found.findings)
+    bad = frozenset(i for i, one in enumerate(found.findings) if one.outcome is Outcome.BAD)
+    note = "One bad objective may be chance: the panel, the shape, and objectives in brackets [ ] decide."
+    return Grid("Detectors", ("detector", "value", "p", "healthy", "verdict"), rows, bad, note)
+
+
+def _row(found: Comparison, one: Finding) -> tuple[str, ...]:
+    m = one.measured
+    if isinstance(m, Gap):
+        return one.detector.name, "", "", "", f"not measured: {detail(found, m)}"
+    band = "" if m.band_low is None or m.band_high is None else f"{number(m.band_low)} to {number(m.band_high)}"
+    if one.objective is None or one.outcome is None:
+        said = "no objective"
+    else:
+        name = f"[{one.objective.name}]" if one.decides else one.objective.name
+        said = f"{one.outcome}: {name} wants {one.objective.sli}"
+    return one.detector.name, number(m.value), "" if m.p_value is None else chance(m.p_value), band, said
+
+
+def _shape(found: Comparison) -> Grid:
+    named = shape_figures(found)
+    rows = tuple((name, number(of.value), number(of.expected), f"{of.z:+.1f}") for name, of in named)
+    bad = frozenset(i for i, (_, of) in enumerate(named) if abs(of.z) > BEYOND)
+    note = f"z counts standard deviations of windows of the reference; {BEYOND:g} and more are named."
+    return Grid(f"Shape: {found.shape.verdict}", ("figure", "current", "reference", "z"), rows, bad, note)
+
+
+def shape_figures(found: Comparison) -> list[tuple[str, Compared]]:
+    """The figures of the shape with their names."""
+    figures = ((f.name.replace("_", " "), getattr(found.shape, f.name)) for f in fields(found.shape))
+    return [(name, of) for name, of in figures if isinstance(of, Compared)]
+
+
+def number(x: float) -> str:
+    """Three digits."""
+    return f"{x:.3g}"
+
+
+def as_text(found: Comparison) -> RenderableType:
+    """The verdict, then the tables."""
+    lines: list[RenderableType] = [Text(verdict(found), style="bold red" if found.reasons else "bold green")]
+    lines += [Text(text, style="yellow") for text in (found.panel.warning,) if text]
+    lines += [Text(text) for text in advice(found)]
+    return Group(*lines, *(part for grid in grids(found) for part in ("", _table(grid), Text(grid.note, style="dim"))))
+
+
+def advice(found: Comparison) -> Iterator[str]:
+    """What each bad objective means, and what to do about it."""
+    for one in found.findings:
+        if one.outcome is Outcome.BAD and found.reasons and one.objective:
+            yield f"{one.objective.name}: {one.detector.meaning}. {one.detector.next_step}"
+
+
+def _table(grid: Grid) -> Table:
+    table = Table(title=grid.title, title_justify="left")
+    for head in grid.heads:
+        right = head in {"value", "its own p", "p", "compared", "rows", "current", "reference", "z"}
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for i, row in enumerate(grid.rows):
+        table.add_row(*map(Text, row), style="red" if i in grid.bad else "")
+    return table
