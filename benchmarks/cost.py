@@ -55,7 +55,7 @@ def make_monitor(engine: sa.Engine) -> Monitor:
         references={STREAM.key: Reference(STREAM.key, Rows(embeddings(REFERENCE, 0)), START)},
         encoder=None,
         slos={STREAM.key: slos},
-        outlet=Outlet((), (), "", timedelta(minutes=1)),
+        outlet=Outlet((), (), ""),
         window=LENGTH,
         merge=MERGE,
         lateness=timedelta(seconds=30),

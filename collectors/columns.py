@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from collectors.rows import DEFAULT_LIMITS, ENCODER_VERSION, ID, INPUT, LABEL, TIME, VECTOR, Batch, Limits, join
-from collectors.times import NO_TIME, is_text, read_time_array
+from collectors.times import is_text, read_time_array
 from drift.errors import PayloadError
-from drift.records import RowFault, RowReason, Rows, Stream, Texts
+from drift.records import NO_TIME, RowFault, RowReason, Rows, Stream, Texts
 
 ARROW_ERRORS: Final = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 """What pyarrow raises on bytes that it cannot read."""

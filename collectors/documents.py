@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from collectors.columns import read_batches, texts_of
 from collectors.rows import TIME, VECTOR, Batch, Limits
-from collectors.times import NO_TIME, read_times
+from collectors.times import read_times
 from drift.errors import PayloadError
-from drift.records import RowFault, RowReason, Stream
+from drift.records import NO_TIME, RowFault, RowReason, Stream
 
 _VECTORS: Final = pa.list_(pa.float64())
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

@@ -13,9 +13,9 @@ from collectors.files import open_files, reading, scan
 from collectors.rows import TIME, VECTOR, Limits, screen
 from collectors.sample import Sample, priorities
 from collectors.selection import require, selected
-from collectors.times import NO_TIME, moment, read_time_array
+from collectors.times import moment, read_time_array
 from drift.errors import SourceError
-from drift.records import RowReason, Span, Stream, Window, tally
+from drift.records import NO_TIME, RowReason, Span, Stream, Window, tally
 
 FILE_LIMITS = Limits(decoded=8 << 30)
 """Files are read in small pieces and written by people we know: only a broken one comes near this."""

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from collectors.times import NO_TIME, microseconds, shown
-from drift.records import RowFault, RowReason, Rows, Span, Stream, Texts
+from collectors.times import microseconds, shown
+from drift.records import NO_TIME, RowFault, RowReason, Rows, Span, Stream
 
 VECTOR: Final = "vector"
 ID: Final = "id"
@@ -128,7 +128,7 @@ def join(batches: Sequence[Batch]) -> Batch:
     """Several batches as one, in order, as if they had been sent as one. Needs at least one."""
     starts = np.cumsum([0, *(batch.received for batch in batches)])
     return Batch(
-        stack([batch.rows for batch in batches]),
+        Rows.stack([batch.rows for batch in batches]),
         np.concatenate([batch.index + start for batch, start in zip(batches, starts, strict=False)]),
         tuple(
             replace(fault, row=fault.row + int(start))
@@ -136,30 +136,4 @@ def join(batches: Sequence[Batch]) -> Batch:
             for fault in batch.faults
         ),
         int(starts[-1]),
-    )
-
-
-def stack(parts: Sequence[Rows]) -> Rows:
-    """Rows one after another; where only some parts have a column, the others' rows have no value in it."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def texts(columns: Sequence[Texts]) -> Texts:
-        if not any(columns):
-            return ()
-        filled = (column or (None,) * len(part) for column, part in zip(columns, parts, strict=True))
-        return tuple(text for column in filled for text in column)
-
-    times = None
-    if any(part.times is not None for part in parts):
-        times = np.concatenate([np.full(len(p), NO_TIME) if p.times is None else p.times for p in parts])
-    names = dict.fromkeys(name for part in parts for name in part.segments)
-    return Rows(
-        vectors=np.concatenate([part.vectors for part in parts]),
-        times=times,
-        ids=texts([part.ids for part in parts]),
-        inputs=texts([part.inputs for part in parts]),
-        labels=texts([part.labels for part in parts]),
-        encoder_versions=texts([part.encoder_versions for part in parts]),
-        segments={name: texts([part.segments.get(name, ()) for part in parts]) for name in names},
     )

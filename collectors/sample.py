@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from collectors.rows import stack
 from drift.records import Rows, Texts
 
 # SplitMix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits, so no two positions of a batch ever tie.
@@ -74,6 +73,6 @@ class Sample:
             return self
         rows, drawn = rows.take(new), drawn[new]
         if len(self.rows):
-            rows, drawn = stack([self.rows, rows]), np.concatenate([self.priorities, drawn])
+            rows, drawn = Rows.stack([self.rows, rows]), np.concatenate([self.priorities, drawn])
         kept = lowest(drawn, k)
         return Sample(rows.take(kept), drawn[kept])

@@ -12,9 +12,9 @@ import pyarrow.types as pat
 from collectors.columns import checked, plain_texts
 from collectors.files import SourceFile, reading, scan
 from collectors.rows import TIME
-from collectors.times import END, MICRO, NO_TIME, PER_SECOND, microseconds, read_time_array
+from collectors.times import END, MICRO, PER_SECOND, microseconds, read_time_array
 from drift.errors import SourceError
-from drift.records import Span, Stream
+from drift.records import NO_TIME, Span, Stream
 
 
 def selected(

@@ -14,10 +14,7 @@ import pyarrow as pa
 import pyarrow.types as pat
 
 from drift.errors import PayloadError
-from drift.records import EPOCH, RowFault, RowReason, Span
-
-NO_TIME: Final = np.iinfo(np.int64).min
-"""Stands for "this row has no time" among the times of a batch."""
+from drift.records import EPOCH, NO_TIME, RowFault, RowReason, Span
 
 PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 MICRO: Final = 1_000_000

@@ -87,7 +87,7 @@ def make_monitor(engine: sa.Engine, **changes: object) -> Monitor:
         references={"search": REFERENCE},
         encoder=None,
         slos={"search": (variance_slo(),)},
-        outlet=Outlet(("http://am",), ("retrain",), "http://dash", timedelta(seconds=60)),
+        outlet=Outlet(("http://am",), ("retrain",), "http://dash"),
         window=LENGTH,
         merge=(),
         lateness=timedelta(seconds=30),

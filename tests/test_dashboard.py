@@ -14,6 +14,7 @@ from conftest import Server
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data
+from dashboard.words import looks_at
 from drift.config import load
 from drift.store import tables, writes
 from drift.store.connect import connect
@@ -113,7 +114,7 @@ def test_stream_page_says_what_fires_how_sure_and_what_next(page, seeded_url):
 
 def test_stream_page_draws_the_urgent_objective_in_full_and_the_others_briefly(page, seeded_url):
     app = page(seeded_url, "stream", stream="docs-search")
-    assert "traffic: distance of the traffic from the reference (MMD)" in text(app)
+    assert f"traffic: {looks_at('joint')}" in text(app)
     assert app.session_state["range"] == "15 min"
     assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 4
 

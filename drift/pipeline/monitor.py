@@ -19,7 +19,6 @@ class Outlet:
     alertmanagers: tuple[str, ...]
     webhooks: tuple[str, ...]
     dashboard_url: str
-    resend: timedelta
     state: MessageState = MessageState.DUE
 
 

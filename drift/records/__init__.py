@@ -1,13 +1,14 @@
 """The nouns that flow through the service, from a source's rows to a measurement or a gap."""
 
 from drift.records.measurements import Gap, GapReason, Measurement
-from drift.records.rows import RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
+from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
 from drift.records.streams import EPOCH, Span, Stream
 from drift.records.windows import Recomputed, Reference, Window
 
 __all__ = [
     "EPOCH",
+    "NO_TIME",
     "Gap",
     "GapReason",
     "Measurement",

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,9 @@ class RowFault:
 
 
 Texts = tuple[str | None, ...]
+
+NO_TIME: Final = np.iinfo(np.int64).min
+"""Stands for "this row has no time" among the times of rows that have one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +71,32 @@ class Rows:
     def none(cls, dim: int) -> "Rows":
         """No rows of `dim` dimensions."""
         return cls(np.empty((0, dim), np.float32))
+
+    @classmethod
+    def stack(cls, parts: "Sequence[Rows]") -> "Rows":
+        """The rows of at least one part, one after another; those of a part without a column have no value in it."""
+        if len(parts) == 1:
+            return parts[0]
+
+        def texts(columns: Sequence[Texts]) -> Texts:
+            if not any(columns):
+                return ()
+            filled = (column or (None,) * len(part) for column, part in zip(columns, parts, strict=True))
+            return tuple(text for column in filled for text in column)
+
+        times = None
+        if any(part.times is not None for part in parts):
+            times = np.concatenate([np.full(len(p), NO_TIME) if p.times is None else p.times for p in parts])
+        names = dict.fromkeys(name for part in parts for name in part.segments)
+        return cls(
+            vectors=np.concatenate([part.vectors for part in parts]),
+            times=times,
+            ids=texts([part.ids for part in parts]),
+            inputs=texts([part.inputs for part in parts]),
+            labels=texts([part.labels for part in parts]),
+            encoder_versions=texts([part.encoder_versions for part in parts]),
+            segments={name: texts([part.segments.get(name, ()) for part in parts]) for name in names},
+        )
 
     def take(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Rows":
         """The rows at `index` (positions in the order wanted, or a mask of `n` booleans)."""

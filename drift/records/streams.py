@@ -56,9 +56,9 @@ class Span:
     def length(self) -> timedelta:
         return self.end - self.start
 
-    def next(self, length: timedelta | None = None) -> "Span":
-        """The span that begins where this one ends, `length` long (by default as long as this one)."""
-        return Span(self.end, self.end + (length or self.length))
+    def next(self) -> "Span":
+        """The span as long as this one that begins where it ends."""
+        return Span(self.end, self.end + self.length)
 
     def contains(self, at: datetime) -> bool:
         return self.start <= at < self.end

@@ -1,12 +1,11 @@
 """How arrays lie in `bytea` columns: little-endian, row by row, no header."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from drift.records import Rows, Texts
+from drift.records import Texts
 
 HALF: Final = "float16"
 SINGLE: Final = "float32"
@@ -41,26 +40,3 @@ def compact(array: npt.NDArray[np.float32]) -> tuple[str, bytes]:
 def texts(column: Texts) -> list[str | None]:
     """A text column as Postgres takes it; Postgres cannot hold the character NUL, so it is left out."""
     return [None if text is None else text.replace("\0", "") for text in column]
-
-
-def joined(parts: Sequence[Rows], dim: int) -> Rows:
-    """All rows of `parts`, in order. A column that some parts lack is None in their rows."""
-    if not parts:
-        return Rows.none(dim)
-
-    def column(texts_of: Sequence[Texts]) -> Texts:
-        if not any(texts_of):
-            return ()
-        filled = (c or (None,) * len(p) for c, p in zip(texts_of, parts, strict=True))
-        return tuple(text for part in filled for text in part)
-
-    return Rows(
-        vectors=np.concatenate([p.vectors for p in parts]),
-        times=None
-        if any(p.times is None for p in parts)
-        else np.concatenate([p.times for p in parts if p.times is not None]),
-        ids=column([p.ids for p in parts]),
-        inputs=column([p.inputs for p in parts]),
-        labels=column([p.labels for p in parts]),
-        encoder_versions=column([p.encoder_versions for p in parts]),
-    )

@@ -112,7 +112,7 @@ class Inbox:
             for reason, count in entry.rejected.items():
                 rejected[reason] = rejected.get(reason, 0) + count
         received = sum(entry.received.get(stream.key, 0) for entry in entries)
-        rows = codec.joined([entry.rows for entry in entries], stream.dim)
+        rows = Rows.stack([Rows.none(stream.dim), *(entry.rows for entry in entries)])
         priorities = np.concatenate([e.priorities for e in entries]) if entries else np.empty(0, np.uint64)
         if stream.segment:
             column, _, value = stream.segment.partition("=")

@@ -121,7 +121,6 @@ def build_outlet(config: Config) -> Outlet:
         alertmanagers=tuple(name_of(peer) for peer in config.receivers.alertmanagers),
         webhooks=tuple(webhook.name for webhook in config.receivers.webhooks),
         dashboard_url=config.dashboard_url.rstrip("/"),
-        resend=config.receivers.resend,
     )
 
 
