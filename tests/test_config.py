@@ -84,6 +84,7 @@ def test_windows_merge_up_to_a_week(written):
         (LEAST + "    ? [a, b]\n    : 1\n", "a key must be a word"),
         (LEAST + "slos: &all [*all]\n", "contains itself"),
         (LEAST + "    segments: {time: [a]}\n", "cannot be split by 'time'"),
+        (LEAST + "    segments: {lang: [en, en]}\n", "name a value twice"),
     ],
 )
 def test_yaml_that_means_something_else_than_it_seems_is_refused(written, text, said):
@@ -223,3 +224,10 @@ def test_the_demo_is_a_valid_file():
 def test_durations_survive_being_written_and_read(length):
     whole = length // timedelta(milliseconds=1) * timedelta(milliseconds=1)
     assert parse_duration(format_duration(whole)) == whole
+
+
+def test_a_name_that_is_used_twice_is_found_where_it_is_used_again(written):
+    again = LEAST[LEAST.index("  - id") :]
+    line = LEAST.count("\n") + 1
+    (found,) = faults(written, LEAST + again)
+    assert found.startswith(f"{line}: id 'search' is used twice")

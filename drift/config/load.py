@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from drift.config.model import Config
+from drift.config.problems import problems
 from drift.errors import ConfigError
 
 Where = tuple[str | int, ...]
@@ -64,7 +65,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     except ValidationError as error:
         faults += [_describe(path, lines, one) for one in error.errors()]
     else:
-        faults += [f"{path}:{lines.get(where, 1)}: {text}" for where, text in config.problems()]
+        faults += [f"{path}:{lines.get(where, 1)}: {text}" for where, text in problems(config)]
         if not faults:
             return _anchored(config, path.parent)
     raise ConfigError("\n".join(faults))

@@ -1,7 +1,6 @@
 """The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -91,6 +90,9 @@ class StreamConfig(_Model):
         for column in ("vector", "time"):
             if column in segments:
                 raise ValueError(f"rows cannot be split by {column!r}: name a column of text")
+        for column, values in segments.items():
+            if len(set(values)) < len(values):
+                raise ValueError(f"segments of {column!r} name a value twice: {values}")
         return segments
 
     @property
@@ -186,17 +188,6 @@ class Config(_Model):
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        for what, names in (
-            ("stream id", [s.id for s in self.streams]),
-            ("slo name", [s.name for s in self.slos]),
-            ("webhook name", [w.name for w in self.receivers.webhooks]),
-        ):
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{what} {twice[0]!r} is used twice: each needs its own")
-        return self
-
     def stream(self, name: str) -> StreamConfig | None:
         return next((stream for stream in self.streams if stream.id == name), None)
 
@@ -205,39 +196,6 @@ class Config(_Model):
         own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
         named = {slo.name: slo for slo in default_slos(config.measured_names)} | own
         return [slo.slo(stream.key, config.window * parse_name(slo.detector)[1]) for slo in named.values()]
-
-    def problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What no single field is to blame for: where, and in words for the author."""
-        known = {stream.id for stream in self.streams}
-        for i, slo in enumerate(self.slos):
-            for name in slo.streams:
-                if name not in known:
-                    yield (
-                        ("slos", i, "streams"),
-                        f"objective {slo.name!r} names the stream {name!r}, known are {', '.join(sorted(known))}",
-                    )
-            for stream in self.streams:
-                if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.measured_names:
-                    found = ", ".join(stream.measured_names)
-                    yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
-        yield from self._forgotten()
-        places = {slo.name: i for i, slo in enumerate(self.slos)}
-        for i, stream in enumerate(self.streams):
-            for objective in self.slos_of(stream, stream.stream):
-                name = objective.name
-                where = ("slos", places[name]) if name in places else ("streams", i)
-                yield from ((where, f"objective {name!r} of {stream.id!r}: {fault}") for fault in objective.faults())
-
-    def _forgotten(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What would be deleted while it is still needed."""
-        for stream in self.streams:
-            if self.retention.vectors < (least := stream.window + stream.lateness):
-                text = f"vectors are kept for {self.retention.vectors}, stream {stream.id!r} needs them for {least}"
-                yield ("retention", "vectors"), text
-            periods = [slo.period for slo in self.slos_of(stream, stream.stream)]
-            if periods and self.retention.history < max(periods):
-                text = f"history is kept for {self.retention.history}, objectives look back {max(periods)}"
-                yield ("retention", "history"), text
 
 
 def require_http(url: str) -> str:

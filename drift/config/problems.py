@@ -1,0 +1,56 @@
+"""What is wrong with a configuration of which each field is right by itself."""
+
+from collections.abc import Iterator
+
+from drift.config.model import Config
+
+Problem = tuple[tuple[str | int, ...], str]
+"""Where in the file, and what is wrong in words for its author."""
+
+
+def problems(config: Config) -> Iterator[Problem]:
+    """What no single field is to blame for: where, and in words for the author."""
+    yield from _used_twice(config)
+    known = {stream.id for stream in config.streams}
+    for i, slo in enumerate(config.slos):
+        for name in slo.streams:
+            if name not in known:
+                yield (
+                    ("slos", i, "streams"),
+                    f"objective {slo.name!r} names the stream {name!r}, known are {', '.join(sorted(known))}",
+                )
+        for stream in config.streams:
+            if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.measured_names:
+                found = ", ".join(stream.measured_names)
+                yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
+    yield from _forgotten(config)
+    places = {slo.name: i for i, slo in enumerate(config.slos)}
+    for i, stream in enumerate(config.streams):
+        for objective in config.slos_of(stream, stream.stream):
+            name = objective.name
+            where = ("slos", places[name]) if name in places else ("streams", i)
+            yield from ((where, f"objective {name!r} of {stream.id!r}: {fault}") for fault in objective.faults())
+
+
+def _used_twice(config: Config) -> Iterator[Problem]:
+    """Names that should tell two things apart."""
+    for where, names in (
+        (("streams", "id"), [stream.id for stream in config.streams]),
+        (("slos", "name"), [slo.name for slo in config.slos]),
+        (("receivers", "webhooks", "name"), [webhook.name for webhook in config.receivers.webhooks]),
+    ):
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield (*where[:-1], i, where[-1]), f"{where[-1]} {name!r} is used twice: each needs its own"
+
+
+def _forgotten(config: Config) -> Iterator[Problem]:
+    """What would be deleted while it is still needed."""
+    for stream in config.streams:
+        if config.retention.vectors < (least := stream.window + stream.lateness):
+            text = f"vectors are kept for {config.retention.vectors}, stream {stream.id!r} needs them for {least}"
+            yield ("retention", "vectors"), text
+        periods = [slo.period for slo in config.slos_of(stream, stream.stream)]
+        if periods and config.retention.history < max(periods):
+            text = f"history is kept for {config.retention.history}, objectives look back {max(periods)}"
+            yield ("retention", "history"), text
