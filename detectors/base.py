@@ -69,5 +69,6 @@ class Prepared(Detector, Protocol):
 
         Raises:
             UnmeasurableError: the reference has too few rows.
+            ValueError: `bank` is another reference's, or was drawn by other code.
         """
         ...

@@ -200,7 +200,7 @@ def compare(
 
     Parquet and Arrow need a column `vector`; `label` is used where both have it. **Exit status**: 0 no drift, 1 drift,
     2 an error. Drift is: the panel says so, the shape is not healthy, too many rows of CUR cannot be used, or the probe
-    errs. Two samples of one source are drift in about `--alpha` + 0.006 of cases.
+    errs. Two samples of one source are drift in somewhat more than `--alpha` of cases.
     """
     from drift.wiring.compare import Request
     from drift.wiring.compare_command import run

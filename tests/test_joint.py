@@ -54,6 +54,19 @@ def test_kept_null_windows_are_the_ones_that_are_used(engine):
     assert np.array_equal(fitted_panel(again, 32, 60).bank, other)
 
 
+def test_null_windows_that_other_code_drew_are_drawn_anew_and_do_not_stop_the_service(engine):
+    held = some_reference()
+    ready(engine, held)
+    with engine.begin() as conn:
+        right = reads.bank(conn, held.version, DETECTOR.bank_key(held, 40))
+        conn.execute(sa.update(tables.bank).values(numbers=(right + 10 * right.std(0)).tobytes()))
+    again = some_reference(version=held.version)
+    ready(engine, again)
+    with engine.connect() as conn:
+        assert np.array_equal(reads.bank(conn, held.version, DETECTOR.bank_key(held, 40)), right)
+    assert np.array_equal(fitted_panel(again, 32, 60).bank, right)
+
+
 def test_another_size_or_number_of_windows_is_drawn_for_itself(engine):
     held = some_reference()
     for rows, detector in ((40, DETECTOR), (63, DETECTOR), (20, DETECTOR), (40, Joint(nulls=80, min_rows=16))):

@@ -5,7 +5,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from samples import measured, normalise, reference, s1, shifted, window
+from samples import BASIS, LIVE, SPECTRUM, measured, normalise, reference, s1, shifted, window
 from scipy import stats
 
 from detectors.mean_shift import MeanShift, directions, null_law, quantile, tail
@@ -124,6 +124,22 @@ def test_a_small_reference_makes_the_test_stricter():
         m = measured(MeanShift(ridges=(inf,)), window(x[2000 : 2000 + rows]), held)
         statistic = float(law.sum()) * (1 + m.value / (1 / rows + 1 / 2000))
         assert m.p_value == pytest.approx(min(1.0, factor * tail(statistic, law)), rel=1e-6)
+
+
+def test_few_references_have_a_level_far_above_nominal_though_windows_outnumber_their_rows():
+    """Case A10 at m = 2 n / 3: without the doubled p-value the worst of these alarms on a third of its windows."""
+    rng, detector, rates = np.random.default_rng(11), MeanShift(), []
+    spread = (BASIS * np.sqrt(SPECTRUM)).T
+    for i in range(24):
+        held = reference((rng.standard_normal((1000, LIVE)) @ spread + 1).astype(np.float32), version=str(i))
+        centre = directions(held).centre.numpy()
+        span, stream = window(held.vectors[:1]).span, window(held.vectors[:1]).stream
+        means = rng.standard_normal((60, LIVE)) @ spread / 1500**0.5 + 1 - centre
+        sketches = [Sketch(held.version, 1500, 1500 * mean) for mean in means]
+        rates.append(np.mean([detector.measure_sketch(s, stream, span, held).p_value <= 0.05 for s in sketches]))
+    assert sum(rate > 0.05 for rate in rates) <= 1  # 19 references of 20
+    assert max(rates) <= 0.25
+    assert np.mean(rates) <= 0.015
 
 
 def test_a_reference_of_which_one_half_is_constant_is_refused():

@@ -6,6 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import structlog
+
 from collectors.files import open_files
 from collectors.references import Inputs, read_reference
 from detectors.base import Prepared
@@ -14,6 +18,8 @@ from drift.errors import BadReferenceError, UnmeasurableError
 from drift.records import Reference, Rows, Stream
 from drift.store import reads, writes
 from drift.store.connect import Connection
+
+log = structlog.get_logger()
 
 
 def ensure_reference(
@@ -59,11 +65,27 @@ def prepare(
     key = detector.bank_key(reference, rows)
     bank = reads.bank(conn, reference.version, key)
     try:
-        drawn = detector.prepare(reference, rows, bank, progress)
+        drawn = _prepared(detector, reference, rows, bank, progress)
     except UnmeasurableError:
         return
-    if bank is None:
+    if drawn is not bank:
         writes.save_bank(conn, reference.version, key, drawn)
+
+
+def _prepared(
+    detector: Prepared,
+    reference: Reference,
+    rows: int,
+    bank: npt.NDArray[np.float64] | None,
+    progress: Callable[[int, int], None] | None,
+) -> npt.NDArray[np.float64]:
+    if bank is not None:
+        try:
+            return detector.prepare(reference, rows, bank, progress)
+        except ValueError as error:
+            # Another release, or a machine that computes otherwise, drew it: no reason not to start.
+            log.warning("null windows drawn anew", reference=str(reference), detector=detector.name, error=str(error))
+    return detector.prepare(reference, rows, None, progress)
 
 
 def _as_found_in(path: Path, stream: Stream) -> Stream:

@@ -58,8 +58,9 @@ def save_reference(conn: sa.Connection, reference: Reference, *, source: str) ->
 
 def save_bank(conn: sa.Connection, reference: str, key: str, bank: npt.NDArray[np.float64]) -> None:
     """Keep the null windows (one per row) that were drawn from the reference of that version."""
-    row = {"reference": reference, "key": key, "columns": bank.shape[1], "numbers": codec.pack(bank)}
-    conn.execute(insert(tables.bank).values(row).on_conflict_do_nothing())
+    drawn = {"columns": bank.shape[1], "numbers": codec.pack(bank)}
+    new = insert(tables.bank).values(reference=reference, key=key, **drawn)
+    conn.execute(new.on_conflict_do_update(index_elements=["reference", "key"], set_=drawn))
 
 
 def save_window(conn: sa.Connection, window: Window) -> bool:

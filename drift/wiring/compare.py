@@ -96,7 +96,8 @@ class Comparison:
         """Why this is drift; empty where it is not.
 
         The panel's verdict, any verdict on the shape but "healthy", and bad objectives on what neither looks at: rows
-        that cannot be used, and a probe that errs. Of two samples of one source about `alpha` + .006 are drift.
+        that cannot be used, and a probe that errs. Two samples of one source are drift a
+        little more often than `alpha`.
         """
         panel = ("panel",) if self.result.drifted else ()
         shape = () if self.shape.verdict is Verdict.HEALTHY else (f"shape: {self.shape.verdict}",)
