@@ -17,6 +17,7 @@ from detectors.skew import Skew
 from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
 from detectors.versions import Compatibility, VersionComparison, compare_versions
+from detectors.views import ViewTerms, view_terms
 
 __all__ = [
     "DETECTORS",
@@ -26,9 +27,11 @@ __all__ = [
     "PermutationTest",
     "Verdict",
     "VersionComparison",
+    "ViewTerms",
     "collapse",
     "compare_versions",
     "mmd_permutation_test",
+    "view_terms",
 ]
 
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
