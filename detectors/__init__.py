@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from detectors.alone import hold, measure
 from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
 from detectors.effective_rank import EffectiveRank
@@ -23,13 +24,24 @@ __all__ = [
     "DETECTORS",
     "Collapse",
     "Compatibility",
+    "EffectiveRank",
+    "Joint",
+    "MeanShift",
+    "Mmd",
+    "Novelty",
     "Panel",
     "PermutationTest",
+    "Probe",
+    "Skew",
+    "ValidRatio",
+    "VarianceRatio",
     "Verdict",
     "VersionComparison",
     "ViewTerms",
     "collapse",
     "compare_versions",
+    "hold",
+    "measure",
     "mmd_permutation_test",
     "view_terms",
 ]

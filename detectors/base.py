@@ -10,6 +10,7 @@ from numpy.random import Generator
 from drift.records import Measurement, Reference, Sketch, Span, Stream, Window
 
 
+@runtime_checkable
 class Detector(Protocol):
     """A pure statistic. Its parameters are dataclass fields, its unit and range are in its docstring.
 
