@@ -84,7 +84,8 @@ class MeanShift:
         total, spread = float(plain.spectrum.sum()), scale * sqrt(2 * float(np.square(plain.spectrum).sum()))
         value = (float(moved.square().sum()) - scale * total) / total
         # What a shift adds to the variance: 4 s d'Sd, estimated without what the noise alone gives.
-        added = 4 * scale * float((held.variances * (moved.square() - scale * held.variances)).sum())
+        along = float((held.factor @ moved).square().sum())
+        added = 4 * scale * (along - scale * float(np.square(plain.spectrum).sum()))
         half = 1.96 * sqrt(spread**2 + max(0.0, added)) / total
         low, high = (scale * (bound / total - 1) for bound in plain.band)
         return Measurement(
@@ -106,19 +107,15 @@ class MeanShift:
 class Directions:
     """The reference's principal directions (columns of `basis`), from its first half.
 
-    `fitted` are the variances of that half along them; `covariance` is that of the second half in the same coordinates,
-    to which the directions have not been fitted: in its own sample a fit looks tighter than it is.
+    `fitted` are the variances of that half along them. F = `factor` has the covariance F'F of the second half in the
+    same coordinates, to which the directions have not been fitted: in its own sample a fit looks tighter than it is.
     """
 
     centre: Float64[Tensor, "d"]
     basis: Float64[Tensor, "d d"]
     fitted: Float64[Tensor, "d"]
-    covariance: Float64[Tensor, "d d"]
+    factor: Float64[Tensor, "k d"]
     rows: int
-
-    @property
-    def variances(self) -> Float64[Tensor, "d"]:
-        return self.covariance.diagonal()
 
 
 @pinned
@@ -134,13 +131,26 @@ def directions(reference: Reference) -> Directions:
         raise UnmeasurableError(
             f"mean_shift needs rows that differ in both halves of the reference, {reference} has not: give it more rows"
         )
-    fitted, basis = torch.linalg.eigh(_covariance(first))
-    return Directions(x.mean(0), basis, fitted.clamp(min=0), _covariance(second @ basis), len(x))
+    fitted, basis = _principal(first)
+    return Directions(x.mean(0), basis, fitted.clamp(min=0), _factor(second @ basis), len(x))
 
 
-def _covariance(x: Float64[Tensor, "n d"]) -> Float64[Tensor, "d d"]:
-    centred = x - x.mean(0)
-    return centred.mT @ centred / (len(x) - 1)
+def _factor(x: Float64[Tensor, "n d"]) -> Float64[Tensor, "k d"]:
+    """A matrix F of k = min(n, d) rows with F'F the covariance of the rows of `x`."""
+    root: Tensor = torch.linalg.qr((x - x.mean(0)) / (len(x) - 1) ** 0.5, mode="r").R
+    return root
+
+
+def _principal(x: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, "d"], Float64[Tensor, "d d"]]:
+    """Variances along the principal directions of the rows of `x`, and these directions, with 0 along the others."""
+    factor = _factor(x)
+    k, d = factor.shape
+    variances, axes = torch.linalg.eigh(factor @ factor.mT if k < d else factor.mT @ factor)
+    if k < d:
+        # The smaller product has all that varies; what completes the basis is orthogonal to every row.
+        variances = torch.nn.functional.pad(variances.flip(0), (0, d - k))
+        axes = torch.linalg.qr(factor.mT @ axes.flip(1), mode="complete").Q
+    return variances, axes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +173,9 @@ def null_law(reference: Reference, ridge: float) -> NullLaw:
     if not isinf(ridge):
         weights /= held.fitted + ridge * held.fitted.mean()
     root = weights.sqrt()
-    spectrum = torch.linalg.eigvalsh(held.covariance * root * root[:, None]).clamp(min=0).cpu().numpy()
+    weighted = held.factor * root
+    # The smaller of the two products has the same eigenvalues, less those that are 0.
+    spectrum = torch.linalg.eigvalsh(weighted @ weighted.mT).clamp(min=0).cpu().numpy()
     spectrum = spectrum[spectrum > 1e-12 * spectrum.max()]
     return NullLaw(weights, spectrum, (quantile(0.995, spectrum), quantile(0.005, spectrum)))
 

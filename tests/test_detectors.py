@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
+import torch
 from samples import complete, encoded_again, labelled_reference, measured, most_by_chance, rotation, s1, window
 
 from detectors import DETECTORS
@@ -118,7 +119,7 @@ def test_a_constant_window_gives_a_finite_number(detector: Detector, healthy: Re
 
 
 @EVERY
-@pytest.mark.parametrize("dim", [1, 2, 2000])
+@pytest.mark.parametrize("dim", [1, 2, 4096])
 def test_any_dimension_will_do(detector: Detector, dim: int):
     rng = np.random.default_rng(4)
     x = rng.standard_normal((640, dim)).astype(np.float32)
@@ -145,3 +146,40 @@ def test_needs_nothing_that_its_statistic_does_not_use(detector: Detector, healt
             measured(detector, bare, healthy)
     else:
         assert measured(detector, bare, healthy) == measured(detector, windows[0], healthy)
+
+
+@EVERY
+def test_half_precision_gives_the_same_number(detector: Detector, healthy: Reference, windows: list[Window]):
+    of = windows[0]
+    assert of.recomputed is not None
+    halved = of.vectors.astype(np.float16).astype(np.float32)
+    rounded = encoded_again(replace(of, rows=replace(of.rows, vectors=halved)), of.recomputed.vectors)
+    one, two = measured(detector, of, healthy), measured(detector, rounded, healthy)
+    # One row may change sides of a threshold by rounding.
+    assert two.value == pytest.approx(one.value, rel=0.05, abs=1 / 128)
+
+
+@EVERY
+def test_a_large_common_offset_or_one_loud_dimension_is_no_drift(detector: Detector):
+    """Encoders whose mean cosine is .9999, and such with one dimension of another size, are healthy too."""
+    for spoil in (lambda x: x + 100 * np.eye(1, 384, 5), lambda x: x * np.where(np.arange(384) == 5, 300, 1)):
+        rng = np.random.default_rng(6)
+        held = labelled_reference(spoil(s1(2048, rng)).astype(np.float32), rng)
+        taken = [measured(detector, complete(spoil(s1(128, rng)).astype(np.float32), rng), held) for _ in range(40)]
+        assert all(np.isfinite(m.value) for m in taken)
+        if detector.is_test:
+            assert np.sum([m.p_value <= 0.05 for m in taken]) <= most_by_chance(40, 0.12)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; every other test is its twin")
+@EVERY
+def test_a_gpu_gives_the_number_of_the_cpu(
+    detector: Detector, healthy: Reference, windows: list[Window], monkeypatch: pytest.MonkeyPatch
+):
+    on_gpu = measured(detector, windows[0], replace(healthy))
+    monkeypatch.setattr("detectors.kernels.device", lambda: torch.device("cpu"))
+    monkeypatch.setattr("detectors.arrays.device", lambda: torch.device("cpu"))
+    on_cpu = measured(detector, windows[0], replace(healthy))
+    # One row may change sides of a threshold by rounding.
+    assert on_gpu.value == pytest.approx(on_cpu.value, rel=1e-3, abs=1 / 128)
