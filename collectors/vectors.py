@@ -1,8 +1,8 @@
 """Files of embeddings as they are, to be compared: `.npy`, Parquet or Arrow, of any dimension."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,6 @@ from drift.errors import SourceError
 from drift.records import RowReason, Rows, Stream, tally
 
 _PIECE: Final = 8192
-_COLUMNS: Final = tuple(name for name in columns_of(()) if name != TIME)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,28 +34,32 @@ class Sampled:
     rejected: Mapping[RowReason, int]
 
 
-def read_vectors(path: Path, *, limit: int, dim: int | None = None) -> Sampled:
+def read_vectors(path: Path, *, limit: int, dim: int | None = None, segment: str = "") -> Sampled:
     """At most `limit` rows of the file, or of all Parquet and Arrow files below the directory, at `path`.
 
     A `.npy` file holds one float array of shape (rows, dimensions); the others a column `vector`, and where given
     `id`, `input` and `label`. The same file gives the same sample. `dim` is the dimension that is needed, None to take
-    the file's own.
+    the file's own. `segment` names one more column of text, which every file must have. A row without an id is called
+    by its place in the file, the first one being 0.
 
     Raises:
         SourceError: a file cannot be read, has no such column or array, another dimension, or no valid row.
     """
+    segments = (segment,) if segment else ()
     sample: Sample | None = None
     received, refused = 0, Counter[RowReason]()
-    for file, name, first, sent in _pieces(path):
+    for file, name, first, sent in _pieces(path, segments):
         with reading(file):
             if sample is None:
                 stream = Stream(path.name, "", "", dim or _dim_of(file, sent))
                 sample = Sample.none(stream.dim)
-            batch = screen(read_batches([sent], stream, (), limits=FILE_LIMITS), stream, EVER)
+            batch = screen(read_batches([sent], stream, segments, limits=FILE_LIMITS), stream, EVER)
         received += batch.received
         refused.update(tally(batch.faults))
-        drawn = priorities(batch.rows.ids, name, first + batch.index, salt="compare")
-        sample = sample.merged(batch.rows, drawn, limit)
+        places = first + batch.index
+        drawn = priorities(batch.rows.ids, name, places, salt="compare")
+        prefix = "" if path.is_file() else f"{name}:"
+        sample = sample.merged(_called(batch.rows, [f"{prefix}{place}" for place in places]), drawn, limit)
     if sample is None or not len(sample.rows):
         found = ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "no rows"
         needed = f"vectors of {dim} dimensions" if dim else "vectors"
@@ -64,19 +67,29 @@ def read_vectors(path: Path, *, limit: int, dim: int | None = None) -> Sampled:
     return Sampled(sample.rows, received, dict(refused))
 
 
-def _pieces(path: Path) -> Iterator[tuple[Path, str, int, pa.RecordBatch]]:
+def _called(rows: Rows, places: Sequence[str]) -> Rows:
+    """`rows`, of which those without an id are called by their place."""
+    ids = rows.ids or (None,) * len(rows)
+    return replace(rows, ids=tuple(id_ or place for id_, place in zip(ids, places, strict=True)))
+
+
+def _pieces(path: Path, segments: Sequence[str]) -> Iterator[tuple[Path, str, int, pa.RecordBatch]]:
     """Each file's path and name, and its rows in pieces with the position of the first one."""
     if path.is_file() and _starts_with(path, MAGIC):
+        if segments:
+            raise SourceError(f"{path} is an array without columns: put {segments[0]!r} beside `vector` in Parquet")
         array = _array(path)
         for first in range(0, len(array), _PIECE):
             part = np.ascontiguousarray(array[first : first + _PIECE]).astype(array.dtype.newbyteorder("="), copy=False)
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), array.shape[1])
             yield path, path.name, first, pa.RecordBatch.from_arrays([vectors], [VECTOR])
         return
+    wanted = [name for name in columns_of(segments) if name != TIME]
     for file in open_files(path):
-        if VECTOR not in file.schema.names:
-            raise SourceError(f"{file.path} needs a column 'vector', it has {file.schema.names}: rename one")
-        for first, sent in scan(file, [name for name in _COLUMNS if name in file.schema.names], None):
+        for column in (VECTOR, *segments):
+            if column not in file.schema.names:
+                raise SourceError(f"{file.path} needs a column {column!r}, it has {file.schema.names}: rename one")
+        for first, sent in scan(file, [name for name in wanted if name in file.schema.names], None):
             yield file.path, file.name, first, sent
 
 

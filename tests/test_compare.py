@@ -96,6 +96,40 @@ def test_json_has_the_numbers_of_the_python_functions(folder):
     assert np.array_equal(np.sort(again.held.vectors, 0), np.sort(healthy(M, 0), 0))
 
 
+def test_the_change_is_taken_apart_by_cluster_and_row(folder):
+    found = report("ref.npy", "other.npy")
+    rows, clusters = found["attribution"]["rows"], found["attribution"]["clusters"]
+    moved = found["statistics"]["mmd_wide"]["value"]
+    assert sum(row["contribution"] for row in rows) == pytest.approx(moved)
+    assert sum(part["contribution"] for part in clusters) == pytest.approx(moved)
+    assert sum(part["mix"] + part["within"] for part in clusters) == pytest.approx(moved)
+    # The foreign rows are the first third of the file; a row without an id is called by its place.
+    assert len(rows) == N
+    assert np.mean([int(row["id"]) < N // 3 for row in rows[: N // 3]]) > 0.9
+    assert "What moved" in drift("ref.npy", "other.npy").stdout
+
+
+def test_the_change_is_taken_apart_by_a_column_of_both_files(folder):
+    x = healthy(N, 2, foreign=N // 3)
+    tenants = ["new" if i < N // 3 else "old" for i in range(N)]
+    write(folder / "ref.parquet", healthy(M, 0), tenant=["old"] * M)
+    write(folder / "other.parquet", x, tenant=tenants, id=[f"row-{i}" for i in range(N)])
+    found = report("ref.parquet", "other.parquet", "--segment", "tenant")
+    segments = {part["name"]: part for part in found["attribution"]["segments"]}
+    assert (segments["new"]["reference"], segments["new"]["window"]) == (0, pytest.approx(0.33))
+    assert segments["new"]["contribution"] > 0.9 * found["statistics"]["mmd_wide"]["value"]
+    assert found["attribution"]["rows"][0]["id"].startswith("row-")
+    assert "tenant=new" in drift("ref.parquet", "other.parquet", "--segment", "tenant").stdout
+
+
+@pytest.mark.parametrize(("name", "said"), [("ref.parquet", "needs a column 'team'"), ("ref.npy", "without columns")])
+def test_a_file_without_the_column_is_refused(folder, name, said):
+    write(folder / "ref.parquet", healthy(M, 0))
+    done = drift(name, "same.npy", "--segment", "team")
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
+
+
 def test_each_detector_is_listed_with_its_verdict_or_why_it_has_none(folder):
     found = {one["name"]: one for one in report("ref.npy", "other.npy")["detectors"]}
     assert list(found) == list(DETECTORS)

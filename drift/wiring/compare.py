@@ -35,7 +35,8 @@ the reference): it would alarm in 10 % of healthy windows at one fourth, in 2 % 
 class Request:
     """What somebody wants compared: at most `window` rows of `current` with at most `rows` rows of `reference`.
 
-    `alpha` is the panel's share of false alarms. `seed` decides how the reference is split.
+    `alpha` is the panel's share of false alarms. `seed` decides how the reference is split. `segment` names a column of
+    both files, to whose values a change is attributed.
     """
 
     reference: Path
@@ -44,6 +45,7 @@ class Request:
     window: int = 512
     alpha: float = 0.01
     seed: int = 0
+    segment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
     held, reference = _reference(request)
     window = _window(request, held)
     size = min(len(window.rows), len(held.rows) // PANEL_PART)
-    panel = Panel.fit(held.vectors, size, request.alpha, request.seed, nulls=nulls, progress=progress)
+    known, seen = (_segments(rows, request.segment) for rows in (held.rows, window.rows))
+    panel = Panel.fit(held.vectors, size, request.alpha, request.seed, nulls=nulls, segments=known, progress=progress)
     return Comparison(
         request,
         reference,
@@ -126,15 +129,20 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
         held,
         window,
         panel,
-        panel.test(window.vectors),
+        panel.test(window.vectors, segments=seen),
         tuple(_find(detector, window, held, request) for detector in DETECTORS.values()),
         collapse(window.vectors, held.vectors, seed=request.seed),
     )
 
 
+def _segments(rows: Rows, column: str) -> list[str] | None:
+    """The segment of each row, "" where it has none; None where no column was asked for."""
+    return [value or "" for value in rows.segments.get(column) or (None,) * len(rows)] if column else None
+
+
 def _reference(request: Request) -> tuple[Reference, Side]:
     path = request.reference
-    sampled = read_vectors(path, limit=request.rows)
+    sampled = read_vectors(path, limit=request.rows, segment=request.segment)
     if (rows := len(sampled.rows)) < LEAST * PANEL_PART:
         raise SourceError(f"{path} needs at least {LEAST * PANEL_PART} valid rows as a reference, it has {rows}")
     side = Side(path, rows, sampled.received, sampled.rejected)
@@ -153,7 +161,7 @@ def _window(request: Request, held: Reference) -> Window:
 
 def _current(request: Request, dim: int, limit: int) -> Sampled:
     try:
-        return read_vectors(request.current, limit=limit, dim=dim)
+        return read_vectors(request.current, limit=limit, dim=dim, segment=request.segment)
     except SourceError:
         if (found := read_vectors(request.current, limit=1).rows.vectors.shape[1]) == dim:
             raise

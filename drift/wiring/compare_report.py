@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,8 +15,11 @@ from drift.records import Gap
 from drift.slo import Outcome
 from drift.wiring.compare import Comparison, Finding, Side
 
+MOST_GROUPS: Final = 8
 TINY: Final = 1e-16  # fitted tails are not to be believed further out
-_COLOURS: Final = {"bad": "red", "good": "green"}
+RIGHT: Final = frozenset(
+    {"value", "its own p", "p", "compared", "received", "current", "reference", "z", "adds", "mix"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ def as_json(found: Comparison) -> dict[str, object]:
         "drifted": result.drifted,
         "effect": asdict(result.effect),
         "statistics": {name: asdict(one) for name, one in result.statistics.items()},
+        "attribution": _attribution(found),
         "warning": found.panel.warning,
         "detectors": [_finding(found, one) for one in found.findings],
         "collapse": asdict(found.shape),
@@ -49,6 +54,24 @@ def as_json(found: Comparison) -> dict[str, object]:
         "window_size": found.panel.window_size,
         "seed": found.panel.seed,
     }
+
+
+def _attribution(found: Comparison) -> dict[str, object]:
+    """As `Attribution`, with all rows that were tested by id, those that contribute most first."""
+    attribution = found.result.attribution
+    rows = [{"id": id_, "contribution": value, "cluster": cluster} for id_, value, cluster in moved_rows(found)]
+    return {
+        "clusters": [asdict(part) for part in attribution.clusters],
+        "segments": [asdict(part) for part in attribution.segments],
+        "rows": rows,
+    }
+
+
+def moved_rows(found: Comparison) -> list[tuple[str, float, str]]:
+    """Id, contribution and cluster of each row that was tested, those that contribute most first."""
+    a, ids = found.result.attribution, found.window.rows.ids
+    order = np.argsort(-a.rows, kind="stable")
+    return [(str(ids[a.index[i]]), float(a.rows[i]), a.clusters[a.cluster[i]].name) for i in order]
 
 
 def _side(side: Side) -> dict[str, object]:
@@ -96,13 +119,13 @@ def share(x: float) -> str:
 
 def grids(found: Comparison) -> tuple[Grid, ...]:
     """All tables, the most important first."""
-    return _files(found), _statistics(found), _detectors(found), _shape(found)
+    return _files(found), _statistics(found), _moved(found), _detectors(found), _shape(found)
 
 
 def _files(found: Comparison) -> Grid:
     rows = (("reference", found.reference), ("current", found.current))
     cells = tuple((name, str(s.path), f"{s.rows}", f"{s.received}", rejected(s)) for name, s in rows)
-    return Grid("Files", ("", "file", "compared", "rows", "cannot be used"), cells, frozenset())
+    return Grid("Files", ("", "file", "compared", "received", "cannot be used"), cells, frozenset())
 
 
 def rejected(side: Side) -> str:
@@ -117,6 +140,34 @@ def _statistics(found: Comparison) -> Grid:
     joint = f"Their joint p is {chance(found.result.p_value)}: it, and not the smallest of them, is held to {level:g}."
     note = f"{joint} Measured on {found.panel.window_size} current rows."
     return Grid("Panel", ("statistic", "value", "its own p"), rows, bad, note)
+
+
+def _moved(found: Comparison) -> Grid:
+    """The clusters and segments that contribute most, with their most telling rows."""
+    a, rows = found.result.attribution, moved_rows(found)
+    first: dict[str, list[str]] = {}
+    for id_, _, cluster in rows:
+        first.setdefault(cluster, []).append(id_)
+    groups = [(f"{found.request.segment}={part.name}", part, "") for part in a.segments]
+    groups += [(f"cluster {part.name}", part, ", ".join(first.get(part.name, [])[:3])) for part in a.clusters]
+    groups.sort(key=lambda one: -abs(one[1].contribution))
+    cells = tuple(
+        (
+            name,
+            share(part.reference or 0),
+            share(part.window),
+            f"{part.contribution:+.2g}",
+            f"{part.mix or 0:+.2g}",
+            ids,
+        )
+        for name, part, ids in groups[:MOST_GROUPS]
+    )
+    note = (
+        "What each group of rows adds to the squared MMD (mmd_wide): all clusters together give it, and so do all "
+        "segments. Of it, `mix` is due to the group's share, the rest to what is in it. Rows: those that add most."
+    )
+    heads = ("group", "reference", "current", "adds", "mix", "rows")
+    return Grid("What moved", heads, cells, frozenset(), note)
 
 
 def _detectors(found: Comparison) -> Grid:
@@ -176,7 +227,7 @@ def advice(found: Comparison) -> Iterator[str]:
 def _table(grid: Grid) -> Table:
     table = Table(title=grid.title, title_justify="left")
     for head in grid.heads:
-        right = head in {"value", "its own p", "p", "compared", "rows", "current", "reference", "z"}
+        right = head in RIGHT
         table.add_column(head, justify="right" if right else "left", overflow="fold")
     for i, row in enumerate(grid.rows):
         table.add_row(*map(Text, row), style="red" if i in grid.bad else "")
