@@ -142,6 +142,7 @@ def _row(sli: Sli, m: Measurement, run: int, span: Span) -> Row:
     number = sli.number(m)
     verdict = "bad" if sli.judge(m) is Outcome.BAD else "good"
     beside = "" if sli.quantity is Quantity.VALUE else f", value {words.number(m.value)}"
+    beside += ", too small to matter" if sli.negligible(m) else ""
     name = "value" if sli.quantity is Quantity.VALUE else "p-value"
     return {
         "at": _within(m.span.start + m.span.length / 2, span),

@@ -97,12 +97,13 @@ def times(burn: float) -> str:
 
 
 def good(sli: Sli) -> str:
-    """When a window is good: `p-value ≥ 0.005`, `0.8 ≤ value ≤ 1.25`."""
+    """When a window is good: `0.8 ≤ value ≤ 1.25`, `p-value ≥ 0.005, or effect surely below 0.01`."""
     name = "value" if sli.quantity is Quantity.VALUE else "p-value"
     if sli.at_least is not None and sli.at_most is not None:
         return f"{number(sli.at_least)} ≤ {name} ≤ {number(sli.at_most)}"
     if sli.at_least is not None:
-        return f"{name} ≥ {number(sli.at_least)}"
+        small = f", or effect surely below {number(sli.effect_at_least)}" if sli.effect_at_least else ""
+        return f"{name} ≥ {number(sli.at_least)}{small}"
     return name if sli.at_most is None else f"{name} ≤ {number(sli.at_most)}"
 
 

@@ -1,6 +1,7 @@
 """`drift compare`: two files in, a verdict out."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from detectors import DETECTORS, Panel, collapse
 from detectors.panel import NAMES
 from drift.cli import app
+from drift.slo import Outcome
 from drift.wiring import compare_command
 from drift.wiring.compare import Request, compare
 
@@ -51,6 +53,15 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(compare_command, "compare", partial(compare, nulls=200))
     return tmp_path
+
+
+def test_a_change_too_small_to_matter_is_not_drift_by_the_objective_on_joint_either(folder):
+    large = write(folder / "large.npy", healthy(2 * N, 2, foreign=N // 2))
+    found = compare(Request(folder / "ref.npy", large), nulls=200)
+    (joint,) = [one for one in found.findings if one.detector.name == "joint"]
+    assert (joint.outcome, joint.objective.sli.effect_at_least) == (Outcome.BAD, found.panel.min_effect)
+    small = replace(joint, measured=replace(joint.measured, value=0.005, low=0.0, high=0.009))
+    assert (small.outcome, small.decides) == (Outcome.GOOD, True)
 
 
 def drift(*words: str):

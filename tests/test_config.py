@@ -122,6 +122,21 @@ def test_an_objective_replaces_the_default_of_its_name(written):
     assert (rank.target, rank.sli.at_least) == (Fraction("0.99"), 0.5)
 
 
+def test_a_change_must_be_large_enough_to_matter_where_the_value_says_how_large_it_is(written):
+    def least(more: str) -> dict[str, float | None]:
+        config = written(LEAST + more)
+        return {
+            slo.name: slo.sli.effect_at_least for slo in config.slos_of(config.streams[0], config.streams[0].stream)
+        }
+
+    mine = "slos:\n  - {name: traffic, detector: joint, p_value_at_least: 0.001%s}\n"
+    slow = "slos:\n  - {name: slow, detector: mean_shift_x12, p_value_at_least: 0.001, effect_at_least: 1e-5}\n"
+    assert least("")["traffic"] == least(mine % "")["traffic"] == 0.01
+    assert least(mine % ", effect_at_least: 0.05")["traffic"] == 0.05
+    assert least(mine % ", effect_at_least: 0")["traffic"] is None
+    assert (least(slow)["slow"], least("")["slow-drift-x12"], least("")["novelty"]) == (1e-5, None, None)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "field", "says"),
     [
@@ -140,6 +155,18 @@ def test_an_objective_replaces_the_default_of_its_name(written):
             7,
             "slos.0.target",
             "0.95 would be 95 percent",
+        ),
+        (
+            LEAST + "slos:\n  - {name: x, detector: novelty, p_value_at_least: 0.01, effect_at_least: 0.1}\n",
+            7,
+            "slos.0",
+            "the value of novelty is not the size of a change",
+        ),
+        (
+            LEAST + "slos:\n  - {name: x, detector: joint, value_at_most: 0.1, effect_at_least: 0.1}\n",
+            7,
+            "slos.0",
+            "judges the value itself",
         ),
         (
             LEAST + "receivers:\n  alertmanagers:\n    - url: alertmanager:9093\n",

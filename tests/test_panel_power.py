@@ -141,3 +141,17 @@ def test_what_is_surely_smaller_than_the_least_effect_does_not_alarm():
     assert not result.drifted
     assert result.effect.low <= 0.08 <= result.effect.high < 0.2
     assert replace(panel, min_effect=0.01).test(window).drifted
+
+
+def test_the_effect_is_by_a_statistic_that_matters_where_another_is_negligible():
+    rng = np.random.default_rng(4)
+    panel = Panel.fit(rng.standard_normal((16_000, 4)) * [3, 2, 1, 1], 800, nulls=99, min_effect=0.2)
+    window, more = rng.standard_normal((2, 800, 4)) * [3, 2, 1, 1]
+    along = (panel.space.centred(torch.tensor(more)) @ panel.space.axes[:, 0]).argsort(descending=True)
+    window[:64] = more[along[:64]]
+    window[:, 3] = np.round(window[:, 3])
+    result = panel.test(window)
+    assert result.statistics["mmd_wide"].p_value <= panel.level
+    assert result.effect.by == "ks_dimensions"
+    assert result.effect.high >= panel.min_effect
+    assert result.drifted

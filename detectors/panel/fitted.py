@@ -54,11 +54,11 @@ class Panel:
     calibrated by those same windows (min-p; Westfall and Young, 1993), so that the joint p is uniform under the null
     whatever the dependence among the statistics.
 
-    A window has drifted if its p-value is at most `level` and what moved is not negligible: of the statistics that are
-    at most `level` themselves, one has an equivalent contamination whose interval reaches `min_effect`. The upper end
-    decides, since only an interval that lies below `min_effect` shows that an effect is small; and any significant
-    statistic will do, since noise or one wrong dimension hardly moves a mean embedding. So the gate stays open for
-    small windows, which find nothing negligible, and closes for large ones. It only lowers the share of false alarms.
+    A window has drifted if its p-value is at most `level` and its `effect` is not negligible: the interval reaches
+    `min_effect`. The upper end decides, since only an interval that lies below `min_effect` shows that an effect is
+    small. The effect is by a statistic that is at most `level` itself and reaches `min_effect`, if there is one: any
+    will do, since noise or one wrong dimension hardly moves a mean embedding. So the gate stays open for small windows,
+    which find nothing negligible, and closes for large ones. It only lowers the share of false alarms.
 
     `level` is `alpha`, or half of it while `warning` (else empty) says that the reference is too small. `bank` holds
     the null windows' statistics, one column for each of `NAMES`: store it and hand it to `fit` to skip the draws.
@@ -154,27 +154,33 @@ class Panel:
         p = self.calibration.marginal(values)[0]
         joint = float(self.calibration.joint_p(values)[0])
         equivalents = self.curves.equivalents(values[0])
-        matters = bool(((p <= self.level) & (equivalents.high >= self.min_effect)).any())
         named = None if segments is None else [segments[i] for i in index]
         attribution = self.attributor.attribute(self.space, seen, index, named)
         pairs = zip(values[0].tolist(), p.tolist(), strict=True)
+        by = self._telling(p if joint <= self.level else np.ones_like(p), equivalents)
+        effect = self._effect(attribution, values[0], equivalents, by)
         return Result(
             joint,
-            joint <= self.level and matters,
-            self._effect(attribution, values[0], p if joint <= self.level else np.ones_like(p), equivalents),
+            joint <= self.level and effect.high >= self.min_effect,
+            effect,
             MappingProxyType({name: Statistic(*pair) for name, pair in zip(NAMES, pairs, strict=True)}),
             attribution,
         )
 
+    def _telling(self, p: Float64[np.ndarray, "s"], equivalents: Shares) -> int:
+        """Which statistic says how much has moved: one that is significant and matters, else one that is significant.
+
+        MMD if it is such a one or there is none, else the most significant of them.
+        """
+        significant = p <= self.level
+        for told in (significant & (equivalents.high >= self.min_effect), significant):
+            if told.any():
+                return MMD if told[MMD] else int(np.where(told, p, np.inf).argmin())
+        return MMD
+
     def _effect(
-        self,
-        attribution: Attribution,
-        values: Float64[np.ndarray, "s"],
-        p: Float64[np.ndarray, "s"],
-        equivalents: Shares,
+        self, attribution: Attribution, values: Float64[np.ndarray, "s"], equivalents: Shares, by: int
     ) -> Effect:
-        """By MMD if it is significant or nothing is, else by the most significant of the statistics."""
-        by = MMD if p[MMD] <= self.level or p.min() > self.level else int(p.argmin())
         # What chance does to the mean of the witness, and what it does to a window in which nothing has changed.
         n = self.window_size
         sd = float(np.sqrt(4 * n * attribution.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))

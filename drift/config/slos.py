@@ -3,13 +3,24 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift.config.values import Duration, Factor, Ratio
 from drift.records import parse_name
 from drift.slo import RULES, BurnRateRule, Quantity, Severity, Sli, Slo
+
+EFFECTS: Final = ("joint", "mean_shift")
+"""Detectors whose value is the size of a change, 0 where nothing has changed."""
+
+LEAST_EFFECT: Final = {"joint": 0.01}
+"""How large a change must be to matter, by default.
+
+`mean_shift` has no such minimum. Its value is a squared distance, so a minimum of 1 % would be 0.0001; against 60,000
+reference rows that lets 3 of 10 merged windows of 9216 rows through in which 2 % of the rows are of a topic 0.4
+standard deviations off, all of them significant. Such slow drift is what merged windows are for.
+"""
 
 
 class RuleConfig(BaseModel):
@@ -33,8 +44,10 @@ class SloConfig(BaseModel):
     """An objective: the share of good windows over `period` is at least `target`.
 
     A window is good when the detector's value, or its p-value, is within the bounds. `alpha` is the share of windows
-    that the detector calls bad when nothing is wrong; where a p-value is judged it is that bound. `retrain` asks the
-    webhooks for a new model when the objective pages.
+    that the detector calls bad when nothing is wrong; where a p-value is judged it is that bound. `effect_at_least`
+    says how large a change must be to matter, in the unit of the detector's value: a window whose interval lies below
+    is good whatever its p-value. For `joint` it is 0.01 (equivalent to 1 % of foreign rows) unless another is given; 0
+    asks for none. `retrain` asks the webhooks for a new model when the objective pages.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +57,7 @@ class SloConfig(BaseModel):
     value_at_least: float | None = None
     value_at_most: float | None = None
     p_value_at_least: float | None = Field(default=None, gt=0, lt=1)
+    effect_at_least: float | None = Field(default=None, ge=0)
     target: Ratio = Fraction("0.95")
     period: Duration = timedelta(days=30)
     alpha: Ratio | None = None
@@ -61,10 +75,25 @@ class SloConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _effect_of_a_test(self) -> Self:
+        if self.effect_at_least is not None and self.p_value_at_least is None:
+            raise ValueError(
+                f"objective {self.name!r} has `effect_at_least` and judges the value itself: use it beside "
+                "`p_value_at_least`, or let `value_at_most` say how large a change may be"
+            )
+        if self.effect_at_least is not None and parse_name(self.detector)[0] not in EFFECTS:
+            raise ValueError(
+                f"objective {self.name!r} has `effect_at_least`, and the value of {self.detector} is not the size of a "
+                f"change: leave it out, or use {' or '.join(EFFECTS)}"
+            )
+        return self
+
     @property
     def sli(self) -> Sli:
         if self.p_value_at_least is not None:
-            return Sli(self.detector, Quantity.P_VALUE, at_least=self.p_value_at_least)
+            least = LEAST_EFFECT.get(self.detector) if self.effect_at_least is None else self.effect_at_least
+            return Sli(self.detector, Quantity.P_VALUE, self.p_value_at_least, effect_at_least=least or None)
         return Sli(self.detector, Quantity.VALUE, self.value_at_least, self.value_at_most)
 
     def slo(self, stream: str, interval: timedelta) -> Slo:

@@ -1,0 +1,23 @@
+"""Objectives: which windows are good, what share of them is promised, and how fast the error budget burns."""
+
+from drift.slo.budgets import Budget, Burn, Slot, budget, burn_rate
+from drift.slo.indicators import Outcome, Quantity, Sli
+from drift.slo.objectives import INSUFFICIENT_AFTER, MIN_BAD, NODATA_AFTER, RULES, BurnRateRule, Severity, Slo
+
+__all__ = [
+    "INSUFFICIENT_AFTER",
+    "MIN_BAD",
+    "NODATA_AFTER",
+    "RULES",
+    "Budget",
+    "Burn",
+    "BurnRateRule",
+    "Outcome",
+    "Quantity",
+    "Severity",
+    "Sli",
+    "Slo",
+    "Slot",
+    "budget",
+    "burn_rate",
+]
