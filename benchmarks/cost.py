@@ -26,7 +26,7 @@ from drift.config.model import MERGE
 from drift.config.slos import default_slos
 from drift.pipeline import intake, measure
 from drift.pipeline.monitor import Monitor, Outlet
-from drift.records import Reference, Rows, Span, Stream, Window, merged_name, parse_name
+from drift.records import Reference, Rows, Span, Stream, Window, merged_name
 from drift.store import migrate, writes
 from drift.store.connect import connect
 from drift.store.embedded import EmbeddedPostgres
@@ -46,7 +46,7 @@ def embeddings(n: int, seed: int) -> np.ndarray:
 
 def make_monitor(engine: sa.Engine) -> Monitor:
     merged = [merged_name("mean_shift", windows) for windows in MERGE]
-    slos = tuple(slo.slo(STREAM.key, LENGTH * parse_name(slo.detector)[1]) for slo in default_slos([*NAMES, *merged]))
+    slos = tuple(slo.slo(STREAM.key, LENGTH) for slo in default_slos([*NAMES, *merged]))
     return Monitor(
         stream=STREAM,
         parts=(STREAM,),

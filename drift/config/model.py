@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Duration
-from drift.records import Stream, merged_name, parse_name
+from drift.records import Stream, merged_name
 from drift.slo import Slo
 
 DETECTORS: Final = ("joint", "mean_shift", "novelty", "effective_rank", "variance_ratio", "valid_ratio")
@@ -195,7 +195,7 @@ class Config(_Model):
         """The objectives of `stream`, which is one of those of `config`."""
         own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
         named = {slo.name: slo for slo in default_slos(config.measured_names)} | own
-        return [slo.slo(stream.key, config.window * parse_name(slo.detector)[1]) for slo in named.values()]
+        return [slo.slo(stream.key, config.window) for slo in named.values()]
 
 
 def require_http(url: str) -> str:

@@ -96,12 +96,21 @@ class SloConfig(BaseModel):
             return Sli(self.detector, Quantity.P_VALUE, self.p_value_at_least, effect_at_least=least or None)
         return Sli(self.detector, Quantity.VALUE, self.value_at_least, self.value_at_most)
 
-    def slo(self, stream: str, interval: timedelta) -> Slo:
-        """This objective for the stream of that key, in slots of `interval`."""
+    def slo(self, stream: str, window: timedelta) -> Slo:
+        """This objective for the stream of that key, whose windows are as long as `window`."""
         by_test = Fraction(0) if self.p_value_at_least is None else Fraction(str(self.p_value_at_least))
-        rules = tuple(rule.rule for rule in self.rules) or RULES
+        windows = parse_name(self.detector)[1]
         return Slo(
-            self.name, stream, self.sli, self.target, interval, self.period, self.alpha or by_test, rules, self.retrain
+            self.name,
+            stream,
+            self.sli,
+            self.target,
+            windows * window,
+            self.period,
+            self.alpha or by_test,
+            tuple(rule.rule for rule in self.rules) or RULES,
+            self.retrain,
+            windows,
         )
 
 
@@ -121,11 +130,11 @@ def default_slos(measured: Sequence[str]) -> list[SloConfig]:
     """The objectives that a stream has without writing any, one for each of the names in `measured`.
 
     `mmd` has one where `joint`, which contains it, is not there. Single windows have none for `mean_shift`, which
-    `joint` contains as well; slow drift shows in merged ones.
+    `joint` contains as well; slow drift shows in merged ones. Two bad slots of those page, so their bound is lower.
     """
     found = {slo.name: slo for slo in reversed(_DEFAULTS) if slo.detector in measured}
     slow = [
-        SloConfig(name=f"slow-drift-x{windows}", detector=name, p_value_at_least=0.005)
+        SloConfig(name=f"slow-drift-x{windows}", detector=name, p_value_at_least=0.001)
         for name in measured
         if (windows := parse_name(name)[1]) > 1
     ]

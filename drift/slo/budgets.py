@@ -29,7 +29,7 @@ class Burn:
     """What one rule sees: burns in budgets a period, bad slots in the long look-back, and whether it fires.
 
     `exhausts_in` is how long the budget lasts at the long burn; None when nothing burns. `exceeds` says that both
-    burns are over the threshold, `holds` that the floor of bad slots and the projection agree.
+    burns are over the threshold, `holds` that the floor of bad windows and the projection agree.
     """
 
     rule: BurnRateRule
@@ -86,6 +86,6 @@ def _burn(slo: Slo, bad: Sequence[Slot], rule: BurnRateRule, remaining: Fraction
     threshold = slo.threshold(rule)
     exceeds = long > threshold and short > threshold
     in_horizon = rule.horizon is None or (left is not None and left <= rule.horizon // _MICRO)
-    holds = exceeds and count >= MIN_BAD[rule.severity] and in_horizon
+    holds = exceeds and count * slo.windows >= MIN_BAD[rule.severity] and in_horizon
     exhausts_in = None if left is None else timedelta(microseconds=int(left))
     return Burn(rule, long, short, count, exhausts_in, exceeds, holds)

@@ -43,6 +43,8 @@ RULES: Final[tuple[BurnRateRule, ...]] = (
     BurnRateRule("ticket_3d", Severity.TICKET, Fraction(1), 3 * _DAY, 6 * _HOUR),
 )
 MIN_BAD: Final = {Severity.PAGE: 3, Severity.TICKET: 2}
+"""Windows in bad slots, below which nobody is told: of one or two bad windows a burn rate says nothing."""
+
 NODATA_AFTER: Final = 3
 INSUFFICIENT_AFTER: Final = 12
 
@@ -52,6 +54,7 @@ class Slo:
     """An objective: the share of good slots of `interval` over a rolling `period` is at least `target`.
 
     `alpha` is the share of slots that the detector calls bad when nothing is wrong. `stream` is the key of the stream.
+    Each slot is of `windows` windows, more than one where they are measured together.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Slo:
     alpha: Fraction = Fraction(0)
     rules: tuple[BurnRateRule, ...] = RULES
     retrain: bool = True
+    windows: int = 1
 
     @property
     def budget(self) -> Fraction:
