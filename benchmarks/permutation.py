@@ -1,7 +1,7 @@
 """The permutation MMD test against alibi-detect's torch backend. `python -m benchmarks.permutation` prints a table.
 
 Both test the same rows on the CPU with all of its cores, each in a fresh process: time and memory are those of the
-test alone, after imports and a first small test. alibi-detect is no dependency of ours: the first run makes an
+test alone, after imports and a first small test; short tests are repeated, and the median counts. alibi-detect is no dependency of ours: the first run makes an
 environment for it in `.drift/peers/alibi-detect` (pip, our version of torch); `--peer-python` names another one.
 """
 
@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -86,8 +86,12 @@ def main() -> None:
     parser.add_argument("--peer-python", type=Path, help="the Python of an environment with alibi-detect and torch")
     parser.add_argument("--permutations", type=int, default=1000)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     found = run(tuple(args.sizes), args.permutations, args.peer_python or peer_python())
+    if args.json:
+        print(json.dumps([asdict(of) for of in found], indent=2))
+        return
     table = Table(title=f"permutation MMD, n against n rows, {args.permutations} permutations, 384 dimensions")
     for name in ("n", "who", "time", "faster", "extra memory", "of the peer's", "p"):
         table.add_column(name, justify="left" if name == "who" else "right", no_wrap=name == "who")

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from scipy.stats import kstest
 
 import detectors
 from detectors import mmd_permutation_test
-from detectors.permutation import PooledKernel, permuted_mmd2, pooled_kernel, random_splits
+from detectors.permutation import PooledKernel, permuted_mmd2, pooled_kernel, product_type, random_splits
 from drift.errors import TooFewRowsError, UnmeasurableError
 
 
@@ -22,22 +24,22 @@ def splits_of(n: int, m: int, b: int = 40) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
-@pytest.mark.parametrize("tile", [512, 128])
+@pytest.mark.parametrize("strip", [512, 128])
 @pytest.mark.parametrize("level", [0.0, 0.3])
-def test_the_tiles_equal_indexing_again(dtype: torch.dtype, tolerance: float, tile: int, level: float):
+def test_the_strips_equal_indexing_again(dtype: torch.dtype, tolerance: float, strip: int, level: float):
     x, splits, scales = some_rows(), splits_of(100, 200), (2.0, 8.0)
-    ours = permuted_mmd2(x.to(dtype), splits, PooledKernel(scales, level), tile)
+    ours = permuted_mmd2(x.to(dtype), splits, PooledKernel(scales, level), dtype, strip)
     k = gram(x.numpy(), scales)
     theirs = [mmd2_by_definition(k, split) for split in splits.numpy()]
     np.testing.assert_allclose(ours.numpy(), theirs, atol=tolerance, rtol=0)
 
 
 @settings(deadline=None, max_examples=25)
-@given(tile=st.integers(1, 60), n=st.integers(2, 20), m=st.integers(2, 30))
-def test_the_size_of_the_tiles_does_not_matter(tile: int, n: int, m: int):
+@given(strip=st.integers(1, 60), n=st.integers(2, 20), m=st.integers(2, 30))
+def test_the_size_of_the_strips_does_not_matter(strip: int, n: int, m: int):
     x, splits, kernel = some_rows(n + m), splits_of(n, m), PooledKernel((4.0,), 0.1)
-    whole = permuted_mmd2(x, splits, kernel, 64)
-    torch.testing.assert_close(permuted_mmd2(x, splits, kernel, tile), whole, atol=1e-12, rtol=0)
+    whole = permuted_mmd2(x, splits, kernel, x.dtype)
+    torch.testing.assert_close(permuted_mmd2(x, splits, kernel, x.dtype, strip), whole, atol=1e-12, rtol=0)
 
 
 def test_every_split_is_equally_likely_and_the_first_is_the_observed():
@@ -82,13 +84,62 @@ def test_a_large_common_offset_does_not_drown_the_statistic(offset: int):
     assert moved.p_value == pytest.approx(plain.p_value, abs=0.02)
 
 
-def test_float32_and_float64_agree_far_below_the_noise():
+OFFSET, LOUD = np.eye(1, 384, 5), np.where(np.arange(384) == 5, 60, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x,
+        lambda x: x + 0.7 * OFFSET,
+        lambda x: x + 3 * OFFSET,
+        lambda x: x + 100 * OFFSET,
+        lambda x: x * LOUD,
+        lambda x: np.random.default_rng(len(x)).standard_normal(x.shape),
+    ],
+    ids=["mean cosine .11", ".6", ".99", ".9999", "a loud dimension", "isotropic"],
+)
+@pytest.mark.parametrize(("product", "share"), [(torch.float32, 0.002), (torch.bfloat16, 0.05)])
+def test_rounding_is_far_below_the_noise(change: Callable, product: torch.dtype, share: float):
+    """As case A15: no statistic may move by more than a twentieth of its null standard deviation."""
     rng = np.random.default_rng(7)
-    pooled = torch.from_numpy(np.concatenate([s1(500, rng), s1(1500, rng)]))
+    pooled = torch.from_numpy(change(s1(2000, rng)).astype(np.float32)).double()
     pooled -= pooled.mean(0)
-    kernel, splits = pooled_kernel(pooled, (0.25, 1.0), rng), random_splits(rng, 99, 500, 1500)
-    fine, coarse = (permuted_mmd2(pooled.to(t), splits, kernel, 512) for t in (torch.float64, torch.float32))
-    assert float((fine - coarse).abs().max() / fine.std()) < 0.005
+    kernel, splits = pooled_kernel(pooled.float(), (0.25, 1.0), rng), random_splits(rng, 99, 500, 1500)
+    fine = permuted_mmd2(pooled, splits, kernel, torch.float64)
+    error = (permuted_mmd2(pooled.float(), splits, kernel, product) - fine) / fine.std()
+    assert float(error.abs().max()) < share
+    assert float(error.std()) < share / 5
+
+
+def test_bfloat16_is_taken_where_it_is_native_and_pays(monkeypatch: pytest.MonkeyPatch):
+    few, many = torch.zeros(20, 2), torch.zeros(2000, 2)
+    for native, taken in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr("detectors.permutation.native_bfloat16", lambda native=native: native)
+        assert product_type(many) is taken
+        assert product_type(few) is torch.float32
+        assert product_type(many.double()) is torch.float64
+
+
+def test_one_answer_with_and_without_bfloat16(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(14)
+    x, y = s1(400, rng), shifted(s1(600, rng), 0.02, rng)
+    found = []
+    for native in (True, False):
+        monkeypatch.setattr("detectors.permutation.native_bfloat16", lambda native=native: native)
+        found.append(mmd_permutation_test(x, y))
+    assert found[0].p_value == pytest.approx(found[1].p_value, abs=0.005)
+
+
+@pytest.mark.long
+def test_the_level_is_exact_at_the_size_of_a_window():
+    """Case A2."""
+    rng, trials = np.random.default_rng(15), 1000
+    p = np.array([mmd_permutation_test(s1(500, rng), s1(2000, rng), 199, seed=i).p_value for i in range(trials)])
+    assert p.min() >= 1 / 200
+    assert 0.036 <= np.mean(p <= 0.05) <= 0.064
+    assert 0.004 <= np.mean(p <= 0.01) <= 0.016
+    assert kstest(p, "uniform").pvalue > 0.001
 
 
 def test_the_two_sides_may_be_swapped():
