@@ -1,8 +1,9 @@
 """The permutation MMD test against alibi-detect's torch backend. `python -m benchmarks.permutation` prints a table.
 
 Both test the same rows on the CPU with all of its cores, each in a fresh process: time and memory are those of the
-test alone, after imports and a first small test; short tests are repeated, and the median counts. alibi-detect is no dependency of ours: the first run makes an
-environment for it in `.drift/peers/alibi-detect` (pip, our version of torch); `--peer-python` names another one.
+test alone, after imports and a first small test; short tests are repeated, and the median counts. alibi-detect is no
+dependency of ours: the first run makes an environment for it in `.drift/peers/alibi-detect` (pip, our version of
+torch); `--peer-python` names another one.
 """
 
 import argparse
