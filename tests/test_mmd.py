@@ -7,16 +7,9 @@ from samples import least_by_chance, measured, most_by_chance, normalise, refere
 from scipy.stats import kstest
 
 from detectors.kernels import mean_kernel, tensor
-from detectors.mmd import (
-    Mmd,
-    ReferencePart,
-    chosen,
-    orderings,
-    random_orders,
-    reference_block,
-    reference_part,
-    split_mmd2,
-)
+from detectors.mmd import Mmd, block
+from detectors.permuting import ReferencePart, chosen, orderings, random_orders, reference_part, split_mmd2
+from detectors.pooled import Gaussian
 from drift.errors import UnmeasurableError
 from drift.records import Reference
 
@@ -50,15 +43,16 @@ def test_the_pinned_part_and_the_windows_own_make_the_whole(n: int, m: int):
     rng = np.random.default_rng(0)
     x, y, b = s1(m, rng), s1(n, rng), 30
     held = reference(x)
-    block = reference_block(held, m, (0.25, 1.0))
-    part = reference_part(held, m, (0.25, 1.0), n, b)
+    pinned = block(held, m, (0.25, 1.0))
+    part = reference_part(held, pinned, n, b)
     z_r = chosen(orderings(held, m, b), part.taken)
     z_w = chosen(random_orders(rng, b + 1, n), n - part.taken)
-    rows = tensor(y) - block.centre
+    rows = tensor(y) - pinned.centre
     ours = split_mmd2(
-        part, block.kernel(rows, block.rows), block.kernel(rows, rows).fill_diagonal_(0), z_r.float(), z_w.float()
+        part, pinned.kernel(rows, pinned.rows), pinned.kernel(rows, rows).fill_diagonal_(0), z_r.float(), z_w.float()
     )
-    k = gram(np.concatenate([y, x]).astype(np.float64), block.scales)
+    assert isinstance(pinned.kernel, Gaussian)
+    k = gram(np.concatenate([y, x]).astype(np.float64), pinned.kernel.scales)
     splits = torch.cat([z_w, z_r], 1).numpy()
     assert (splits.sum(1) == n).all()
     assert splits[0, :n].all()
@@ -68,8 +62,9 @@ def test_the_pinned_part_and_the_windows_own_make_the_whole(n: int, m: int):
 def test_bandwidths_are_multiples_of_the_references_median_squared_distance():
     x = s1(300, np.random.default_rng(0)).astype(np.float64)
     distances = ((x[:, None] - x[None]) ** 2).sum(2)[np.triu_indices(300, 1)]
-    block = reference_block(reference(x), 300, (0.25, 1.0))
-    assert block.scales == pytest.approx((np.median(distances) / 4, np.median(distances)), rel=1e-3)
+    kernel = block(reference(x), 300, (0.25, 1.0)).kernel
+    assert isinstance(kernel, Gaussian)
+    assert kernel.scales == pytest.approx((np.median(distances) / 4, np.median(distances)), rel=1e-3)
     at = float(mean_kernel(torch.tensor(2.0), (1.0, 4.0)))
     assert at == pytest.approx((np.exp(-2) + np.exp(-0.5)) / 2)
 

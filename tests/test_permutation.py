@@ -11,7 +11,8 @@ from scipy.stats import kstest
 
 import detectors
 from detectors import mmd_permutation_test
-from detectors.permutation import PooledKernel, permuted_mmd2, pooled_kernel, product_type, random_splits
+from detectors.permutation import pooled_kernel
+from detectors.pooled import Gaussian, permuted_mmd2, product_type, random_splits
 from drift.errors import TooFewRowsError, UnmeasurableError
 
 
@@ -28,7 +29,7 @@ def splits_of(n: int, m: int, b: int = 40) -> torch.Tensor:
 @pytest.mark.parametrize("level", [0.0, 0.3])
 def test_the_strips_equal_indexing_again(dtype: torch.dtype, tolerance: float, strip: int, level: float):
     x, splits, scales = some_rows(), splits_of(100, 200), (2.0, 8.0)
-    ours = permuted_mmd2(x.to(dtype), splits, PooledKernel(scales, level), dtype, strip)
+    ours = permuted_mmd2(x.to(dtype), splits, Gaussian(scales, level), dtype, strip)
     k = gram(x.numpy(), scales)
     theirs = [mmd2_by_definition(k, split) for split in splits.numpy()]
     np.testing.assert_allclose(ours.numpy(), theirs, atol=tolerance, rtol=0)
@@ -37,7 +38,7 @@ def test_the_strips_equal_indexing_again(dtype: torch.dtype, tolerance: float, s
 @settings(deadline=None, max_examples=25)
 @given(strip=st.integers(1, 60), n=st.integers(2, 20), m=st.integers(2, 30))
 def test_the_size_of_the_strips_does_not_matter(strip: int, n: int, m: int):
-    x, splits, kernel = some_rows(n + m), splits_of(n, m), PooledKernel((4.0,), 0.1)
+    x, splits, kernel = some_rows(n + m), splits_of(n, m), Gaussian((4.0,), 0.1)
     whole = permuted_mmd2(x, splits, kernel, x.dtype)
     torch.testing.assert_close(permuted_mmd2(x, splits, kernel, x.dtype, strip), whole, atol=1e-12, rtol=0)
 
@@ -115,7 +116,7 @@ def test_rounding_is_far_below_the_noise(change: Callable, product: torch.dtype,
 def test_bfloat16_is_taken_where_it_is_native_and_pays(monkeypatch: pytest.MonkeyPatch):
     few, many = torch.zeros(20, 2), torch.zeros(2000, 2)
     for native, taken in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr("detectors.permutation.native_bfloat16", lambda native=native: native)
+        monkeypatch.setattr("detectors.pooled.native_bfloat16", lambda native=native: native)
         assert product_type(many) is taken
         assert product_type(few) is torch.float32
         assert product_type(many.double()) is torch.float64
@@ -126,7 +127,7 @@ def test_one_answer_with_and_without_bfloat16(monkeypatch: pytest.MonkeyPatch):
     x, y = s1(400, rng), shifted(s1(600, rng), 0.02, rng)
     found = []
     for native in (True, False):
-        monkeypatch.setattr("detectors.permutation.native_bfloat16", lambda native=native: native)
+        monkeypatch.setattr("detectors.pooled.native_bfloat16", lambda native=native: native)
         found.append(mmd_permutation_test(x, y))
     assert found[0].p_value == pytest.approx(found[1].p_value, abs=0.005)
 
