@@ -6,10 +6,14 @@ from typing import Final
 from detectors.alone import hold, measure
 from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
+from detectors.context_mmd import ContextMmd
 from detectors.effective_rank import EffectiveRank
+from detectors.energy import Energy
 from detectors.joint import Joint
+from detectors.lsdd import Lsdd
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
+from detectors.mmd_fuse import MmdFuse
 from detectors.novelty import Novelty
 from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
@@ -24,10 +28,14 @@ __all__ = [
     "DETECTORS",
     "Collapse",
     "Compatibility",
+    "ContextMmd",
     "EffectiveRank",
+    "Energy",
     "Joint",
+    "Lsdd",
     "MeanShift",
     "Mmd",
+    "MmdFuse",
     "Novelty",
     "Panel",
     "PermutationTest",
@@ -47,5 +55,20 @@ __all__ = [
 ]
 
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
-    d.name: d for d in (EffectiveRank, Joint, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
+    d.name: d
+    for d in (
+        ContextMmd,
+        EffectiveRank,
+        Energy,
+        Joint,
+        Lsdd,
+        MeanShift,
+        Mmd,
+        MmdFuse,
+        Novelty,
+        Probe,
+        Skew,
+        ValidRatio,
+        VarianceRatio,
+    )
 }

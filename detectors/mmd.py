@@ -1,18 +1,13 @@
 """Permutation test on the maximum mean discrepancy: has the distribution of the embeddings changed?"""
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, final
+from typing import ClassVar, final
 
-import numpy as np
 from numpy.random import Generator
 
-from detectors.kernels import length_scale, mean_kernel, on_grid, pair_distances, pinned, require_rows, tensor
-from detectors.permuting import Block, permuted
-from detectors.pooled import Gaussian, tail_chance
-from drift.errors import UnmeasurableError
+from detectors.kernels import on_grid, pinned, require_rows
+from detectors.permuting import Block, apart, measurement, permuted
 from drift.records import Measurement, Reference, Window
-
-SCALED_BY: Final = 1024
 
 
 @final
@@ -57,16 +52,7 @@ class Mmd:
         n = on_grid(len(window.rows))
         held = block(reference, self.reference_rows, self.bandwidths)
         values = permuted(reference, held, window.vectors[:n], self.permutations, rng)
-        low, high = np.quantile(values[1:], (0.005, 0.995))
-        return Measurement.of(
-            window,
-            reference,
-            detector=self.name,
-            value=float(values[0]),
-            rows=n,
-            p_value=tail_chance(values),
-            band=(float(low), float(high)),
-        )
+        return measurement(window, reference, self.name, values, n)
 
 
 @pinned
@@ -76,14 +62,4 @@ def block(reference: Reference, most: int, bandwidths: tuple[float, ...]) -> Blo
     Raises:
         UnmeasurableError: those rows are all equal, so that there is no bandwidth.
     """
-    x = tensor(reference.vectors[:most])
-    centre = x.double().mean(0).to(x.dtype)
-    x = x - centre
-    pairs = pair_distances(x[:SCALED_BY])
-    if (scale := length_scale(pairs)) <= 0:
-        raise UnmeasurableError(
-            f"mmd needs reference rows that differ, the first {min(len(x), SCALED_BY)} rows of {reference} are equal: "
-            "de-duplicate the reference or raise reference_rows"
-        )
-    scales = tuple(b * scale for b in bandwidths)
-    return Block(x, centre, Gaussian(scales, float(mean_kernel(pairs, scales).double().mean())))
+    return apart(Mmd.name, reference, most).gaussian(bandwidths)

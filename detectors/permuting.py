@@ -9,10 +9,12 @@ from jaxtyping import Bool, Float, Float32, Float64, Int
 from numpy.random import Generator
 from torch import Tensor
 
-from detectors.kernels import device, mmd2, pinned, seeded, tensor
-from detectors.pooled import Kernel
-from drift.records import Reference
+from detectors.kernels import device, length_scale, mean_kernel, mmd2, pair_distances, pinned, seeded, tensor
+from detectors.pooled import Gaussian, Kernel, tail_chance
+from drift.errors import UnmeasurableError
+from drift.records import Measurement, Reference, Window
 
+SCALED_BY: Final = 1024
 STRIP: Final = 512
 
 
@@ -27,6 +29,42 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Apart:
+    """The rows of a block before it has a kernel, their centre, and squared distances of pairs of some of them."""
+
+    rows: Float[Tensor, "m d"]
+    centre: Float[Tensor, "d"]
+    pairs: Float[Tensor, "p"]
+
+    @property
+    def scale(self) -> float:
+        """The median squared distance, the unit of bandwidths."""
+        return length_scale(self.pairs)
+
+    def gaussian(self, bandwidths: tuple[float, ...]) -> Block:
+        """The block with the mean of Gaussian kernels exp(-d2 / (b * scale)), one for each b in `bandwidths`."""
+        scales = tuple(b * self.scale for b in bandwidths)
+        return Block(self.rows, self.centre, Gaussian(scales, float(mean_kernel(self.pairs, scales).double().mean())))
+
+
+def apart(detector: str, reference: Reference, most: int) -> Apart:
+    """The first `most` rows, of which a thousand say how far apart rows lie.
+
+    Raises:
+        UnmeasurableError: that thousand is all equal, so that there is no unit.
+    """
+    x = tensor(reference.vectors[:most])
+    centre = x.double().mean(0).to(x.dtype)
+    found = Apart(x - centre, centre, pair_distances(x[:SCALED_BY] - centre))
+    if found.scale <= 0:
+        raise UnmeasurableError(
+            f"{detector} needs reference rows that differ, the first {min(len(x), SCALED_BY)} rows of {reference} are "
+            "equal: de-duplicate the reference or raise reference_rows"
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ReferencePart:
     """What `b` ways to split the pooled rows owe to the reference alone. The first way is the observed one.
 
@@ -38,6 +76,23 @@ class ReferencePart:
     within: Float64[Tensor, "b"]
     across: Float64[Tensor, "b"]
     total: float
+
+
+def measurement(
+    window: Window, reference: Reference, detector: str, values: Float64[np.ndarray, "b"], rows: int
+) -> Measurement:
+    """The first of `values` as what `detector` measured of `rows` rows, with its p-value among them all, and a band
+    that holds 99 % of the others."""
+    low, high = np.quantile(values[1:], (0.005, 0.995))
+    return Measurement.of(
+        window,
+        reference,
+        detector=detector,
+        value=float(values[0]),
+        rows=rows,
+        p_value=tail_chance(values),
+        band=(float(low), float(high)),
+    )
 
 
 def permuted(

@@ -131,8 +131,8 @@ def test_any_dimension_will_do(detector: Detector, dim: int):
 def test_the_smallest_reference_is_measured_or_refused_with_a_reason(detector: Detector, windows: list[Window]):
     rng = np.random.default_rng(5)
     held = labelled_reference(s1(2, rng), rng)
-    if detector.name in ("effective_rank", "joint", "mean_shift", "novelty", "probe"):
-        with pytest.raises(UnmeasurableError, match=rf"{detector.name} needs .*{held.stream}@.*: "):
+    if detector.name in ("context_mmd", "effective_rank", "joint", "lsdd", "mean_shift", "novelty", "probe"):
+        with pytest.raises(UnmeasurableError, match=rf"{detector.name} needs .*{held.stream}.*: "):
             measured(detector, windows[0], held)
     else:
         assert np.isfinite(measured(detector, windows[0], held).value)
@@ -141,7 +141,7 @@ def test_the_smallest_reference_is_measured_or_refused_with_a_reason(detector: D
 @EVERY
 def test_needs_nothing_that_its_statistic_does_not_use(detector: Detector, healthy: Reference, windows: list[Window]):
     bare = window(windows[0].vectors)
-    if detector.name in ("probe", "skew"):
+    if detector.name in ("context_mmd", "probe", "skew"):
         with pytest.raises(UnmeasurableError, match="send `"):
             measured(detector, bare, healthy)
     else:

@@ -23,6 +23,10 @@ standard deviations off, all of them significant. Such slow drift is what merged
 """
 
 
+ASKED_FOR: Final = ("context_mmd", "energy", "lsdd", "mmd_fuse")
+"""Two-sample tests that nobody gets who does not ask for them."""
+
+
 class RuleConfig(BaseModel):
     """How fast is too fast: a burn of `factor` budgets a period over both look-backs."""
 
@@ -117,6 +121,7 @@ class SloConfig(BaseModel):
 _DEFAULTS = (
     SloConfig(name="traffic", detector="joint", p_value_at_least=0.005),
     SloConfig(name="traffic", detector="mmd", p_value_at_least=0.005),
+    *(SloConfig(name=name.replace("_", "-"), detector=name, p_value_at_least=0.005) for name in ASKED_FOR),
     SloConfig(name="novelty", detector="novelty", p_value_at_least=0.005),
     SloConfig(name="rank", detector="effective_rank", value_at_least=0.85, value_at_most=1.2),
     SloConfig(name="spread", detector="variance_ratio", value_at_least=0.9, value_at_most=1.1),

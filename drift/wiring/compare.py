@@ -14,12 +14,12 @@ from detectors import DETECTORS, Collapse, Panel, Verdict, collapse
 from detectors.base import Detector
 from detectors.panel import Result
 from detectors.panel.statistics import Progress
-from drift.config.slos import SloConfig, default_slos
+from drift.config.slos import ASKED_FOR, SloConfig, default_slos
 from drift.errors import SourceError, UnmeasurableError
 from drift.records import EPOCH, Gap, Measurement, Reference, RowReason, Rows, Span, Stream, Window
 from drift.slo import Outcome
 
-COVERED: Final = frozenset({"mmd", "novelty", "effective_rank", "variance_ratio"})
+COVERED: Final = frozenset({"mmd", "novelty", "effective_rank", "variance_ratio", *ASKED_FOR})
 """Detectors of what the panel or `collapse` look at as well. Their objectives do not decide by themselves: each is bad
 in some healthy windows, which is right where three bad ones page, and would add up where one decides."""
 
