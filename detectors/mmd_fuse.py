@@ -1,6 +1,7 @@
 """MMD-FUSE: the maximum mean discrepancy at many bandwidths and with two kernels, fused into one exact test."""
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import ClassVar, Final, final
 
 import numpy as np
@@ -111,4 +112,4 @@ def spread(block: Block) -> float:
     n = len(rows)
     mean = k.sum(1) / max(n - 1, 1)
     k = (k - mean - mean[:, None] + mean.mean()).fill_diagonal_(0)
-    return max((2 * float(k.square().sum()) / max(n * (n - 1), 1)) ** 0.5, 1e-12)
+    return max(sqrt(2 * float(k.square().sum()) / max(n * (n - 1), 1)), 1e-12)
