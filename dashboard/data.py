@@ -107,7 +107,9 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
             budgets = views.thinned_budgets(conn, chosen.stream, chosen.name, span, most=POINTS)
             full = Series(chosen, span, full.measurements, full.gaps, tuple(budgets), full.alerts)
             rest = tuple(series(slo, FEW_POINTS) for slo in others)
-            return History(span, full, rest, alerts, tuple(views.messages(conn) if alerts else ()))
+            moved = views.attributed(conn, chosen.stream, span.start, span.end, detector=chosen.sli.detector)
+            messages = tuple(views.messages(conn) if alerts else ())
+            return History(span, full, rest, alerts, messages, next(iter(moved), None))
 
     return _shown(("history", url(), chosen, others, wanted), read)
 

@@ -25,13 +25,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are newest first."""
+    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are newest first.
+
+    `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from.
+    """
 
     span: Span
     chosen: Series
     others: tuple[Series, ...]
     alerts: tuple[AlertRow, ...]
     messages: tuple[MessageRow, ...]
+    moved: Measurement | None = None
 
 
 LENGTHS: Final = {

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 from conftest import Server
+from fakes import MOVED
 
 from drift.alert import Alert, AlertKind, AlertState, Watch, transition
 from drift.config import Config, StreamConfig, load
@@ -132,7 +133,8 @@ class Actor:
             "effective_rank": _ratio, "variance_ratio": _ratio, "valid_ratio": _valid,
         }[detector]  # fmt: skip
         blank = Measurement(self.stream.key, span, detector, "f" * 64, 0.0, rows)
-        return make(blank, depth, noise, float(self.rng.uniform()))
+        made = make(blank, depth, noise, float(self.rng.uniform()))
+        return replace(made, attribution=MOVED) if depth and detector == "joint" else made
 
     def _count(self, slo: Slo, slot: Slot, measured: Measurement | None) -> None:
         bad = self.bad.setdefault(slo.name, [])

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import charts, data, episodes, markup, palette, parts, words
+from dashboard import charts, data, episodes, markup, moved, palette, parts, words
 from dashboard.layers import Chart
 from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensible
 from dashboard.standing import Fleet, Line, lines
@@ -158,6 +158,8 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
     if history is None:
         return
     _full(history.chosen)
+    if history.moved is not None:
+        parts.html(moved.section(history.moved))
     if history.others:
         parts.html("<h3>The other objectives of this stream</h3>")
         columns = st.columns(2)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from drift.pipeline.intake import Receipt
-from drift.records import Measurement, tally
+from drift.records import KeptAttribution, Measurement, tally
 from drift.store.reads import AlertRow, BudgetRow, StreamRow
 
 SHOWN = 1000  # faults listed one by one; all are counted
@@ -98,6 +98,17 @@ class MeasurementAnswer(BaseModel):
             rows=m.rows,
             reference=m.reference,
         )
+
+
+class AttributionAnswer(BaseModel):
+    """Where the change in one window comes from, in kernel units: clusters and segments add up to the squared MMD."""
+
+    measurement: MeasurementAnswer
+    attribution: KeptAttribution
+
+    @classmethod
+    def of(cls, m: Measurement, kept: KeptAttribution) -> "AttributionAnswer":
+        return cls(measurement=MeasurementAnswer.of(m), attribution=kept)
 
 
 class StatusAnswer(BaseModel):

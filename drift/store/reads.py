@@ -88,7 +88,9 @@ def reference(conn: sa.Connection, stream: str, version: str | None = None) -> R
     row = conn.execute(query if version is None else query.where(t.c.version == version)).first()
     if row is None:
         return None
-    rows = Rows(codec.vectors(row.vectors, row.dim), inputs=tuple(row.inputs), labels=tuple(row.labels))
+    segments = {name: tuple(column) for name, column in row.segments.items()}
+    vectors, inputs, labels = codec.vectors(row.vectors, row.dim), tuple(row.inputs), tuple(row.labels)
+    rows = Rows(vectors, inputs=inputs, labels=labels, segments=segments)
     return Reference(stream, rows, row.created_at, row.fingerprint, row.version)
 
 

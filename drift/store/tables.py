@@ -1,29 +1,11 @@
-"""The tables, in a schema of their own. Migrations are held against this file by `alembic check`."""
+"""The tables. Migrations are held against this file by `alembic check`."""
 
-from typing import Final, TypeVar
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 
-SCHEMA: Final = "drift"
-metadata: Final = sa.MetaData(
-    schema=SCHEMA,
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-    },
-)
-T = TypeVar("T")
-_At = sa.DateTime(timezone=True)
-_Texts = ARRAY(sa.Text)
-
-
-def _required(name: str, kind: sa.types.TypeEngine[T]) -> sa.Column[T]:
-    return sa.Column(name, kind, nullable=False)
-
+from drift.store.schema import At, TextArray, metadata, required
 
 # One row per stream and segment. Windows that end at or before `open_from` are closed: rows for them are late. A stream
 # of which only the past was replayed has none, and takes no rows.
@@ -31,13 +13,13 @@ stream: Final = sa.Table(
     "stream",
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
-    _required("name", sa.Text()),
-    _required("model", sa.Text()),
-    _required("version", sa.Text()),
-    _required("dim", sa.Integer()),
-    _required("segment", sa.Text()),
-    _required("team", sa.Text()),
-    sa.Column("open_from", _At),
+    required("name", sa.Text()),
+    required("model", sa.Text()),
+    required("version", sa.Text()),
+    required("dim", sa.Integer()),
+    required("segment", sa.Text()),
+    required("team", sa.Text()),
+    sa.Column("open_from", At),
 )
 
 reference: Final = sa.Table(
@@ -45,13 +27,14 @@ reference: Final = sa.Table(
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("version", sa.Text, primary_key=True),
-    _required("created_at", _At),
-    _required("source", sa.Text()),
-    _required("fingerprint", sa.Text()),
-    _required("dim", sa.Integer()),
-    _required("vectors", BYTEA()),
-    _required("inputs", _Texts),
-    _required("labels", _Texts),
+    required("created_at", At),
+    required("source", sa.Text()),
+    required("fingerprint", sa.Text()),
+    required("dim", sa.Integer()),
+    required("vectors", BYTEA()),
+    required("inputs", TextArray),
+    required("labels", TextArray),
+    required("segments", JSONB()),
 )
 
 # What a detector drew from a reference, kept because drawing it takes long: statistics of null windows, row by row.
@@ -60,8 +43,8 @@ bank: Final = sa.Table(
     metadata,
     sa.Column("reference", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
-    _required("columns", sa.Integer()),
-    _required("numbers", BYTEA()),
+    required("columns", sa.Integer()),
+    required("numbers", BYTEA()),
 )
 
 # Rows that were acknowledged and may still be drawn: one row per batch and window. Deleted once the window is measured.
@@ -69,19 +52,19 @@ inbox: Final = sa.Table(
     "inbox",
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
-    _required("stream", sa.Text()),
-    _required("start", _At),
-    _required("batch", sa.Text()),
-    _required("received", JSONB()),
-    _required("rejected", JSONB()),
-    _required("priorities", BYTEA()),
-    _required("vectors", BYTEA()),
-    _required("times", BYTEA()),
-    _required("ids", _Texts),
-    _required("inputs", _Texts),
-    _required("labels", _Texts),
-    _required("encoder_versions", _Texts),
-    _required("segments", JSONB()),
+    required("stream", sa.Text()),
+    required("start", At),
+    required("batch", sa.Text()),
+    required("received", JSONB()),
+    required("rejected", JSONB()),
+    required("priorities", BYTEA()),
+    required("vectors", BYTEA()),
+    required("times", BYTEA()),
+    required("ids", TextArray),
+    required("inputs", TextArray),
+    required("labels", TextArray),
+    required("encoder_versions", TextArray),
+    required("segments", JSONB()),
     sa.UniqueConstraint("stream", "start", "batch"),
 )
 
@@ -91,10 +74,10 @@ batch: Final = sa.Table(
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
-    _required("at", _At),
-    _required("digest", sa.Text()),
-    _required("received", sa.Integer()),
-    _required("accepted", sa.Integer()),
+    required("at", At),
+    required("digest", sa.Text()),
+    required("received", sa.Integer()),
+    required("accepted", sa.Integer()),
 )
 sa.Index("batch_at_idx", batch.c.at)
 
@@ -103,17 +86,17 @@ window: Final = sa.Table(
     "window",
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
-    sa.Column("start", _At, primary_key=True),
-    _required("end", _At),
-    _required("received", sa.Integer()),
-    _required("rejected", JSONB()),
-    _required("rows", sa.Integer()),
-    _required("dtype", sa.Text()),
-    _required("vectors", BYTEA()),
-    _required("ids", _Texts),
-    _required("inputs", _Texts),
-    _required("labels", _Texts),
-    _required("encoder_versions", _Texts),
+    sa.Column("start", At, primary_key=True),
+    required("end", At),
+    required("received", sa.Integer()),
+    required("rejected", JSONB()),
+    required("rows", sa.Integer()),
+    required("dtype", sa.Text()),
+    required("vectors", BYTEA()),
+    required("ids", TextArray),
+    required("inputs", TextArray),
+    required("labels", TextArray),
+    required("encoder_versions", TextArray),
     postgresql_partition_by='RANGE ("start")',
 )
 
@@ -123,11 +106,11 @@ measurement: Final = sa.Table(
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("detector", sa.Text, primary_key=True),
-    sa.Column("start", _At, primary_key=True),
-    _required("end", _At),
-    _required("reference", sa.Text()),
-    _required("value", sa.Double()),
-    _required("rows", sa.Integer()),
+    sa.Column("start", At, primary_key=True),
+    required("end", At),
+    required("reference", sa.Text()),
+    required("value", sa.Double()),
+    required("rows", sa.Integer()),
     sa.Column("p_value", sa.Double),
     sa.Column("low", sa.Double),
     sa.Column("high", sa.Double),
@@ -136,16 +119,27 @@ measurement: Final = sa.Table(
     postgresql_partition_by='RANGE ("start")',
 )
 
+# Where the change in a window comes from, for windows that look changed: some kilobytes each, which must not lie in the
+# way of those who read many measurements.
+attribution: Final = sa.Table(
+    "attribution",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("detector", sa.Text, primary_key=True),
+    sa.Column("start", At, primary_key=True),
+    required("kept", JSONB()),
+)
+
 # Sums of what was measured, which are added up when windows are merged.
 sketch: Final = sa.Table(
     "sketch",
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("detector", sa.Text, primary_key=True),
-    sa.Column("start", _At, primary_key=True),
-    _required("reference", sa.Text()),
-    _required("rows", sa.BigInteger()),
-    _required("sums", BYTEA()),
+    sa.Column("start", At, primary_key=True),
+    required("reference", sa.Text()),
+    required("rows", sa.BigInteger()),
+    required("sums", BYTEA()),
 )
 
 gap: Final = sa.Table(
@@ -153,10 +147,10 @@ gap: Final = sa.Table(
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("detector", sa.Text, primary_key=True),
-    sa.Column("start", _At, primary_key=True),
-    _required("end", _At),
-    _required("reason", sa.Text()),
-    _required("detail", sa.Text()),
+    sa.Column("start", At, primary_key=True),
+    required("end", At),
+    required("reason", sa.Text()),
+    required("detail", sa.Text()),
 )
 
 # One row per objective and interval, with the budget as it was at its end. `rule` is the rule nearest to firing.
@@ -165,13 +159,13 @@ slot: Final = sa.Table(
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("slo", sa.Text, primary_key=True),
-    sa.Column("start", _At, primary_key=True),
-    _required("end", _At),
-    _required("outcome", sa.Text()),
-    _required("remaining", sa.Double()),
-    _required("rule", sa.Text()),
-    _required("burn_long", sa.Double()),
-    _required("burn_short", sa.Double()),
+    sa.Column("start", At, primary_key=True),
+    required("end", At),
+    required("outcome", sa.Text()),
+    required("remaining", sa.Double()),
+    required("rule", sa.Text()),
+    required("burn_long", sa.Double()),
+    required("burn_short", sa.Double()),
     sa.Column("exhausts_in", sa.Interval),
 )
 sa.Index("slot_bad_idx", slot.c.stream, slot.c.slo, slot.c.end, postgresql_where=slot.c.outcome == "bad")
@@ -182,11 +176,11 @@ watch: Final = sa.Table(
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("slo", sa.Text, primary_key=True),
-    _required("good_run", sa.Integer()),
-    _required("missing_run", sa.Integer()),
-    _required("insufficient_run", sa.Integer()),
-    _required("slots", sa.BigInteger()),
-    _required("bad_slots", sa.BigInteger()),
+    required("good_run", sa.Integer()),
+    required("missing_run", sa.Integer()),
+    required("insufficient_run", sa.Integer()),
+    required("slots", sa.BigInteger()),
+    required("bad_slots", sa.BigInteger()),
 )
 
 # One row per episode of an alert.
@@ -196,16 +190,16 @@ alert: Final = sa.Table(
     sa.Column("stream", sa.Text, primary_key=True),
     sa.Column("slo", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
-    sa.Column("started_at", _At, primary_key=True),
-    _required("state", sa.Text()),
-    sa.Column("fired_at", _At),
-    sa.Column("resolved_at", _At),
-    _required("rule", sa.Text()),
-    _required("hold", sa.Integer()),
-    _required("quiet", sa.Integer()),
-    _required("labels", JSONB()),
-    _required("annotations", JSONB()),
-    _required("muted", sa.Boolean()),
+    sa.Column("started_at", At, primary_key=True),
+    required("state", sa.Text()),
+    sa.Column("fired_at", At),
+    sa.Column("resolved_at", At),
+    required("rule", sa.Text()),
+    required("hold", sa.Integer()),
+    required("quiet", sa.Integer()),
+    required("labels", JSONB()),
+    required("annotations", JSONB()),
+    required("muted", sa.Boolean()),
 )
 sa.Index(
     "alert_open_idx",
@@ -222,16 +216,16 @@ outbox: Final = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("receiver", sa.Text, primary_key=True),
-    _required("subject", sa.Text()),
-    _required("kind", sa.Text()),
-    _required("body", BYTEA()),
-    _required("state", sa.Text()),
-    _required("created_at", _At),
-    _required("due_at", _At),
-    _required("attempts", sa.Integer()),
-    sa.Column("sent_at", _At),
+    required("subject", sa.Text()),
+    required("kind", sa.Text()),
+    required("body", BYTEA()),
+    required("state", sa.Text()),
+    required("created_at", At),
+    required("due_at", At),
+    required("attempts", sa.Integer()),
+    sa.Column("sent_at", At),
     sa.Column("status", sa.Integer),
-    _required("error", sa.Text()),
+    required("error", sa.Text()),
 )
 sa.Index("outbox_due_idx", outbox.c.due_at, postgresql_where=outbox.c.state == "due")
 sa.Index("outbox_subject_idx", outbox.c.receiver, outbox.c.subject, outbox.c.created_at)
@@ -241,9 +235,9 @@ job: Final = sa.Table(
     "job",
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
-    sa.Column("start", _At, primary_key=True),
-    _required("end", _At),
-    _required("due_at", _At),
-    _required("attempts", sa.Integer()),
-    _required("error", sa.Text()),
+    sa.Column("start", At, primary_key=True),
+    required("end", At),
+    required("due_at", At),
+    required("attempts", sa.Integer()),
+    required("error", sa.Text()),
 )

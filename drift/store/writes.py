@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertState, Watch
-from drift.records import Gap, Measurement, Reference, Sketch, Stream, Window
+from drift.records import Gap, KeptAttribution, Measurement, Reference, Sketch, Stream, Window
 from drift.slo import Budget, Outcome, Slo, Slot
 from drift.store import codec, tables
 from drift.store.partitions import ensure_month
@@ -51,9 +51,11 @@ def save_reference(conn: sa.Connection, reference: Reference, *, source: str) ->
         "vectors": codec.pack(reference.vectors),
         "inputs": codec.texts(reference.rows.inputs),
         "labels": codec.texts(reference.rows.labels),
+        "segments": codec.segments(reference.rows.segments),
     }
     new = insert(tables.reference).values(row)
-    conn.execute(new.on_conflict_do_update(index_elements=["stream", "version"], set_={"source": source}))
+    same_rows = {"source": source, "segments": new.excluded.segments}  # their version does not tell of segments
+    conn.execute(new.on_conflict_do_update(index_elements=["stream", "version"], set_=same_rows))
 
 
 def save_bank(conn: sa.Connection, reference: str, key: str, bank: npt.NDArray[np.float64]) -> None:
@@ -90,7 +92,14 @@ def record(conn: sa.Connection, measurements: Sequence[Measurement]) -> int:
     if not measurements:
         return 0
     new = insert(tables.measurement).on_conflict_do_nothing().returning(tables.measurement.c.start)
-    return len(conn.execute(new, [_measurement_row(m) for m in measurements]).all())
+    count = len(conn.execute(new, [_measurement_row(m) for m in measurements]).all())
+    if parts := [_attribution_row(m, m.attribution) for m in measurements if m.attribution]:
+        conn.execute(insert(tables.attribution).on_conflict_do_nothing(), parts)
+    return count
+
+
+def _attribution_row(m: Measurement, kept: KeptAttribution) -> dict[str, object]:
+    return {"stream": m.stream, "detector": m.detector, "start": m.span.start, "kept": codec.attribution(kept)}
 
 
 def _measurement_row(m: Measurement) -> dict[str, object]:
