@@ -5,7 +5,6 @@ from alembic import context
 
 from drift.config import Settings
 from drift.store import connect, tables
-from drift.store.schema import SCHEMA
 
 
 def _ours(obj: sa.schema.SchemaItem, name: str | None, kind: str, reflected: bool, _: object) -> bool:
@@ -16,7 +15,7 @@ def _ours(obj: sa.schema.SchemaItem, name: str | None, kind: str, reflected: boo
 
 
 def _in_schema(name: str | None, kind: str, _: object) -> bool:
-    return kind != "schema" or name == SCHEMA
+    return kind != "schema" or name == tables.SCHEMA
 
 
 def migrate(conn: sa.Connection) -> None:
@@ -26,7 +25,7 @@ def migrate(conn: sa.Connection) -> None:
         include_schemas=True,
         include_name=_in_schema,
         include_object=_ours,
-        version_table_schema=SCHEMA,
+        version_table_schema=tables.SCHEMA,
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -36,5 +35,5 @@ if (given := context.config.attributes.get("connection")) is not None:
     migrate(given)
 else:
     with connect.connect(Settings().database_url).begin() as conn:
-        conn.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        conn.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {tables.SCHEMA}"))
         migrate(conn)

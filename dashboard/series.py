@@ -6,14 +6,17 @@ from typing import Final
 
 from drift.alert import Alert
 from drift.records import EPOCH, Gap, Measurement, Span
-from drift.slo import Slo
+from drift.slo import Calibration, Slo
 from drift.store.reads import AlertRow, BudgetRow
 from drift.store.views import MessageRow
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One objective over `span`: its measurements and gaps, its slots, and the episodes of its alerts."""
+    """One objective over `span`: its measurements and gaps, its slots, and the episodes of its alerts.
+
+    `calibration` says whether a test keeps its level of late; None where nothing is promised.
+    """
 
     slo: Slo
     span: Span
@@ -21,6 +24,7 @@ class Series:
     gaps: tuple[Gap, ...] = ()
     budgets: tuple[BudgetRow, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)

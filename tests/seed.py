@@ -18,7 +18,7 @@ from drift.config import Config, StreamConfig, load
 from drift.errors import DeliveryError
 from drift.notify import alertmanager, compose
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
-from drift.slo import Budget, Outcome, Slo, Slot, budget
+from drift.slo import Budget, Outcome, Slo, Slot, budget, spent
 from drift.store import outbox, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
@@ -140,10 +140,10 @@ class Actor:
         bad = self.bad.setdefault(slo.name, [])
         if slot.outcome is Outcome.BAD:
             bad.append(slot)
-        left = budget(slo, bad, slot.span.end)
+        left = budget(slo, spent(slo, bad, slot.span.end), slot.span.end)
         step = transition(self.watches.get(slo.name, Watch()), slo, slot, left)
         self.watches[slo.name] = step.watch
-        writes.save_slot(self.conn, slo, slot, left)
+        writes.save_slot(self.conn, slo, slot, left, healthy=not any(a.fired_at for a in step.watch.open))
         if step.changed or slot.span == self.last:
             writes.save_watch(self.conn, slo, step.watch, slot.outcome)
         for alert in step.changed:

@@ -149,7 +149,7 @@ def _add_reads(app: FastAPI, service: Service) -> None:
     def status() -> list[StatusAnswer]:
         """Each objective of each stream now, the most urgent first."""
         with service.engine.connect() as conn:
-            return [StatusAnswer.of(row.budget, row.state) for row in standings(conn, now=service.clock())]
+            return [StatusAnswer.of(standing) for standing in standings(conn, now=service.clock())]
 
     @app.get("/v1/measurements", tags=["reads"])
     def measurements(

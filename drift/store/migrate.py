@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 
 from drift.errors import StoreError
-from drift.store.schema import SCHEMA
+from drift.store.tables import SCHEMA
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 

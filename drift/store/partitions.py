@@ -6,7 +6,6 @@ from typing import Final
 import sqlalchemy as sa
 
 from drift.store import tables
-from drift.store.schema import SCHEMA
 
 PARTITIONED: Final = (tables.window, tables.measurement)
 
@@ -21,13 +20,13 @@ def ensure_month(conn: sa.Connection, at: datetime) -> None:
     there = sa.text(
         "SELECT count(*) FROM pg_class WHERE relname = ANY(:names) AND relnamespace = to_regnamespace(:schema)"
     )
-    if conn.execute(there, {"names": names, "schema": SCHEMA}).scalar_one() == len(names):
+    if conn.execute(there, {"names": names, "schema": tables.SCHEMA}).scalar_one() == len(names):
         return
     conn.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('drift partitions'))"))
     for table, name in zip(PARTITIONED, names, strict=True):
         conn.execute(
             sa.text(
-                f'CREATE TABLE IF NOT EXISTS {SCHEMA}."{name}" PARTITION OF {table.fullname} '
+                f'CREATE TABLE IF NOT EXISTS {tables.SCHEMA}."{name}" PARTITION OF {table.fullname} '
                 f"FOR VALUES FROM ('{first.isoformat()}') TO ('{after.isoformat()}')"
             )
         )
@@ -46,7 +45,7 @@ def drop_before(conn: sa.Connection, table: sa.Table, at: datetime) -> list[str]
     for name in names:
         year, month = name.rsplit("_", 2)[1:]
         if _month(datetime(int(year), int(month), 1, tzinfo=UTC))[1] <= at:
-            conn.execute(sa.text(f'DROP TABLE IF EXISTS {SCHEMA}."{name}"'))
+            conn.execute(sa.text(f'DROP TABLE IF EXISTS {tables.SCHEMA}."{name}"'))
             old.append(name)
     return old
 
