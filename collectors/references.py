@@ -1,7 +1,8 @@
 """Files of healthy rows that references are made from: vectors, or inputs that are still to be encoded."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ from drift.records import RowFault, RowReason, Rows, Stream, Texts, tally
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Inputs that have no vectors yet. `labels` is empty, or has one entry for each of `texts`."""
+    """Inputs that have no vectors yet. Other columns are empty, or have one entry for each of `texts`."""
 
     texts: tuple[str, ...]
     labels: Texts = ()
+    segments: Mapping[str, Texts] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -46,8 +48,8 @@ def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[st
             encoded = VECTOR in file.schema.names or INPUT not in file.schema.names
             sample = Sample.none(stream.dim if encoded else 0)
         require(file, VECTOR if encoded else INPUT, "to make a reference (`vector`, or `input` for the encoder)")
-        for positions, sent in selected(file, columns if encoded else (INPUT, LABEL), stream, None):
-            batch = _rows(file, sent, stream, segments) if encoded else _inputs(file, sent)
+        for positions, sent in selected(file, columns if encoded else (INPUT, LABEL, *segments), stream, None):
+            batch = _rows(file, sent, stream, segments) if encoded else _inputs(file, sent, segments)
             refused.update(tally(batch.faults))
             drawn = priorities(batch.rows.ids, file.name, positions[batch.index], salt=f"reference of {stream.name}")
             sample = sample.merged(batch.rows, drawn, limit)
@@ -56,7 +58,8 @@ def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[st
         raise SourceError(
             f"{path} needs valid rows of {stream} ({stream.dim} dimensions) for a reference, found: {found}"
         )
-    return sample.rows if encoded else Inputs(tuple(t for t in sample.rows.inputs if t is not None), sample.rows.labels)
+    rows = sample.rows
+    return rows if encoded else Inputs(tuple(t for t in rows.inputs if t is not None), rows.labels, rows.segments)
 
 
 def _rows(file: SourceFile, sent: pa.RecordBatch, stream: Stream, segments: tuple[str, ...]) -> Batch:
@@ -65,16 +68,18 @@ def _rows(file: SourceFile, sent: pa.RecordBatch, stream: Stream, segments: tupl
     return screen(batch, stream, EVER)
 
 
-def _inputs(file: SourceFile, sent: pa.RecordBatch) -> Batch:
+def _inputs(file: SourceFile, sent: pa.RecordBatch, segments: tuple[str, ...]) -> Batch:
     """The rows that have an input, as rows of no dimensions."""
+    columns: dict[str, Texts] = {}
+    faults: list[RowFault] = []
     with reading(file.path):
-        texts, faults = read_texts(sent.column(INPUT), INPUT, FILE_LIMITS)
-        labels: Texts = ()
-        if LABEL in sent.schema.names:
-            labels, bad = read_texts(sent.column(LABEL), LABEL, FILE_LIMITS)
-            faults += bad
+        for name in dict.fromkeys((INPUT, LABEL, *segments)):
+            if name in sent.schema.names:
+                columns[name], bad = read_texts(sent.column(name), name, FILE_LIMITS)
+                faults += bad
     n = len(sent)
-    texts = texts or (None,) * n
+    texts = columns.get(INPUT) or (None,) * n
     faults += [RowFault(i, RowReason.MALFORMED, "the row has no input") for i, text in enumerate(texts) if text is None]
-    rows = Rows(np.empty((n, 0), np.float32), inputs=texts, labels=labels)
+    split = {name: columns.get(name, ()) for name in segments}
+    rows = Rows(np.empty((n, 0), np.float32), inputs=texts, labels=columns.get(LABEL, ()), segments=split)
     return Batch(rows, np.arange(n), (), n).without(faults)

@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Generic, TypeVar, cast
@@ -17,7 +17,7 @@ from drift.alert import Alert, AlertState
 from drift.config import Config, Settings, load
 from drift.errors import ConfigError, StoreError
 from drift.slo import Slo
-from drift.store import reads, views
+from drift.store import objectives, reads, views
 from drift.store.connect import connect_reader
 from drift.store.reads import AlertRow
 from drift.store.views import MessageRow, Reader
@@ -93,7 +93,9 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
 
     def read() -> History:
         with views.reading(_reader(url())) as conn:
-            span = wanted.span(views.now(conn), views.reach(conn, chosen.stream, chosen.name))
+            at = views.now(conn)
+            span = wanted.span(at, views.reach(conn, chosen.stream, chosen.name))
+            kept = objectives.calibrations(conn, now=at, stream=chosen.stream)
             found = reads.alerts(conn, states=EVERY, since=span.start, stream=chosen.stream, limit=EPISODES)
             alerts = tuple(row for row in found if row.alert.started_at < span.end)
 
@@ -101,13 +103,16 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
                 sli, key = slo.sli, slo.stream
                 measured = views.thinned_measurements(conn, key, sli.detector, span, judged=sli.quantity, most=most)
                 gaps = views.gap_runs(conn, key, sli.detector, span)
-                return Series(slo, span, tuple(measured), tuple(gaps), alerts=_of(slo, alerts))
+                promised = kept.get((slo.stream, slo.name))
+                return Series(slo, span, tuple(measured), tuple(gaps), (), _of(slo, alerts), promised)
 
             full = series(chosen, POINTS)
             budgets = views.thinned_budgets(conn, chosen.stream, chosen.name, span, most=POINTS)
-            full = Series(chosen, span, full.measurements, full.gaps, tuple(budgets), full.alerts)
+            full = replace(full, budgets=tuple(budgets))
             rest = tuple(series(slo, FEW_POINTS) for slo in others)
-            return History(span, full, rest, alerts, tuple(views.messages(conn) if alerts else ()))
+            moved = views.attributed(conn, chosen.stream, span.start, span.end, detector=chosen.sli.detector)
+            messages = tuple(views.messages(conn) if alerts else ())
+            return History(span, full, rest, alerts, messages, next(iter(moved), None))
 
     return _shown(("history", url(), chosen, others, wanted), read)
 

@@ -6,14 +6,17 @@ from typing import Final
 
 from drift.alert import Alert
 from drift.records import EPOCH, Gap, Measurement, Span
-from drift.slo import Slo
+from drift.slo import Calibration, Slo
 from drift.store.reads import AlertRow, BudgetRow
 from drift.store.views import MessageRow
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One objective over `span`: its measurements and gaps, its slots, and the episodes of its alerts."""
+    """One objective over `span`: its measurements and gaps, its slots, and the episodes of its alerts.
+
+    `calibration` says whether a test keeps its level of late; None where nothing is promised.
+    """
 
     slo: Slo
     span: Span
@@ -21,17 +24,22 @@ class Series:
     gaps: tuple[Gap, ...] = ()
     budgets: tuple[BudgetRow, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are newest first."""
+    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are newest first.
+
+    `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from.
+    """
 
     span: Span
     chosen: Series
     others: tuple[Series, ...]
     alerts: tuple[AlertRow, ...]
     messages: tuple[MessageRow, ...]
+    moved: Measurement | None = None
 
 
 LENGTHS: Final = {

@@ -1,6 +1,6 @@
 """The distributional panel as a detector of the service: one joint test, and how much has moved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -9,15 +9,19 @@ from jaxtyping import Float64
 from numpy.random import Generator
 
 from detectors.kernels import pinned, require_rows, seeded, tensor
-from detectors.panel import Panel
+from detectors.panel import Panel, Result
 from drift.errors import UnmeasurableError
-from drift.records import Measurement, Reference, Window
+from drift.records import KeptAttribution, Measurement, Part, Reference, TopRow, Window
 
 AMPLE: Final = 40
 """Half of the reference's rows are fitted to and half are drawn from; 20 times the window's are enough for either."""
 
 PANEL: Final = 1
 """Changes with the panel's statistics, so that no older bank of null windows is taken for theirs."""
+
+TELLING: Final = 0.05
+"""The p-value up to which it is kept where a change comes from. Beyond, it comes from nowhere: all of it is chance."""
+MOST_PARTS, MOST_ROWS = 20, 20
 
 
 @final
@@ -30,6 +34,9 @@ class Joint:
     has `AMPLE` rows for each of the window's, and at least `min_rows`. It is fitted when windows of that size first
     come, which takes seconds: `nulls` null windows are drawn from the reference. A reference too small even for
     `min_rows` has an error of its own, the same in every window: the p-value is then doubled.
+
+    Where the p-value is at most `TELLING` the measurement says from which clusters of the reference, segments and rows
+    the change comes.
     """
 
     name: ClassVar[str] = "joint"
@@ -53,16 +60,19 @@ class Joint:
         require_rows(self.name, window, self.min_rows)
         size = self._size(reference, len(window.rows))
         panel = fitted_panel(reference, size, self.nulls)
-        result = panel.test(tensor(window.vectors), rng=rng)
+        segments = _segments(window, reference)
+        result = panel.test(tensor(window.vectors), segments=segments, rng=rng)
         effect = result.effect
+        p_value = min(1.0, 2 * result.p_value) if panel.warning else result.p_value
         return Measurement.of(
             window,
             reference,
             detector=self.name,
             value=effect.share,
             rows=size,
-            p_value=min(1.0, 2 * result.p_value) if panel.warning else result.p_value,
+            p_value=p_value,
             interval=(effect.low, effect.high),
+            attribution=kept(result, window) if p_value <= TELLING else None,
         )
 
     def bank_key(self, reference: Reference, rows: int) -> str:
@@ -110,4 +120,58 @@ def _fit(
             "give the reference more rows or the stream a smaller sample"
         )
     seed = int(seeded(reference, "joint").integers(2**32))
-    return Panel.fit(tensor(reference.vectors), window_size, seed=seed, nulls=nulls, bank=bank, progress=progress)
+    columns = reference.rows.segment_columns
+    segments = reference.rows.segments_by(columns) if columns else None
+    return Panel.fit(
+        tensor(reference.vectors),
+        window_size,
+        seed=seed,
+        nulls=nulls,
+        segments=segments,
+        bank=bank,
+        progress=progress,
+    )
+
+
+def _segments(window: Window, reference: Reference) -> list[str] | None:
+    """The segment of each row by the columns of the reference, or by its own where the reference has none."""
+    columns = reference.rows.segment_columns or window.rows.segment_columns
+    return window.rows.segments_by(columns) if set(columns) & set(window.rows.segment_columns) else None
+
+
+def kept(result: Result, window: Window) -> KeptAttribution:
+    """What is kept of where the change in `window` comes from."""
+    found, mmd = result.attribution, result.statistics["mmd_wide"]
+    place = {int(row): i for i, row in enumerate(found.index)}
+    ids = window.rows.ids
+    rows = tuple(
+        TopRow(
+            position=row,
+            id=ids[row] if ids else None,
+            cluster=found.clusters[found.cluster[place[row]]].name,
+            contribution=float(found.rows[place[row]]),
+        )
+        for row in found.top(MOST_ROWS).tolist()
+    )
+    return KeptAttribution(mmd.value, mmd.p_value, largest(found.clusters), largest(found.segments), rows)
+
+
+def largest(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """At most `MOST_PARTS` parts, those that contribute most first; where there are more, the last is all others."""
+    ordered = sorted(parts, key=lambda part: -part.contribution)
+    if len(ordered) <= MOST_PARTS:
+        return tuple(ordered)
+    others = ordered[MOST_PARTS - 1 :]
+
+    def added(numbers: Sequence[float | None]) -> float | None:
+        return None if None in numbers else sum(number for number in numbers if number is not None)
+
+    rest = Part(
+        name=f"{len(others)} others",
+        reference=added([part.reference for part in others]),
+        window=sum(part.window for part in others),
+        contribution=sum(part.contribution for part in others),
+        mix=added([part.mix for part in others]),
+        within=added([part.within for part in others]),
+    )
+    return (*ordered[: MOST_PARTS - 1], rest)

@@ -13,7 +13,7 @@ from detectors import DETECTORS
 from drift.errors import DeliveryError
 from drift.notify.base import Message
 from drift.pipeline.monitor import Monitor, Outlet
-from drift.records import Reference, Rows, Span, Stream, Window
+from drift.records import KeptAttribution, Part, Reference, Rows, Span, Stream, TopRow, Window
 from drift.slo import Quantity, Sli, Slo
 from drift.store import writes
 from drift.store.inbox import Inbox
@@ -70,6 +70,19 @@ class FakeNotifier:
 
 
 REFERENCE = Reference("search", Rows(healthy(512, seed=99)), START)
+
+
+MOVED = KeptAttribution(
+    mmd2=0.02,
+    p_value=0.001,
+    clusters=(
+        Part("3", 0.08, 0.22, 0.013, 0.011, 0.002),
+        Part("0", 0.21, 0.12, 0.008, 0.007, 0.001),
+        Part("1", 0.71, 0.66, -0.001, -0.0005, -0.0005),
+    ),
+    segments=(Part("lang=<de>", 0.3, 0.5, 0.017, 0.012, 0.005), Part("lang=en", 0.7, 0.5, 0.003, 0.002, 0.001)),
+    rows=(TopRow(17, "query-17", "3", 0.0011), TopRow(4, None, "3", 0.0009)),
+)
 
 
 def variance_slo(stream: str = "search", **changes: object) -> Slo:

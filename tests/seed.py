@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 from conftest import Server
+from fakes import MOVED
 
 from drift.alert import Alert, AlertKind, AlertState, Watch, transition
 from drift.config import Config, StreamConfig, load
 from drift.errors import DeliveryError
 from drift.notify import alertmanager, compose
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
-from drift.slo import Budget, Outcome, Slo, Slot, budget
+from drift.slo import Budget, Outcome, Slo, Slot, budget, spent
 from drift.store import outbox, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
@@ -132,16 +133,17 @@ class Actor:
             "effective_rank": _ratio, "variance_ratio": _ratio, "valid_ratio": _valid,
         }[detector]  # fmt: skip
         blank = Measurement(self.stream.key, span, detector, "f" * 64, 0.0, rows)
-        return make(blank, depth, noise, float(self.rng.uniform()))
+        made = make(blank, depth, noise, float(self.rng.uniform()))
+        return replace(made, attribution=MOVED) if depth and detector == "joint" else made
 
     def _count(self, slo: Slo, slot: Slot, measured: Measurement | None) -> None:
         bad = self.bad.setdefault(slo.name, [])
         if slot.outcome is Outcome.BAD:
             bad.append(slot)
-        left = budget(slo, bad, slot.span.end)
+        left = budget(slo, spent(slo, bad, slot.span.end), slot.span.end)
         step = transition(self.watches.get(slo.name, Watch()), slo, slot, left)
         self.watches[slo.name] = step.watch
-        writes.save_slot(self.conn, slo, slot, left)
+        writes.save_slot(self.conn, slo, slot, left, healthy=not any(a.fired_at for a in step.watch.open))
         if step.changed or slot.span == self.last:
             writes.save_watch(self.conn, slo, step.watch, slot.outcome)
         for alert in step.changed:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drift.alert import Alert, AlertKind, AlertState, Watch, transition
 from drift.records import Span
-from drift.slo import RULES, Outcome, Sli, Slo, Slot, budget
+from drift.slo import RULES, Outcome, Sli, Slo, Slot, budget, spent
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LETTERS = {"B": Outcome.BAD, "G": Outcome.GOOD, "M": Outcome.MISSING, "I": Outcome.INSUFFICIENT, "S": Outcome.EXCLUDED}
@@ -40,7 +40,7 @@ def simulate(slo: Slo, sequence: str) -> Iterator[Event]:
         end = START + i * slo.interval
         slot = Slot(Span(end - slo.interval, end), LETTERS[letter])
         bad += [slot] if slot.outcome is Outcome.BAD else []
-        state = budget(slo, bad, end)
+        state = budget(slo, spent(slo, bad, end), end)
         step = transition(watch, slo, slot, state)
         watch = step.watch
         for alert in step.changed:

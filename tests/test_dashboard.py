@@ -119,6 +119,15 @@ def test_stream_page_draws_the_urgent_objective_in_full_and_the_others_briefly(p
     assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 4
 
 
+def test_stream_page_says_where_the_newest_change_comes_from(page, seeded_url):
+    shown = text(page(seeded_url, "stream", stream="docs-search")).replace("\u202f", " ")
+    assert "What moved in the window of" in shown
+    assert "Cluster Share in the reference In the window" in shown
+    assert "lang=&lt;de&gt; 30 % 50 % 85 % 60 % 25 %" in shown
+    assert "query-17 5.5 % 3 17" in shown
+    assert "What moved" not in text(page(seeded_url, "stream", stream="products"))
+
+
 def test_stream_page_takes_objective_and_range_from_the_address(page, seeded_url):
     app = page(seeded_url, "stream", stream="support-tickets", slo="rank", range="30 d")
     assert "rank: directions in use" in text(app)

@@ -82,7 +82,7 @@ def test_gaps_that_follow_each_other_for_one_reason_are_one(engine):
 
 def slot(conn: sa.Connection, i: int, burn: int) -> None:
     burns = tuple(Burn(rule, Fraction(burn), Fraction(burn), 1, None, False, False) for rule in SLO.rules)
-    writes.save_slot(conn, SLO, Slot(minute(i), Outcome.GOOD), Budget(minute(i).end, Fraction(1), burns))
+    writes.save_slot(conn, SLO, Slot(minute(i), Outcome.GOOD), Budget(minute(i).end, Fraction(1), burns), healthy=True)
 
 
 def test_reach_is_from_the_first_slot_to_the_end_of_the_last(engine):

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import charts, data, episodes, markup, palette, parts, words
+from dashboard import calibration, charts, data, episodes, markup, moved, palette, parts, words
 from dashboard.layers import Chart
 from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensible
 from dashboard.standing import Fleet, Line, lines
@@ -158,6 +158,8 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
     if history is None:
         return
     _full(history.chosen)
+    if history.moved is not None:
+        parts.html(moved.section(history.moved))
     if history.others:
         parts.html("<h3>The other objectives of this stream</h3>")
         columns = st.columns(2)
@@ -174,6 +176,7 @@ def _full(series: Series) -> None:
     parts.html(
         f"<h2>{escape(slo.name)}: {escape(words.looks_at(sli.detector))}</h2>",
         f"<p>A window is good when its {escape(words.good(sli))}. The objective is {escape(objective)}.</p>",
+        calibration.section(series.calibration) if series.calibration else "",
     )
     if not series.measurements and not series.gaps:
         st.info("No window in this range.")
@@ -197,7 +200,8 @@ def _drawn(title: str, entries: Sequence[tuple[str, str, str]], chart: Chart) ->
 
 def _brief(series: Series) -> None:
     link = markup.link("stream", series.slo.name, stream=series.slo.stream, slo=series.slo.name)
-    parts.html(f'<p><b>{link}</b> <span class="soft">good: {escape(words.good(series.slo.sli))}</span></p>')
+    good = f'<span class="soft">good: {escape(words.good(series.slo.sli))}</span>'
+    parts.html(f"<p><b>{link}</b> {good} {calibration.brief(series.calibration)}</p>")
     st.altair_chart(charts.judged(series, charts.LOW), width="stretch", alt=f"measurements of {series.slo.name}")
 
 

@@ -1,8 +1,9 @@
 """The distributional panel: has anything about the embeddings changed, and how much?"""
 
-from detectors.panel.attribution import Attribution, Part
+from detectors.panel.attribution import Attribution
 from detectors.panel.effect import Effect
 from detectors.panel.fitted import Panel, Result, Statistic
 from detectors.panel.statistics import NAMES
+from drift.records import Part
 
 __all__ = ["NAMES", "Attribution", "Effect", "Panel", "Part", "Result", "Statistic"]

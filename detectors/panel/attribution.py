@@ -11,27 +11,10 @@ from torch import Tensor
 
 from detectors.panel.clusters import fit_centres, nearest
 from detectors.panel.space import LEAD, Rows, Space, exponents
+from drift.records import Part
 
 Groups: TypeAlias = Int[np.ndarray, "n"]
 """The group of each row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one cluster or segment contributes, in kernel units; the contributions of all add up to `mmd_wide`.
-
-    `reference` and `window` are its shares of the anchors and of the rows tested. `contribution` = `mix` + `within`:
-    what the change of its share contributes, and that its rows are not like they were. Each is 0 on average without
-    drift, and so below 0 half of the time. Where the panel was not told the reference's segments, `contribution` is
-    that of the window's rows alone; `reference`, `mix` and `within` are None.
-    """
-
-    name: str
-    reference: float | None
-    window: float
-    contribution: float
-    mix: float | None
-    within: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,10 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from drift.pipeline.intake import Receipt
-from drift.records import Measurement, tally
-from drift.store.reads import AlertRow, BudgetRow, StreamRow
+from drift.records import KeptAttribution, Measurement, tally
+from drift.slo import Calibration
+from drift.store.fleet import Standing
+from drift.store.reads import AlertRow, StreamRow
 
 SHOWN = 1000  # faults listed one by one; all are counted
 
@@ -100,8 +102,39 @@ class MeasurementAnswer(BaseModel):
         )
 
 
+class AttributionAnswer(BaseModel):
+    """Where the change in one window comes from, in kernel units: clusters and segments add up to the squared MMD."""
+
+    measurement: MeasurementAnswer
+    attribution: KeptAttribution
+
+    @classmethod
+    def of(cls, m: Measurement, kept: KeptAttribution) -> "AttributionAnswer":
+        return cls(measurement=MeasurementAnswer.of(m), attribution=kept)
+
+
+class CalibrationAnswer(BaseModel):
+    """How many healthy windows of late were bad, and the 99 % interval of their share; at most `expected` should be."""
+
+    windows: int
+    bad: int
+    expected: float
+    low: float
+    high: float
+    too_many: bool
+
+    @classmethod
+    def of(cls, found: Calibration) -> "CalibrationAnswer":
+        low, high = found.interval
+        counts = {"windows": found.windows, "bad": found.bad}
+        return cls(**counts, expected=found.alpha, low=low, high=high, too_many=found.too_many)
+
+
 class StatusAnswer(BaseModel):
-    """One objective of one stream now. Burns are budgets a period, of the rule nearest to firing."""
+    """One objective of one stream now. Burns are budgets a period, of the rule nearest to firing.
+
+    `calibration` says whether a test keeps its level; null where the objective promises none.
+    """
 
     stream: str
     slo: str
@@ -113,13 +146,15 @@ class StatusAnswer(BaseModel):
     burn_short: float
     exhausts_in_seconds: float | None
     last_window_end: datetime
+    calibration: CalibrationAnswer | None
 
     @classmethod
-    def of(cls, row: BudgetRow, state: str) -> "StatusAnswer":
+    def of(cls, standing: Standing) -> "StatusAnswer":
+        row = standing.budget
         return cls(
             stream=row.stream,
             slo=row.slo,
-            state=state,
+            state=standing.state,
             outcome=row.outcome,
             budget_remaining=row.remaining,
             rule=row.rule,
@@ -127,6 +162,7 @@ class StatusAnswer(BaseModel):
             burn_short=row.burn_short,
             exhausts_in_seconds=None if row.exhausts_in is None else row.exhausts_in.total_seconds(),
             last_window_end=row.span.end,
+            calibration=CalibrationAnswer.of(standing.calibration) if standing.calibration else None,
         )
 
 

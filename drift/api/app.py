@@ -17,13 +17,20 @@ from collectors.bodies import parse_body
 from collectors.rows import DEFAULT_LIMITS
 from drift import __version__
 from drift.alert import AlertState
-from drift.api.answers import AlertAnswer, MeasurementAnswer, ReceiptAnswer, StatusAnswer, StreamAnswer
+from drift.api.answers import (
+    AlertAnswer,
+    AttributionAnswer,
+    MeasurementAnswer,
+    ReceiptAnswer,
+    StatusAnswer,
+    StreamAnswer,
+)
 from drift.api.metrics import TOO_LARGE, UNKNOWN_STREAM, UNREADABLE, Exporter
 from drift.errors import BatchConflictError, PayloadError, UnknownFormatError, UnknownStreamError
 from drift.pipeline import intake, measure
 from drift.pipeline.monitor import Monitor
 from drift.scheduler import Scheduler, Service
-from drift.store import reads
+from drift.store import reads, views
 from drift.store.connect import OperationalError, PoolTimeoutError
 from drift.store.fleet import standings
 
@@ -43,6 +50,7 @@ _PACKAGE: Final = Path(__file__).resolve().parents[1]
 RUNBOOKS: Final = (_PACKAGE / "runbook.md", _PACKAGE.parent / "docs" / "runbook.md")  # in the wheel, in the checkout
 
 
+StreamKey = Annotated[str, Query(description="key of a stream or segment, as /v1/streams lists it")]
 BatchKey = Annotated[str | None, Header(max_length=255, description="the same for each try to send a batch")]
 
 
@@ -141,11 +149,11 @@ def _add_reads(app: FastAPI, service: Service) -> None:
     def status() -> list[StatusAnswer]:
         """Each objective of each stream now, the most urgent first."""
         with service.engine.connect() as conn:
-            return [StatusAnswer.of(row.budget, row.state) for row in standings(conn, now=service.clock())]
+            return [StatusAnswer.of(standing) for standing in standings(conn, now=service.clock())]
 
     @app.get("/v1/measurements", tags=["reads"])
     def measurements(
-        stream: Annotated[str, Query(description="key of a stream or segment, as /v1/streams lists it")],
+        stream: StreamKey,
         detector: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -155,6 +163,23 @@ def _add_reads(app: FastAPI, service: Service) -> None:
         with service.engine.connect() as conn:
             found = reads.measurements(conn, stream, since or end - DAY, end, detector=detector)
         return [MeasurementAnswer.of(m) for m in found]
+
+    @app.get("/v1/attributions", tags=["reads"])
+    def attributions(
+        stream: StreamKey,
+        detector: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> list[AttributionAnswer]:
+        """Where the changes come from: the newest windows that start in [since, until) and look changed.
+
+        By default those of the last day.
+        """
+        end = until or service.clock()
+        with service.engine.connect() as conn:
+            found = views.attributed(conn, stream, since or end - DAY, end, detector=detector, limit=limit)
+        return [AttributionAnswer.of(m, m.attribution) for m in found if m.attribution]
 
     @app.get("/v1/alerts", tags=["reads"])
     def alerts(state: AlertState | None = None, stream: str | None = None) -> list[AlertAnswer]:

@@ -13,7 +13,7 @@ from drift import __version__
 from drift.alert import AlertState
 from drift.scheduler import CLOCKS, Scheduler, Service
 from drift.slo import Severity
-from drift.store import reads, views
+from drift.store import objectives, reads, views
 from drift.store.connect import Connection, DBAPIError, PoolTimeoutError
 
 log = structlog.get_logger()
@@ -81,6 +81,7 @@ class Exporter(Collector):
                     interval.add_metric(names, slo.interval.total_seconds())
         yield from (slots, bad, interval)
         yield from self._of_budgets(conn)
+        yield from self._of_calibrations(conn)
         yield from self._of_measurements(conn)
 
     def _of_budgets(self, conn: Connection) -> Iterator[Metric]:
@@ -102,6 +103,23 @@ class Exporter(Collector):
                 burn.add_metric((*names, "short"), row.burn_short)
                 last.add_metric(names, row.span.end.timestamp())
         yield from (left, burn, last)
+
+    def _of_calibrations(self, conn: Connection) -> Iterator[Metric]:
+        windows = GaugeMetricFamily(
+            "drift_calibration_windows", "Windows of the last 30 days outside of firing alerts.", labels=_SLO
+        )
+        bad = GaugeMetricFamily("drift_calibration_bad_windows", "Those of them that were bad.", labels=_SLO)
+        expected = GaugeMetricFamily(
+            "drift_calibration_expected_ratio", "Share of them that may be bad by chance.", labels=_SLO
+        )
+        models = self._models()
+        for (stream, slo), found in objectives.calibrations(conn, now=self._service.clock()).items():
+            if stream in models:
+                names = (models[stream], stream, slo)
+                windows.add_metric(names, found.windows)
+                bad.add_metric(names, found.bad)
+                expected.add_metric(names, found.alpha)
+        yield from (windows, bad, expected)
 
     def _of_measurements(self, conn: Connection) -> Iterator[Metric]:
         labels = ("model_id", "job_id", "detector")

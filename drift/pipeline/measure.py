@@ -1,4 +1,4 @@
-"""The way of one window: collect it, measure it, record it, count it, and write down who must be told.
+"""The way of one window: collect it, measure it, record it, and have each objective count it.
 
 Everything that a window causes is written in one transaction, and a window is measured once, however often it is tried.
 """
@@ -12,16 +12,13 @@ from typing import Final
 import numpy as np
 
 from detectors.base import Detector, Merging
-from drift.alert import Alert, AlertKind, AlertState, transition
 from drift.errors import UnmeasurableError
-from drift.notify import alertmanager, compose
 from drift.pipeline import merge
+from drift.pipeline.count import count
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Gap, GapReason, Recomputed, Span, Window
-from drift.slo import Outcome, Slo, Slot, budget
-from drift.store import inbox, jobs, outbox, reads, writes
+from drift.store import inbox, jobs, writes
 from drift.store.connect import Connection
-from drift.store.outbox import MessageKind, MessageState
 
 MOST_AT_ONCE: Final = 1000
 
@@ -116,71 +113,3 @@ def settle(conn: Connection, monitor: Monitor, findings: Findings) -> None:
         writes.save_sketch(conn, findings.stream.key, name, findings.span.start, sketch)
     for slo in monitor.slos_over(findings.stream, findings.windows):
         count(conn, monitor, slo, findings)
-
-
-def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> None:
-    """Count the slot of `findings` against the budget of `slo`, and enqueue what its alerts have to say."""
-    slot = Slot(findings.span, findings.outcome(slo))
-    bad = reads.bad_slots(conn, slo, slot.span.end)
-    if slot.outcome is Outcome.BAD:
-        bad.append(slot)
-    left = budget(slo, bad, slot.span.end)
-    step = transition(reads.watch(conn, slo), slo, slot, left)
-    writes.save_slot(conn, slo, slot, left)
-    writes.save_watch(conn, slo, step.watch, slot.outcome)
-    if not step.changed and not step.watch.open:
-        return
-    detector = monitor.detector(slo.sli.detector)
-    context = compose.Context(
-        stream=findings.stream,
-        team=monitor.team,
-        runbook_url=monitor.runbook_url,
-        dashboard_url=monitor.outlet.dashboard_url,
-        slo=slo,
-        budget=left,
-        since=_since(bad, slo, slot),
-        measurement=findings.of(slo.sli.detector),
-        meaning=detector.meaning if detector else "",
-        next_step=detector.next_step if detector else "",
-    )
-    for alert in step.changed:
-        enqueue(conn, monitor, alert, context)
-    for alert in step.watch.open:
-        if alert not in step.changed:
-            keep(conn, monitor, alert, context)  # it goes on: what is repeated about it should be true now
-
-
-def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.Context) -> None:
-    """Keep the alert's new state, and with it the messages that tell of it."""
-    outlet, at = monitor.outlet, context.budget.at
-    labels, annotations = keep(conn, monitor, alert, context)
-    if alert.state not in {AlertState.FIRING, AlertState.RESOLVED}:
-        return
-    told = alertmanager.draft(compose.notice(alert, labels, annotations))
-    for name in outlet.alertmanagers:
-        message = outbox.Draft(compose.alert_id(alert), name, MessageKind.ALERT, told, compose.alert_subject(alert))
-        outbox.put(conn, message, state=outlet.state, now=at)
-    if alert.state is AlertState.FIRING and alert.kind is AlertKind.PAGE and context.slo.retrain:
-        id_, body = compose.retrain_id(alert, context), compose.retrain_body(alert, context)
-        for name in outlet.webhooks:
-            outbox.put(conn, outbox.Draft(id_, name, MessageKind.RETRAIN, body), state=outlet.state, now=at)
-
-
-def keep(
-    conn: Connection, monitor: Monitor, alert: Alert, context: compose.Context
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Keep the alert as it is now; return its labels and annotations."""
-    labels, annotations = compose.labels(alert, context), compose.annotations(alert, context)
-    muted = monitor.outlet.state is MessageState.MUTED
-    writes.save_alert(conn, alert, labels=labels, annotations=annotations, muted=muted)
-    return labels, annotations
-
-
-def _since(bad: Sequence[Slot], slo: Slo, slot: Slot) -> datetime:
-    """The start of the run of bad slots that the newest one ends; two good ones in between do not break it."""
-    since, patience = slot.span.start, 3 * slo.interval
-    for earlier in reversed(bad):
-        if since - earlier.span.end >= patience:
-            break
-        since = earlier.span.start
-    return since

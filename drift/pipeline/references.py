@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,10 +22,21 @@ from drift.store.connect import Connection
 log = structlog.get_logger()
 
 
-def ensure_reference(
-    conn: Connection, stream: Stream, path: Path, encoder: Encoder | None, *, rows: int, now: datetime
-) -> Reference:
-    """The reference of `stream` from `path`, with at most `rows` rows; the stored one where nothing has changed.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a stream's references come from: files, an encoder where they hold inputs alone, and at most `rows` rows.
+
+    `segments` are the columns that say which segment a row belongs to; the files may lack them.
+    """
+
+    path: Path
+    encoder: Encoder | None
+    rows: int
+    segments: tuple[str, ...] = ()
+
+
+def ensure_reference(conn: Connection, stream: Stream, source: Source, *, now: datetime) -> Reference:
+    """The reference of `stream` from `source`; the stored one where nothing has changed.
 
     A segment is held against its own rows where the files have its column, else against all of them.
 
@@ -33,21 +44,20 @@ def ensure_reference(
         BadReferenceError: the file has inputs and no vectors, and no encoder is configured.
         SourceError: the file cannot be read.
     """
-    source = _source(stream, path, encoder, rows)
-    version = reads.reference_of(conn, stream.key, source)
+    state = _state(stream, source)
+    version = reads.reference_of(conn, stream.key, state)
     if version is not None and (kept := reads.reference(conn, stream.key, version)) is not None:
         return kept
-    reference = make_reference(stream, path, encoder, rows=rows, now=now)
-    writes.save_reference(conn, reference, source=source)
+    reference = make_reference(stream, source, now=now)
+    writes.save_reference(conn, reference, source=state)
     return reference
 
 
-def make_reference(stream: Stream, path: Path, encoder: Encoder | None, *, rows: int, now: datetime) -> Reference:
-    """The reference of `stream` from `path`, kept nowhere. Raises as `ensure_reference` does."""
-    found = read_reference(path, _as_found_in(path, stream), limit=rows)
-    if isinstance(found, Inputs):
-        return _encoded(stream, found, encoder, path, now)
-    return Reference(stream.key, found, now)
+def make_reference(stream: Stream, source: Source, *, now: datetime) -> Reference:
+    """The reference of `stream` from `source`, kept nowhere. Raises as `ensure_reference` does."""
+    sought = _as_found_in(source.path, stream)
+    found = read_reference(source.path, sought, limit=source.rows, segments=source.segments)
+    return _encoded(stream, found, source, now) if isinstance(found, Inputs) else Reference(stream.key, found, now)
 
 
 def prepare(
@@ -96,21 +106,24 @@ def _as_found_in(path: Path, stream: Stream) -> Stream:
     return stream
 
 
-def _encoded(stream: Stream, inputs: Inputs, encoder: Encoder | None, path: Path, now: datetime) -> Reference:
-    if encoder is None:
+def _encoded(stream: Stream, inputs: Inputs, source: Source, now: datetime) -> Reference:
+    if (encoder := source.encoder) is None:
         raise BadReferenceError(
-            f"{path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add `encoder: {{model: …}}` "
-            "to the stream, or give the reference a `vector` column"
+            f"{source.path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add "
+            "`encoder: {model: …}` to the stream, or give the reference a `vector` column"
         )
-    rows = Rows(encoder.encode(list(inputs.texts)), inputs=inputs.texts, labels=inputs.labels)
+    vectors = encoder.encode(list(inputs.texts))
+    rows = Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments)
     return Reference(stream.key, rows, now, encoder.fingerprint)
 
 
-def _source(stream: Stream, path: Path, encoder: Encoder | None, rows: int) -> str:
+def _state(stream: Stream, source: Source) -> str:
     """Changes when the reference must be made again."""
+    path = source.path
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     states = [(str(file.relative_to(path.parent)), file.stat()) for file in files if file.is_file()]
     state = "; ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in states)
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
-    made_by = encoder.fingerprint if encoder else "none"
-    return f"{path.name} ({digest}), at most {rows} rows of {stream.dim} dimensions, encoder {made_by}"
+    made_by = source.encoder.fingerprint if source.encoder else "none"
+    split = f", segments {', '.join(source.segments)}" if source.segments else ""
+    return f"{path.name} ({digest}), at most {source.rows} rows of {stream.dim} dimensions, encoder {made_by}{split}"

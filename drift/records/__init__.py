@@ -1,5 +1,6 @@
 """The nouns that flow through the service, from a source's rows to a measurement or a gap."""
 
+from drift.records.attributions import KeptAttribution, Part, TopRow
 from drift.records.measurements import Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -11,7 +12,9 @@ __all__ = [
     "NO_TIME",
     "Gap",
     "GapReason",
+    "KeptAttribution",
     "Measurement",
+    "Part",
     "Recomputed",
     "Reference",
     "RowFault",
@@ -21,6 +24,7 @@ __all__ = [
     "Span",
     "Stream",
     "Texts",
+    "TopRow",
     "Window",
     "checksum",
     "merged_name",

@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 
 from drift.errors import UnmeasurableError
+from drift.records.attributions import KeptAttribution
 from drift.records.streams import Span
 from drift.records.windows import Reference, Window
 
@@ -17,6 +18,8 @@ class Measurement:
     `value` is in the detector's own unit (its docstring says which). `p_value` is in (0, 1], None where the detector
     is not a test. `low` and `high` bound the value (a 95 % interval), `band_low` and `band_high` bound what healthy
     windows of the same size give; None where the detector does not know. `rows` is the number of rows used.
+    `attribution` says where the change comes from, where the detector can tell and there is something to tell; it is
+    kept in a place of its own, and not read with the numbers.
     """
 
     stream: str
@@ -30,6 +33,7 @@ class Measurement:
     high: float | None = None
     band_low: float | None = None
     band_high: float | None = None
+    attribution: KeptAttribution | None = None
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.value):
@@ -51,6 +55,7 @@ class Measurement:
         p_value: float | None = None,
         interval: tuple[float, float] | None = None,
         band: tuple[float, float] | None = None,
+        attribution: KeptAttribution | None = None,
     ) -> "Measurement":
         """The number `value` that `detector` gives `window` held against `reference`."""
         low, high = interval or (None, None)
@@ -68,6 +73,7 @@ class Measurement:
             high,
             band_low,
             band_high,
+            attribution,
         )
 
 

@@ -115,6 +115,17 @@ class Rows:
             segments={name: pick(column) for name, column in self.segments.items()},
         )
 
+    @property
+    def segment_columns(self) -> tuple[str, ...]:
+        """The columns of `segments` that were sent."""
+        return tuple(name for name, column in self.segments.items() if column)
+
+    def segments_by(self, columns: Sequence[str]) -> list[str]:
+        """The segment of each row by all of `columns`, `lang=de, tenant=acme`; "-" stands for a value it has not."""
+        held = [self.segments.get(column) or (None,) * len(self) for column in columns]
+        named = ([f"{name}={value or '-'}" for value in values] for name, values in zip(columns, held, strict=True))
+        return [", ".join(parts) for parts in zip(*named, strict=True)]
+
     def with_value(self, column: Texts) -> npt.NDArray[np.intp]:
         """Positions of the rows that have a value in `column`, one of this object's own columns."""
         return np.array([i for i, value in enumerate(column) if value is not None], np.intp)

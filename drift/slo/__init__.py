@@ -1,6 +1,7 @@
 """Objectives: which windows are good, what share of them is promised, and how fast the error budget burns."""
 
-from drift.slo.budgets import Budget, Burn, Slot, budget, burn_rate
+from drift.slo.budgets import Budget, Burn, Slot, Spent, budget, look_backs, spent
+from drift.slo.calibration import Calibration
 from drift.slo.indicators import Outcome, Quantity, Sli
 from drift.slo.objectives import INSUFFICIENT_AFTER, MIN_BAD, NODATA_AFTER, RULES, BurnRateRule, Severity, Slo
 
@@ -12,12 +13,15 @@ __all__ = [
     "Budget",
     "Burn",
     "BurnRateRule",
+    "Calibration",
     "Outcome",
     "Quantity",
     "Severity",
     "Sli",
     "Slo",
     "Slot",
+    "Spent",
     "budget",
-    "burn_rate",
+    "look_backs",
+    "spent",
 ]

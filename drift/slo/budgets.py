@@ -6,7 +6,7 @@ fractions.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -50,38 +50,55 @@ class Budget:
     burns: tuple[Burn, ...]
 
 
-def burn_rate(slo: Slo, bad: Sequence[Slot], look_back: timedelta, at: datetime) -> Fraction:
-    """Budgets a period that are being spent: bad time in (at - look_back, at] over the time that may be bad.
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Bad time within a look-back, and in how many slots it is."""
 
-    `bad` are bad slots, oldest first.
-    """
-    spent = sum((slot.span.length for slot in _within(bad, look_back, at)), timedelta(0))
-    return Fraction(spent // _MICRO) / (slo.budget * (look_back // _MICRO))
+    time: timedelta = timedelta()
+    slots: int = 0
+
+    def plus(self, slot: Slot) -> "Spent":
+        """The same with one more bad slot."""
+        return Spent(self.time + slot.span.length, self.slots + 1)
 
 
-def budget(slo: Slo, bad: Sequence[Slot], at: datetime) -> Budget:
-    """The error budget of `slo` at `at`, given the `bad` slots of its period, oldest first."""
-    mine = _within(bad, slo.period, at)
-    remaining = 1 - burn_rate(slo, mine, slo.period, at)
-    return Budget(at, remaining, tuple(_burn(slo, mine, rule, remaining, at) for rule in slo.active_rules()))
+def look_backs(slo: Slo) -> tuple[timedelta, ...]:
+    """All that a budget of `slo` looks back on, the period included, each once."""
+    rules = slo.active_rules()
+    return tuple(dict.fromkeys((slo.period, *map(slo.long, rules), *map(slo.short, rules))))
+
+
+def spent(slo: Slo, bad: Sequence[Slot], at: datetime) -> dict[timedelta, Spent]:
+    """What the slots `bad`, oldest first, add up to in each look-back that ends at `at`; slots count by their end."""
+    found = {}
+    for look_back in look_backs(slo):
+        first = bisect_right(bad, at - look_back, key=_end)
+        within = bad[first : bisect_right(bad, at, key=_end)]
+        found[look_back] = Spent(sum((slot.span.length for slot in within), timedelta()), len(within))
+    return found
+
+
+def budget(slo: Slo, spent: Mapping[timedelta, Spent], at: datetime) -> Budget:
+    """The error budget of `slo` at `at`, given what is spent in each of its look-backs (`look_backs`)."""
+    remaining = 1 - _rate(slo, spent, slo.period)
+    return Budget(at, remaining, tuple(_burn(slo, spent, rule, remaining) for rule in slo.active_rules()))
 
 
 _MICRO = timedelta(microseconds=1)
-
-
-def _within(slots: Sequence[Slot], look_back: timedelta, at: datetime) -> Sequence[Slot]:
-    first = bisect_right(slots, at - look_back, key=_end)
-    return slots[first : bisect_right(slots, at, key=_end)]
 
 
 def _end(slot: Slot) -> datetime:
     return slot.span.end
 
 
-def _burn(slo: Slo, bad: Sequence[Slot], rule: BurnRateRule, remaining: Fraction, at: datetime) -> Burn:
-    long = burn_rate(slo, bad, slo.long(rule), at)
-    short = burn_rate(slo, bad, slo.short(rule), at)
-    count = len(_within(bad, slo.long(rule), at))
+def _rate(slo: Slo, spent: Mapping[timedelta, Spent], look_back: timedelta) -> Fraction:
+    """Budgets a period that are being spent: bad time in the look-back over the time that may be bad."""
+    return Fraction(spent[look_back].time // _MICRO) / (slo.budget * (look_back // _MICRO))
+
+
+def _burn(slo: Slo, spent: Mapping[timedelta, Spent], rule: BurnRateRule, remaining: Fraction) -> Burn:
+    long, short = _rate(slo, spent, slo.long(rule)), _rate(slo, spent, slo.short(rule))
+    count = spent[slo.long(rule)].slots
     left = max(Fraction(0), remaining) * Fraction(slo.period // _MICRO) / long if long else None
     threshold = slo.threshold(rule)
     exceeds = long > threshold and short > threshold

@@ -1,11 +1,13 @@
-"""How arrays lie in `bytea` columns: little-endian, row by row, no header."""
+"""How arrays lie in `bytea` columns (little-endian, row by row, no header), and records in `jsonb`."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
-from drift.records import Texts
+from drift.records import KeptAttribution, Texts
 
 HALF: Final = "float16"
 SINGLE: Final = "float32"
@@ -37,6 +39,36 @@ def compact(array: npt.NDArray[np.float32]) -> tuple[str, bytes]:
     return SINGLE, pack(array)
 
 
+def segments(columns: Mapping[str, Texts]) -> dict[str, list[str | None]]:
+    """Segment columns as Postgres takes them."""
+    return {name: texts(column) for name, column in columns.items()}
+
+
 def texts(column: Texts) -> list[str | None]:
     """A text column as Postgres takes it; Postgres cannot hold the character NUL, so it is left out."""
     return [None if text is None else text.replace("\0", "") for text in column]
+
+
+def attribution(kept: KeptAttribution) -> object:
+    """`kept` as JSON takes it."""
+    return _without_nul(_ATTRIBUTION.dump_python(kept, mode="json"))
+
+
+def read_attribution(data: object) -> KeptAttribution:
+    """What `attribution` made."""
+    return _ATTRIBUTION.validate_python(data)
+
+
+_ATTRIBUTION: Final = TypeAdapter(KeptAttribution)
+
+
+def _without_nul(value: object) -> object:
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case dict():
+            return {name: _without_nul(each) for name, each in value.items()}
+        case list():
+            return [_without_nul(each) for each in value]
+        case _:
+            return value

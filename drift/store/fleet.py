@@ -7,8 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from drift.alert import AlertKind, AlertState
-from drift.slo import NODATA_AFTER
-from drift.store import reads
+from drift.slo import NODATA_AFTER, Calibration
+from drift.store import objectives, reads
 from drift.store.reads import AlertRow, BudgetRow
 
 OK: Final = "ok"
@@ -29,12 +29,13 @@ URGENCY: Final = (
 class Standing:
     """One objective of one stream: its newest slot, its open alerts, and the most urgent of their kinds.
 
-    `state` is one of `URGENCY`.
+    `state` is one of `URGENCY`. `calibration` says whether a test keeps its level; None where nothing is promised.
     """
 
     budget: BudgetRow
     alerts: tuple[AlertRow, ...]
     state: str
+    calibration: Calibration | None = None
 
 
 def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
@@ -43,11 +44,13 @@ def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
     One that has counted none for longer than its alert on missing data would wait has no data, told or not.
     """
     open_alerts = reads.alerts(conn, states=(AlertState.PENDING, AlertState.FIRING), limit=10_000)
+    kept = objectives.calibrations(conn, now=now)
     found = []
     for budget in reads.latest_budgets(conn):
         mine = tuple(row for row in open_alerts if (row.alert.stream, row.alert.slo) == (budget.stream, budget.slo))
         states = [row.alert.kind if row.alert.state is AlertState.FIRING else PENDING for row in mine]
         if now - budget.span.end > NODATA_AFTER * budget.span.length + GRACE:
             states.append(AlertKind.NODATA)
-        found.append(Standing(budget, mine, str(min(states, key=URGENCY.index, default=OK))))
+        state = str(min(states, key=URGENCY.index, default=OK))
+        found.append(Standing(budget, mine, state, kept.get((budget.stream, budget.slo))))
     return sorted(found, key=lambda s: (URGENCY.index(s.state), s.budget.remaining, s.budget.stream, s.budget.slo))

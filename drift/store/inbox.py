@@ -84,7 +84,7 @@ def add(conn: sa.Connection, stream: str, batch: str, entry: Entry) -> None:
         "inputs": codec.texts(rows.inputs),
         "labels": codec.texts(rows.labels),
         "encoder_versions": codec.texts(rows.encoder_versions),
-        "segments": {name: codec.texts(column) for name, column in rows.segments.items()},
+        "segments": codec.segments(rows.segments),
     }
     conn.execute(insert(tables.inbox).values(row))
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.records import Gap, GapReason, Measurement, Reference, Rows, Sketch, Span, Stream
-from drift.slo import Outcome, Slo, Slot
+from drift.slo import Outcome, Slo
 from drift.store import codec, tables
 
 
@@ -88,7 +88,9 @@ def reference(conn: sa.Connection, stream: str, version: str | None = None) -> R
     row = conn.execute(query if version is None else query.where(t.c.version == version)).first()
     if row is None:
         return None
-    rows = Rows(codec.vectors(row.vectors, row.dim), inputs=tuple(row.inputs), labels=tuple(row.labels))
+    segments = {name: tuple(column) for name, column in row.segments.items()}
+    vectors, inputs, labels = codec.vectors(row.vectors, row.dim), tuple(row.inputs), tuple(row.labels)
+    rows = Rows(vectors, inputs=inputs, labels=labels, segments=segments)
     return Reference(stream, rows, row.created_at, row.fingerprint, row.version)
 
 
@@ -132,15 +134,6 @@ def gaps(conn: sa.Connection, stream: str, since: datetime, until: datetime) -> 
     t = tables.gap
     query = sa.select(t).where(t.c.stream == stream, t.c.start >= since, t.c.start < until).order_by(t.c.start)
     return [Gap(r.stream, Span(r.start, r.end), r.detector, GapReason(r.reason), r.detail) for r in conn.execute(query)]
-
-
-def bad_slots(conn: sa.Connection, slo: Slo, until: datetime) -> list[Slot]:
-    """The bad slots of `slo` that end in (until - period, until], oldest first."""
-    t = tables.slot
-    mine = (t.c.stream == slo.stream) & (t.c.slo == slo.name) & (t.c.outcome == "bad")
-    within = (t.c.end > until - slo.period) & (t.c.end <= until)
-    rows = conn.execute(sa.select(t.c.start, t.c.end).where(mine, within).order_by(t.c.end))
-    return [Slot(Span(r.start, r.end), Outcome.BAD) for r in rows]
 
 
 def watch(conn: sa.Connection, slo: Slo) -> Watch:

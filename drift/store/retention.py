@@ -27,6 +27,7 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: da
         drop_before(conn, partitioned, history)
     for table in (tables.slot, tables.gap):
         conn.execute(sa.delete(table).where(table.c.end < history))
+    conn.execute(sa.delete(tables.attribution).where(tables.attribution.c.start < history))
     conn.execute(sa.delete(tables.sketch).where(tables.sketch.c.start < vectors))
     # Rows of windows that were given up. Those that are still to be measured stay, however old they are.
     inbox, job, stream = tables.inbox, tables.job, tables.stream

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Span
 from drift.slo import Quantity
-from drift.store import reads, tables
+from drift.store import codec, reads, tables
 from drift.store.reads import BudgetRow, DeliveryRow
 
 Reader: TypeAlias = sa.Engine
@@ -65,6 +65,20 @@ def latest_measurements(conn: sa.Connection, of: Sequence[tuple[str, str]]) -> l
     newest = sa.select(t).where(mine).order_by(t.c.start.desc()).limit(1).lateral()
     rows = conn.execute(sa.select(newest).select_from(pair.join(newest, sa.true())))
     return [reads.measurement_of(row) for row in rows]
+
+
+def attributed(
+    conn: sa.Connection, stream: str, since: datetime, until: datetime, *, detector: str | None = None, limit: int = 1
+) -> list[Measurement]:
+    """The newest `limit` measurements of windows that start in [since, until) and say where the change comes from."""
+    t, a = tables.measurement, tables.attribution
+    mine = (a.c.stream == stream) & (a.c.start >= since) & (a.c.start < until)
+    if detector is not None:
+        mine &= a.c.detector == detector
+    newest = sa.select(a).where(mine).order_by(a.c.start.desc()).limit(limit).subquery()
+    same = (t.c.stream == newest.c.stream) & (t.c.detector == newest.c.detector) & (t.c.start == newest.c.start)
+    rows = conn.execute(sa.select(t, newest.c.kept).join(newest, same).order_by(t.c.start.desc(), t.c.detector))
+    return [replace(reads.measurement_of(row), attribution=codec.read_attribution(row.kept)) for row in rows]
 
 
 def reach(conn: sa.Connection, stream: str, slo: str) -> Span | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertState, Watch
-from drift.records import Gap, Measurement, Reference, Sketch, Stream, Window
+from drift.records import Gap, KeptAttribution, Measurement, Reference, Sketch, Span, Stream, Window
 from drift.slo import Budget, Outcome, Slo, Slot
 from drift.store import codec, tables
 from drift.store.partitions import ensure_month
@@ -51,9 +51,11 @@ def save_reference(conn: sa.Connection, reference: Reference, *, source: str) ->
         "vectors": codec.pack(reference.vectors),
         "inputs": codec.texts(reference.rows.inputs),
         "labels": codec.texts(reference.rows.labels),
+        "segments": codec.segments(reference.rows.segments),
     }
     new = insert(tables.reference).values(row)
-    conn.execute(new.on_conflict_do_update(index_elements=["stream", "version"], set_={"source": source}))
+    same_rows = {"source": source, "segments": new.excluded.segments}  # their version does not tell of segments
+    conn.execute(new.on_conflict_do_update(index_elements=["stream", "version"], set_=same_rows))
 
 
 def save_bank(conn: sa.Connection, reference: str, key: str, bank: npt.NDArray[np.float64]) -> None:
@@ -90,7 +92,14 @@ def record(conn: sa.Connection, measurements: Sequence[Measurement]) -> int:
     if not measurements:
         return 0
     new = insert(tables.measurement).on_conflict_do_nothing().returning(tables.measurement.c.start)
-    return len(conn.execute(new, [_measurement_row(m) for m in measurements]).all())
+    count = len(conn.execute(new, [_measurement_row(m) for m in measurements]).all())
+    if parts := [_attribution_row(m, m.attribution) for m in measurements if m.attribution]:
+        conn.execute(insert(tables.attribution).on_conflict_do_nothing(), parts)
+    return count
+
+
+def _attribution_row(m: Measurement, kept: KeptAttribution) -> dict[str, object]:
+    return {"stream": m.stream, "detector": m.detector, "start": m.span.start, "kept": codec.attribution(kept)}
 
 
 def _measurement_row(m: Measurement) -> dict[str, object]:
@@ -128,8 +137,11 @@ def record_gaps(conn: sa.Connection, gaps: Sequence[Gap]) -> None:
         conn.execute(insert(tables.gap).on_conflict_do_nothing(), rows)
 
 
-def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget) -> None:
-    """Keep what became of `slot`, with the budget at its end and the rule that is nearest to firing."""
+def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget, *, healthy: bool) -> None:
+    """Keep what became of `slot`, with the budget at its end and the rule that is nearest to firing.
+
+    `healthy` says that no alert of the stream tells of bad windows at that time.
+    """
     worst = max(budget.burns, key=lambda burn: min(burn.long, burn.short) / slo.threshold(burn.rule))
     row = {
         "stream": slo.stream,
@@ -142,8 +154,17 @@ def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget) -> None
         "burn_long": float(worst.long),
         "burn_short": float(worst.short),
         "exhausts_in": worst.exhausts_in,
+        "healthy": healthy,
     }
     conn.execute(insert(tables.slot).values(row).on_conflict_do_nothing())
+
+
+def mark_unhealthy(conn: sa.Connection, slo: Slo, span: Span) -> None:
+    """Note that an alert has fired for what the slots of `slo` within `span` were like."""
+    t = tables.slot
+    mine = (t.c.stream == slo.stream) & (t.c.slo == slo.name) & t.c.healthy
+    within = (t.c.start >= span.start) & (t.c.end <= span.end)
+    conn.execute(sa.update(t).where(mine, within).values(healthy=False))
 
 
 def save_watch(conn: sa.Connection, slo: Slo, watch: Watch, outcome: Outcome) -> None:
@@ -154,6 +175,7 @@ def save_watch(conn: sa.Connection, slo: Slo, watch: Watch, outcome: Outcome) ->
         "good_run": watch.good_run,
         "missing_run": watch.missing_run,
         "insufficient_run": watch.insufficient_run,
+        "alpha": float(slo.alpha),
     }
     new = insert(t).values(stream=slo.stream, slo=slo.name, **runs, **counts)
     sums = {name: t.c[name] + count for name, count in counts.items()}

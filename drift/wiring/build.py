@@ -25,7 +25,7 @@ from drift.notify.base import Notifier
 from drift.notify.signature import Secret
 from drift.notify.webhook import Webhook
 from drift.pipeline.monitor import Monitor, Outlet
-from drift.pipeline.references import ensure_reference
+from drift.pipeline.references import Source, ensure_reference
 from drift.records import Span, parse_name
 from drift.scheduler import Service
 from drift.slo import Quantity
@@ -85,10 +85,8 @@ def build_monitor(
 ) -> Monitor:
     """Everything that measures one declared stream; its references are kept through `conn`."""
     encoder = encoder_of(stream, home)
-    source = (stream.reference.path, encoder)
-    references = {
-        part.key: ensure_reference(conn, part, *source, rows=stream.reference.rows, now=now) for part in stream.streams
-    }
+    source = source_of(stream, encoder)
+    references = {part.key: ensure_reference(conn, part, source, now=now) for part in stream.streams}
     detectors = detectors_of(config, stream)
     prepare_all(conn, detectors, references, rows=stream.sample)
     return Monitor(
@@ -108,6 +106,11 @@ def build_monitor(
         team=stream.team,
         runbook_url=stream.runbook_url or f"{config.external_url.rstrip('/')}/runbook",
     )
+
+
+def source_of(stream: StreamConfig, encoder: Encoder | None) -> Source:
+    """Where the references of the stream and of its segments come from."""
+    return Source(stream.reference.path, encoder, stream.reference.rows, tuple(stream.segments))
 
 
 def muted(monitor: Monitor) -> Monitor:

@@ -11,7 +11,7 @@ from drift.config import AlertmanagerConfig, Config, Settings, StreamConfig, Web
 from drift.errors import ConfigError, DriftError
 from drift.pipeline.references import make_reference
 from drift.records import Stream
-from drift.wiring.build import build_webhook, clock, detectors_of, encoder_of, name_of
+from drift.wiring.build import build_webhook, clock, detectors_of, encoder_of, name_of, source_of
 from drift.wiring.database import database
 
 
@@ -66,8 +66,7 @@ def _encoder(stream: StreamConfig, settings: Settings) -> str:
 
 
 def _reference(stream: StreamConfig, part: Stream, settings: Settings) -> str:
-    encoder = encoder_of(stream, settings.home)
-    found = make_reference(part, stream.reference.path, encoder, rows=stream.reference.rows, now=clock())
+    found = make_reference(part, source_of(stream, encoder_of(stream, settings.home)), now=clock())
     return f"{stream.reference.path}, {len(found.rows)} rows"
 
 

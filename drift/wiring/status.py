@@ -1,10 +1,13 @@
 """The fleet in a terminal."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from rich.table import Table
 
 from drift.config.values import format_duration
+from drift.slo import Calibration
+from drift.slo.calibration import ADVICE
 from drift.store.connect import Engine
 from drift.store.fleet import Standing, standings
 
@@ -32,16 +35,25 @@ def _row(standing: Standing) -> dict[str, object]:
         "exhausts_in_seconds": None if b.exhausts_in is None else b.exhausts_in.total_seconds(),
         "last_window_start": b.span.start.isoformat(),
         "last_window_end": b.span.end.isoformat(),
+        "calibration": _calibration(standing.calibration),
     }
+
+
+def _calibration(found: Calibration | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    low, high = found.interval
+    return asdict(found) | {"low": low, "high": high, "too_many": found.too_many}
 
 
 def as_table(engine: Engine, *, now: datetime) -> Table:
     """The same for people; burns are those of the rule nearest to firing."""
     table = Table(
-        title=f"drift, {now:%Y-%m-%d %H:%M:%S} UTC", caption="burn: error budgets a period, long/short look-back"
+        title=f"drift, {now:%Y-%m-%d %H:%M:%S} UTC",
+        caption="burn: error budgets a period, long/short look-back; false alarms: found/expected in healthy windows",
     )
-    for name in ("stream", "objective", "state", "budget", "burn", "last window"):
-        numeric = name in {"budget", "burn"}
+    for name in ("stream", "objective", "state", "budget", "burn", "false alarms", "last window"):
+        numeric = name in {"budget", "burn", "false alarms"}
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     with engine.connect() as conn:
         found = standings(conn, now=now)
@@ -55,8 +67,19 @@ def as_table(engine: Engine, *, now: datetime) -> Table:
             f"[{style}]{standing.state}[/]",
             f"{b.remaining:.1%}",
             f"{b.burn_long:.1f}/{b.burn_short:.1f}",
+            _false_alarms(standing.calibration),
             f"{b.outcome}, {age} ago",
         )
+    if any(standing.calibration and standing.calibration.too_many for standing in found):
+        table.caption = f"{table.caption}\nred: more healthy windows are bad than may be by chance. {ADVICE}"
     if not found:
         table.caption = "no window has been counted yet: `drift run` counts them"
     return table
+
+
+def _false_alarms(found: Calibration | None) -> str:
+    """The share of healthy windows that were bad, over the share that may be."""
+    if found is None or not found.windows:
+        return ""
+    text = f"{found.bad / found.windows:.2%}/{found.alpha:.2%}"
+    return f"[red]{text}[/]" if found.too_many else text

@@ -1,0 +1,26 @@
+"""The tables, in a schema of their own. Migrations are held against them by `alembic check`."""
+
+from drift.store.tables.findings import attribution, gap, measurement, sketch
+from drift.store.tables.objectives import alert, outbox, slot, watch
+from drift.store.tables.rows import bank, batch, inbox, job, reference, stream, window
+from drift.store.tables.schema import SCHEMA, metadata
+
+__all__ = [
+    "SCHEMA",
+    "alert",
+    "attribution",
+    "bank",
+    "batch",
+    "gap",
+    "inbox",
+    "job",
+    "measurement",
+    "metadata",
+    "outbox",
+    "reference",
+    "sketch",
+    "slot",
+    "stream",
+    "watch",
+    "window",
+]

@@ -1,0 +1,104 @@
+"""What becomes of objectives: slots, what is remembered between them, alerts, and messages that tell of them."""
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+
+from drift.store.tables.schema import At, metadata, required
+
+# One row per objective and interval, with the budget as it was at its end. `rule` is the rule nearest to firing. Slots
+# are `healthy` while no page or ticket of the stream fires, unless they lie in what a rule looked back on as it fired.
+slot: Final = sa.Table(
+    "slot",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("slo", sa.Text, primary_key=True),
+    sa.Column("start", At, primary_key=True),
+    required("end", At),
+    required("outcome", sa.Text()),
+    required("remaining", sa.Double()),
+    required("rule", sa.Text()),
+    required("burn_long", sa.Double()),
+    required("burn_short", sa.Double()),
+    sa.Column("exhausts_in", sa.Interval),
+    required("healthy", sa.Boolean()),
+)
+sa.Index(
+    "slot_bad_idx",
+    slot.c.stream,
+    slot.c.slo,
+    slot.c.end,
+    postgresql_where=slot.c.outcome == "bad",
+    postgresql_include=["start"],
+)
+sa.Index(
+    "slot_healthy_idx",
+    slot.c.stream,
+    slot.c.slo,
+    slot.c.start,
+    postgresql_where=slot.c.healthy & slot.c.outcome.in_(["good", "bad"]),
+    postgresql_include=["outcome"],
+)
+
+# What an objective remembers between slots; `slots` and `bad_slots` count verdicts since it was first seen. Of healthy
+# slots `alpha` may be bad.
+watch: Final = sa.Table(
+    "watch",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("slo", sa.Text, primary_key=True),
+    required("good_run", sa.Integer()),
+    required("missing_run", sa.Integer()),
+    required("insufficient_run", sa.Integer()),
+    required("slots", sa.BigInteger()),
+    required("bad_slots", sa.BigInteger()),
+    required("alpha", sa.Double()),
+)
+
+# One row per episode of an alert.
+alert: Final = sa.Table(
+    "alert",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("slo", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("started_at", At, primary_key=True),
+    required("state", sa.Text()),
+    sa.Column("fired_at", At),
+    sa.Column("resolved_at", At),
+    required("rule", sa.Text()),
+    required("hold", sa.Integer()),
+    required("quiet", sa.Integer()),
+    required("labels", JSONB()),
+    required("annotations", JSONB()),
+    required("muted", sa.Boolean()),
+)
+sa.Index(
+    "alert_open_idx",
+    alert.c.stream,
+    alert.c.slo,
+    alert.c.kind,
+    unique=True,
+    postgresql_where=alert.c.state.in_(["pending", "firing"]),
+)
+
+# Messages that must go out, one row per receiver, written with the change of state that they tell of.
+outbox: Final = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("receiver", sa.Text, primary_key=True),
+    required("subject", sa.Text()),
+    required("kind", sa.Text()),
+    required("body", BYTEA()),
+    required("state", sa.Text()),
+    required("created_at", At),
+    required("due_at", At),
+    required("attempts", sa.Integer()),
+    sa.Column("sent_at", At),
+    sa.Column("status", sa.Integer),
+    required("error", sa.Text()),
+)
+sa.Index("outbox_due_idx", outbox.c.due_at, postgresql_where=outbox.c.state == "due")
+sa.Index("outbox_subject_idx", outbox.c.receiver, outbox.c.subject, outbox.c.created_at)
