@@ -10,7 +10,7 @@ import pyarrow as pa
 from collectors.columns import columns_of, read_batches, read_texts
 from collectors.files import SourceFile, open_files, reading
 from collectors.parquet import FILE_LIMITS
-from collectors.rows import INPUT, LABEL, TIME, VECTOR, Batch, screen
+from collectors.rows import INPUT, LABEL, SESSION, TIME, VECTOR, Batch, screen
 from collectors.sample import Sample, priorities
 from collectors.selection import require, selected
 from collectors.times import EVER
@@ -30,10 +30,10 @@ class Inputs:
 
 
 def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[str, ...] = ()) -> Rows | Inputs:
-    """A uniform sample of at most `limit` valid rows of `stream` in the files at `path`, in random order.
+    """A uniform sample of at most `limit` valid rows of `stream` in the files at `path`, one of each session.
 
-    Files with a column `vector` give rows, files with an `input` and no `vector` give inputs for the encoder. `time`
-    is not needed, and not read. The same files give the same sample.
+    They are in random order. Files with a column `vector` give rows, files with an `input` and no `vector` give inputs
+    for the encoder. `time` is not needed, and not read. The same files give the same sample.
 
     Raises:
         SourceError: a file cannot be read, has neither column, or no row is valid.
@@ -46,10 +46,16 @@ def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[st
             encoded = VECTOR in file.schema.names or INPUT not in file.schema.names
             sample = Sample.none(stream.dim if encoded else 0)
         require(file, VECTOR if encoded else INPUT, "to make a reference (`vector`, or `input` for the encoder)")
-        for positions, sent in selected(file, columns if encoded else (INPUT, LABEL), stream, None):
+        for positions, sent in selected(file, columns if encoded else (INPUT, LABEL, SESSION), stream, None):
             batch = _rows(file, sent, stream, segments) if encoded else _inputs(file, sent)
             refused.update(tally(batch.faults))
-            drawn = priorities(batch.rows.ids, file.name, positions[batch.index], salt=f"reference of {stream.name}")
+            drawn = priorities(
+                batch.rows.ids,
+                file.name,
+                positions[batch.index],
+                salt=f"reference of {stream.name}",
+                sessions=batch.rows.sessions,
+            )
             sample = sample.merged(batch.rows, drawn, limit)
     if sample is None or not len(sample.rows):
         found = ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "no rows"
@@ -69,12 +75,14 @@ def _inputs(file: SourceFile, sent: pa.RecordBatch) -> Batch:
     """The rows that have an input, as rows of no dimensions."""
     with reading(file.path):
         texts, faults = read_texts(sent.column(INPUT), INPUT, FILE_LIMITS)
-        labels: Texts = ()
-        if LABEL in sent.schema.names:
-            labels, bad = read_texts(sent.column(LABEL), LABEL, FILE_LIMITS)
-            faults += bad
+        others: dict[str, Texts] = {}
+        for name in (LABEL, SESSION):
+            if name in sent.schema.names:
+                others[name], bad = read_texts(sent.column(name), name, FILE_LIMITS)
+                faults += bad
     n = len(sent)
     texts = texts or (None,) * n
     faults += [RowFault(i, RowReason.MALFORMED, "the row has no input") for i, text in enumerate(texts) if text is None]
-    rows = Rows(np.empty((n, 0), np.float32), inputs=texts, labels=labels)
+    blank = np.empty((n, 0), np.float32)
+    rows = Rows(blank, inputs=texts, labels=others.get(LABEL, ()), sessions=others.get(SESSION, ()))
     return Batch(rows, np.arange(n), (), n).without(faults)

@@ -39,8 +39,8 @@ def read_vectors(path: Path, *, limit: int, dim: int | None = None) -> Sampled:
     """At most `limit` rows of the file, or of all Parquet and Arrow files below the directory, at `path`.
 
     A `.npy` file holds one float array of shape (rows, dimensions); the others a column `vector`, and where given
-    `id`, `input` and `label`. The same file gives the same sample. `dim` is the dimension that is needed, None to take
-    the file's own.
+    `id`, `session`, `input` and `label`; of a session one row is taken. The same file gives the same sample. `dim`
+    is the dimension that is needed, None to take the file's own.
 
     Raises:
         SourceError: a file cannot be read, has no such column or array, another dimension, or no valid row.
@@ -55,7 +55,7 @@ def read_vectors(path: Path, *, limit: int, dim: int | None = None) -> Sampled:
             batch = screen(read_batches([sent], stream, (), limits=FILE_LIMITS), stream, EVER)
         received += batch.received
         refused.update(tally(batch.faults))
-        drawn = priorities(batch.rows.ids, name, first + batch.index, salt="compare")
+        drawn = priorities(batch.rows.ids, name, first + batch.index, salt="compare", sessions=batch.rows.sessions)
         sample = sample.merged(batch.rows, drawn, limit)
     if sample is None or not len(sample.rows):
         found = ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "no rows"

@@ -5,6 +5,8 @@ from typing import Final
 
 from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
+from detectors.copies import distinct_rows
+from detectors.duplicates import Duplicates
 from detectors.effective_rank import EffectiveRank
 from detectors.joint import Joint
 from detectors.mean_shift import MeanShift
@@ -28,9 +30,11 @@ __all__ = [
     "VersionComparison",
     "collapse",
     "compare_versions",
+    "distinct_rows",
     "mmd_permutation_test",
 ]
 
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
-    d.name: d for d in (EffectiveRank, Joint, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
+    d.name: d
+    for d in (Duplicates, EffectiveRank, Joint, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
 }

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.random import Generator
 
-from detectors.kernels import pinned, require_rows, seeded, tensor
+from detectors.copies import independent_rows
+from detectors.kernels import pinned, seeded, tensor
 from detectors.panel import Panel
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
@@ -50,10 +51,11 @@ class Joint:
             raise ValueError(f"joint needs nulls >= 19 and min_rows >= 2, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        size = self._size(reference, len(window.rows))
+        # Eleven null laws, all of independent rows.
+        rows = independent_rows(self.name, window, reference, self.min_rows)
+        size = self._size(reference, len(rows))
         panel = fitted_panel(reference, size, self.nulls)
-        result = panel.test(tensor(window.vectors), rng=rng)
+        result = panel.test(tensor(rows.vectors), rng=rng)
         effect = result.effect
         return Measurement.of(
             window,

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from numpy.random import Generator
 from torch import Tensor
 
+from detectors.copies import independent_rows
 from detectors.kernels import (
     device,
     length_scale,
@@ -17,7 +18,6 @@ from detectors.kernels import (
     on_grid,
     pair_distances,
     pinned,
-    require_rows,
     seeded,
     squared_distances,
     tensor,
@@ -67,11 +67,12 @@ class Mmd:
             raise ValueError(f"mmd needs permutations >= 1, reference_rows >= 2 and bandwidths > 0, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        n = on_grid(len(window.rows))
+        # Copies move together, where the permutations move each row by itself.
+        used = independent_rows(self.name, window, reference, self.min_rows)
+        n = on_grid(len(used))
         held = reference_block(reference, self.reference_rows, self.bandwidths)
         part = reference_part(reference, self.reference_rows, self.bandwidths, n, self.permutations)
-        rows = tensor(window.vectors[:n]) - held.centre
+        rows = tensor(used.vectors[:n]) - held.centre
         values = split_mmd2(
             part,
             held.kernel(rows, held.rows),

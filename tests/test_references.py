@@ -89,6 +89,15 @@ def test_a_segment_has_its_own_reference(write):
     assert sorted(read_reference(path, STREAM.part("tenant=b"), limit=9).vectors[:, 0]) == [1, 3, 5]
 
 
+@pytest.mark.parametrize("column", ["vector", "input"])
+def test_one_row_of_each_session_is_taken(write, column):
+    values = vectors(30) if column == "vector" else [f"text {i}" for i in range(30)]
+    found = read_reference(write({column: values, "session": [i // 5 for i in range(30)]}), STREAM, limit=99)
+    taken = found.vectors[:, 0] if isinstance(found, Rows) else [int(text.split()[1]) for text in found.texts]
+    assert sorted(int(row) // 5 for row in taken) == list(range(6))
+    assert any(int(row) % 5 for row in taken)  # not the first of each
+
+
 def test_rows_that_no_window_would_hold_are_left_out(write):
     bad = pa.array([[1.0, 1, 1], [np.nan, 1, 1], [0.0, 0, 0], [1.0], None], pa.list_(pa.float32()))
     assert len(read_reference(write({"vector": bad}), STREAM, limit=9)) == 1

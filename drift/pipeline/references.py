@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import structlog
 from collectors.files import open_files
 from collectors.references import Inputs, read_reference
 from detectors.base import Prepared
+from detectors.copies import without_pairs
 from drift.encoder.base import Encoder
 from drift.errors import BadReferenceError, UnmeasurableError
 from drift.records import Reference, Rows, Stream
@@ -20,6 +21,14 @@ from drift.store import reads, writes
 from drift.store.connect import Connection
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A reference that was made, and how many rows were left out of it because they copy another."""
+
+    reference: Reference
+    copies: int
 
 
 def ensure_reference(
@@ -37,17 +46,22 @@ def ensure_reference(
     version = reads.reference_of(conn, stream.key, source)
     if version is not None and (kept := reads.reference(conn, stream.key, version)) is not None:
         return kept
-    reference = make_reference(stream, path, encoder, rows=rows, now=now)
-    writes.save_reference(conn, reference, source=source)
-    return reference
+    made = make_reference(stream, path, encoder, rows=rows, now=now)
+    if made.copies:
+        log.warning("copies left out of a reference", reference=str(made.reference), path=str(path), copies=made.copies)
+    writes.save_reference(conn, made.reference, source=source)
+    return made.reference
 
 
-def make_reference(stream: Stream, path: Path, encoder: Encoder | None, *, rows: int, now: datetime) -> Reference:
+def make_reference(stream: Stream, path: Path, encoder: Encoder | None, *, rows: int, now: datetime) -> Made:
     """The reference of `stream` from `path`, kept nowhere. Raises as `ensure_reference` does."""
     found = read_reference(path, _as_found_in(path, stream), limit=rows)
     if isinstance(found, Inputs):
-        return _encoded(stream, found, encoder, path, now)
-    return Reference(stream.key, found, now)
+        found, fingerprint = _encoded(stream, found, encoder, path)
+    else:
+        fingerprint = ""
+    kept = without_pairs(found)
+    return Made(Reference(stream.key, kept, now, fingerprint), len(found) - len(kept))
 
 
 def prepare(
@@ -96,14 +110,14 @@ def _as_found_in(path: Path, stream: Stream) -> Stream:
     return stream
 
 
-def _encoded(stream: Stream, inputs: Inputs, encoder: Encoder | None, path: Path, now: datetime) -> Reference:
+def _encoded(stream: Stream, inputs: Inputs, encoder: Encoder | None, path: Path) -> tuple[Rows, str]:
     if encoder is None:
         raise BadReferenceError(
             f"{path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add `encoder: {{model: …}}` "
             "to the stream, or give the reference a `vector` column"
         )
     rows = Rows(encoder.encode(list(inputs.texts)), inputs=inputs.texts, labels=inputs.labels)
-    return Reference(stream.key, rows, now, encoder.fingerprint)
+    return rows, encoder.fingerprint
 
 
 def _source(stream: Stream, path: Path, encoder: Encoder | None, rows: int) -> str:
@@ -113,4 +127,4 @@ def _source(stream: Stream, path: Path, encoder: Encoder | None, rows: int) -> s
     state = "; ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in states)
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
     made_by = encoder.fingerprint if encoder else "none"
-    return f"{path.name} ({digest}), at most {rows} rows of {stream.dim} dimensions, encoder {made_by}"
+    return f"{path.name} ({digest}), at most {rows} rows of {stream.dim} dimensions without pairs, encoder {made_by}"

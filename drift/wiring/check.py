@@ -67,8 +67,9 @@ def _encoder(stream: StreamConfig, settings: Settings) -> str:
 
 def _reference(stream: StreamConfig, part: Stream, settings: Settings) -> str:
     encoder = encoder_of(stream, settings.home)
-    found = make_reference(part, stream.reference.path, encoder, rows=stream.reference.rows, now=clock())
-    return f"{stream.reference.path}, {len(found.rows)} rows"
+    made = make_reference(part, stream.reference.path, encoder, rows=stream.reference.rows, now=clock())
+    copies = f", {made.copies} more left out as copies" if made.copies else ""
+    return f"{stream.reference.path}, {len(made.reference.rows)} rows{copies}"
 
 
 def _collector(stream: StreamConfig) -> str:

@@ -101,8 +101,8 @@ def grids(found: Comparison) -> tuple[Grid, ...]:
 
 def _files(found: Comparison) -> Grid:
     rows = (("reference", found.reference), ("current", found.current))
-    cells = tuple((name, str(s.path), f"{s.rows}", f"{s.received}", rejected(s)) for name, s in rows)
-    return Grid("Files", ("", "file", "compared", "rows", "cannot be used"), cells, frozenset())
+    cells = tuple((name, str(s.path), f"{s.rows}", f"{s.copies}", f"{s.received}", rejected(s)) for name, s in rows)
+    return Grid("Files", ("", "file", "compared", "copies", "rows", "cannot be used"), cells, frozenset())
 
 
 def rejected(side: Side) -> str:
@@ -176,7 +176,7 @@ def advice(found: Comparison) -> Iterator[str]:
 def _table(grid: Grid) -> Table:
     table = Table(title=grid.title, title_justify="left")
     for head in grid.heads:
-        right = head in {"value", "its own p", "p", "compared", "rows", "current", "reference", "z"}
+        right = head in {"value", "its own p", "p", "compared", "copies", "rows", "current", "reference", "z"}
         table.add_column(head, justify="right" if right else "left", overflow="fold")
     for i, row in enumerate(grid.rows):
         table.add_row(*map(Text, row), style="red" if i in grid.bad else "")
