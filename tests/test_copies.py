@@ -103,8 +103,8 @@ def test_a_window_of_copies_is_refused_with_the_numbers():
 def streams() -> list[tuple[Reference, list[Window]]]:
     """Two references, and healthy windows of 128 rows of which each is there twice."""
     rng = np.random.default_rng(1)
-    held = [reference(s1(10_240, rng)) for _ in range(2)]
-    return [(each, [window(np.repeat(s1(128, rng), 2, axis=0)) for _ in range(150)]) for each in held]
+    held = [reference(s1(5120, rng)) for _ in range(2)]
+    return [(each, [window(np.repeat(s1(128, rng), 2, axis=0)) for _ in range(120)]) for each in held]
 
 
 @pytest.mark.parametrize("detector", [Joint(nulls=400), MeanShift(), Novelty()], ids=lambda d: d.name)

@@ -1,13 +1,20 @@
-"""Files of healthy rows become references: vectors where there are some, else inputs for the encoder."""
+"""Files of healthy rows become references: vectors where there are some, else inputs for the encoder.
+
+Copies that nothing explains are left out of them, on the way to the store as well.
+"""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from fakes import STREAM as PUSHED
+from fakes import FakeEncoder, healthy
+from structlog.testing import capture_logs
 
 from collectors.references import Inputs, read_reference
 from drift.errors import SourceError
-from drift.records import Rows, Stream
+from drift.pipeline.references import ensure_reference, make_reference
+from drift.records import EPOCH, Rows, Stream
 
 STREAM = Stream("search", "encoder", "1", 3)
 
@@ -111,3 +118,27 @@ def test_a_file_with_neither_vectors_nor_inputs_says_what_it_needs(write, tmp_pa
     write({"vector": vectors(2)}, "a.parquet")
     with pytest.raises(SourceError, match="needs a column 'vector'"):
         read_reference(tmp_path, STREAM, limit=9)
+
+
+# Copies.
+
+
+def test_of_a_file_that_was_exported_twice_each_row_is_taken_once(write, engine):
+    x = np.tile(healthy(100), (2, 1))
+    path = write({"vector": x.tolist()})
+    with capture_logs() as logs, engine.begin() as conn:
+        first = ensure_reference(conn, PUSHED, path, None, rows=1000, now=EPOCH)
+        again = ensure_reference(conn, PUSHED, path, None, rows=1000, now=EPOCH)
+    assert len(first.rows) == len(np.unique(first.vectors, axis=0)) == 100
+    assert again.version == first.version
+    assert [(log["event"], log["copies"]) for log in logs] == [("copies left out of a reference", 100)]
+
+
+def test_popular_inputs_stay_in_a_reference_whether_they_are_encoded_here_or_not(write):
+    texts = [f"text {i}" for i in range(20)] + ["hello"] * 5 + ["text 0"]
+    made = make_reference(PUSHED, write({"input": texts}), FakeEncoder(), rows=1000, now=EPOCH)
+    assert made.copies == 1
+    assert sorted(made.reference.rows.inputs) == sorted(texts[:-1])
+    vectors = FakeEncoder().encode(texts)
+    served = make_reference(PUSHED, write({"vector": vectors.tolist()}), None, rows=1000, now=EPOCH)
+    assert (served.copies, len(served.reference.rows)) == (1, 25)
