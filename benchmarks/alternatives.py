@@ -112,6 +112,7 @@ ALTERNATIVES: Final[Mapping[str, Change]] = {
     "stored in 4 bits": lambda x, _: quantised(x, 4),
     "collapse to 64 directions": lambda x, _: collapsed(x, 64),
     "2 % of rows constant": lambda x, _: replaced(x, 0.02, lambda n: np.repeat(x[:1], n, axis=0)),
+    "a quarter of the rows sent twice": lambda x, _: replaced(x, 0.25, lambda n: x[-n:]),
     "not normalised": lambda x, rng: (x * rng.uniform(2.4, 7, (len(x), 1))).astype(np.float32),
 }
 """Ways to go bad, by name: a window of healthy rows in, the window as it would be seen out."""

@@ -25,7 +25,7 @@ from drift.config.slos import default_slos
 from drift.records import Measurement, Reference, Rows, Sketch, Span, Stream, Window, merged_name, parse_name
 from drift.slo import Outcome
 
-NAMES = ("joint", "mmd", "mean_shift", "novelty", "effective_rank", "variance_ratio")
+NAMES = ("joint", "mmd", "mean_shift", "novelty", "effective_rank", "variance_ratio", "duplicates")
 ROWS, REFERENCE, MERGED = 256, 5120, 12
 LENGTH = timedelta(minutes=5)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,7 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from collectors.rows import DEFAULT_LIMITS, ENCODER_VERSION, ID, INPUT, LABEL, TIME, VECTOR, Batch, Limits, join
+from collectors.rows import (
+    DEFAULT_LIMITS,
+    ENCODER_VERSION,
+    ID,
+    INPUT,
+    LABEL,
+    SESSION,
+    TIME,
+    VECTOR,
+    Batch,
+    Limits,
+    join,
+)
 from collectors.times import is_text, read_time_array
 from drift.errors import PayloadError
 from drift.records import NO_TIME, RowFault, RowReason, Rows, Stream, Texts
@@ -26,7 +38,7 @@ def columns_of(segments: Sequence[str]) -> tuple[str, ...]:
 
 def texts_of(segments: Sequence[str]) -> tuple[str, ...]:
     """The columns that are read as text, each once."""
-    names = dict.fromkeys((ID, INPUT, LABEL, ENCODER_VERSION, *segments))
+    names = dict.fromkeys((ID, SESSION, INPUT, LABEL, ENCODER_VERSION, *segments))
     return tuple(name for name in names if name not in {VECTOR, TIME})
 
 
@@ -66,6 +78,7 @@ def _tidy(rows: Rows) -> Rows:
         vectors=rows.vectors,
         times=rows.times if timed else None,
         ids=given(rows.ids),
+        sessions=given(rows.sessions),
         inputs=given(rows.inputs),
         labels=given(rows.labels),
         encoder_versions=given(rows.encoder_versions),
@@ -91,6 +104,7 @@ def _read(
         vectors=vectors,
         times=times,
         ids=texts.get(ID, ()),
+        sessions=texts.get(SESSION, ()),
         inputs=texts.get(INPUT, ()),
         labels=texts.get(LABEL, ()),
         encoder_versions=texts.get(ENCODER_VERSION, ()),

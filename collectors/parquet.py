@@ -37,7 +37,7 @@ class ParquetCollector:
     segments: tuple[str, ...] = ()
 
     def collect(self, stream: Stream, span: Span, *, limit: int) -> Window:
-        """A uniform sample of at most `limit` valid rows of `stream` in `span`, in random order.
+        """A uniform sample of at most `limit` valid rows of `stream` in `span`, one of each session, in random order.
 
         Rows without a readable time belong to no window and are not counted.
         """
@@ -52,7 +52,9 @@ class ParquetCollector:
                 good = screen(batch, stream, span)
                 received += good.received
                 rejected.update(tally(good.faults))
-                drawn = priorities(good.rows.ids, file.name, positions[good.index], salt=salt)
+                drawn = priorities(
+                    good.rows.ids, file.name, positions[good.index], salt=salt, sessions=good.rows.sessions
+                )
                 sample = sample.merged(good.rows, drawn, limit)
         return Window(stream, span, sample.rows, received, dict(rejected))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from collectors.columns import columns_of, read_batches, read_texts
 from collectors.files import SourceFile, open_files, reading
 from collectors.parquet import FILE_LIMITS
-from collectors.rows import INPUT, LABEL, TIME, VECTOR, Batch, screen
+from collectors.rows import INPUT, LABEL, SESSION, TIME, VECTOR, Batch, screen
 from collectors.sample import Sample, priorities
 from collectors.selection import require, selected
 from collectors.times import EVER
@@ -32,10 +32,10 @@ class Inputs:
 
 
 def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[str, ...] = ()) -> Rows | Inputs:
-    """A uniform sample of at most `limit` valid rows of `stream` in the files at `path`, in random order.
+    """A uniform sample of at most `limit` valid rows of `stream` in the files at `path`, one of each session.
 
-    Files with a column `vector` give rows, files with an `input` and no `vector` give inputs for the encoder. `time`
-    is not needed, and not read. The same files give the same sample.
+    They are in random order. Files with a column `vector` give rows, files with an `input` and no `vector` give inputs
+    for the encoder. `time` is not needed, and not read. The same files give the same sample.
 
     Raises:
         SourceError: a file cannot be read, has neither column, or no row is valid.
@@ -48,10 +48,16 @@ def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[st
             encoded = VECTOR in file.schema.names or INPUT not in file.schema.names
             sample = Sample.none(stream.dim if encoded else 0)
         require(file, VECTOR if encoded else INPUT, "to make a reference (`vector`, or `input` for the encoder)")
-        for positions, sent in selected(file, columns if encoded else (INPUT, LABEL, *segments), stream, None):
+        for positions, sent in selected(file, columns if encoded else (INPUT, LABEL, SESSION, *segments), stream, None):
             batch = _rows(file, sent, stream, segments) if encoded else _inputs(file, sent, segments)
             refused.update(tally(batch.faults))
-            drawn = priorities(batch.rows.ids, file.name, positions[batch.index], salt=f"reference of {stream.name}")
+            drawn = priorities(
+                batch.rows.ids,
+                file.name,
+                positions[batch.index],
+                salt=f"reference of {stream.name}",
+                sessions=batch.rows.sessions,
+            )
             sample = sample.merged(batch.rows, drawn, limit)
     if sample is None or not len(sample.rows):
         found = ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "no rows"
@@ -73,13 +79,18 @@ def _inputs(file: SourceFile, sent: pa.RecordBatch, segments: tuple[str, ...]) -
     columns: dict[str, Texts] = {}
     faults: list[RowFault] = []
     with reading(file.path):
-        for name in dict.fromkeys((INPUT, LABEL, *segments)):
+        for name in dict.fromkeys((INPUT, LABEL, SESSION, *segments)):
             if name in sent.schema.names:
                 columns[name], bad = read_texts(sent.column(name), name, FILE_LIMITS)
                 faults += bad
     n = len(sent)
     texts = columns.get(INPUT) or (None,) * n
     faults += [RowFault(i, RowReason.MALFORMED, "the row has no input") for i, text in enumerate(texts) if text is None]
-    split = {name: columns.get(name, ()) for name in segments}
-    rows = Rows(np.empty((n, 0), np.float32), inputs=texts, labels=columns.get(LABEL, ()), segments=split)
+    rows = Rows(
+        np.empty((n, 0), np.float32),
+        inputs=texts,
+        labels=columns.get(LABEL, ()),
+        sessions=columns.get(SESSION, ()),
+        segments={name: columns.get(name, ()) for name in segments},
+    )
     return Batch(rows, np.arange(n), (), n).without(faults)

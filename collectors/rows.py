@@ -14,6 +14,7 @@ from drift.records import NO_TIME, RowFault, RowReason, Rows, Span, Stream
 VECTOR: Final = "vector"
 ID: Final = "id"
 TIME: Final = "time"
+SESSION: Final = "session"
 INPUT: Final = "input"
 LABEL: Final = "label"
 ENCODER_VERSION: Final = "encoder_version"
@@ -24,7 +25,7 @@ class Limits:
     """What one batch may be at most, so that no sender can exhaust the memory.
 
     `body` is bytes as sent, `rows` a number of rows, `decoded` bytes of vectors (as float32) and of texts once
-    decoded, `name` bytes of one id, label, encoder version or segment value (they become keys of an index).
+    decoded, `name` bytes of one id, session, label, encoder version or segment value (they become keys of an index).
     """
 
     body: int = 64 << 20

@@ -38,9 +38,9 @@ def read_vectors(path: Path, *, limit: int, dim: int | None = None, segment: str
     """At most `limit` rows of the file, or of all Parquet and Arrow files below the directory, at `path`.
 
     A `.npy` file holds one float array of shape (rows, dimensions); the others a column `vector`, and where given
-    `id`, `input` and `label`. The same file gives the same sample. `dim` is the dimension that is needed, None to take
-    the file's own. `segment` names one more column of text, which every file must have. A row without an id is called
-    by its place in the file, the first one being 0.
+    `id`, `session`, `input` and `label`; of a session one row is taken. The same file gives the same sample. `dim` is
+    the dimension that is needed, None to take the file's own. `segment` names one more column of text, which every file
+    must have. A row without an id is called by its place in the file, the first one being 0.
 
     Raises:
         SourceError: a file cannot be read, has no such column or array, another dimension, or no valid row.
@@ -57,7 +57,7 @@ def read_vectors(path: Path, *, limit: int, dim: int | None = None, segment: str
         received += batch.received
         refused.update(tally(batch.faults))
         places = first + batch.index
-        drawn = priorities(batch.rows.ids, name, places, salt="compare")
+        drawn = priorities(batch.rows.ids, name, places, salt="compare", sessions=batch.rows.sessions)
         prefix = "" if path.is_file() else f"{name}:"
         sample = sample.merged(_called(batch.rows, [f"{prefix}{place}" for place in places]), drawn, limit)
     if sample is None or not len(sample.rows):

@@ -21,6 +21,7 @@ _LOOKS_AT: Final = {
     "variance_ratio": "spread, against the reference",
     "probe": "accuracy of a linear probe",
     "skew": "distance between served and re-encoded vectors",
+    "duplicates": "share of rows that copy another, beyond the reference's own",
     "valid_ratio": "share of rows that could be used",
 }
 KINDS: Final = {

@@ -7,6 +7,8 @@ from detectors.alone import hold, measure
 from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
 from detectors.context_mmd import ContextMmd
+from detectors.copies import distinct_rows
+from detectors.duplicates import Duplicates
 from detectors.effective_rank import EffectiveRank
 from detectors.energy import Energy
 from detectors.joint import Joint
@@ -29,6 +31,7 @@ __all__ = [
     "Collapse",
     "Compatibility",
     "ContextMmd",
+    "Duplicates",
     "EffectiveRank",
     "Energy",
     "Joint",
@@ -48,6 +51,7 @@ __all__ = [
     "ViewTerms",
     "collapse",
     "compare_versions",
+    "distinct_rows",
     "hold",
     "measure",
     "mmd_permutation_test",
@@ -58,6 +62,7 @@ DETECTORS: Final[Mapping[str, type[Detector]]] = {
     d.name: d
     for d in (
         ContextMmd,
+        Duplicates,
         EffectiveRank,
         Energy,
         Joint,

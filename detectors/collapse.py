@@ -40,8 +40,8 @@ class Shape:
     `trace` is the total variance, `anisotropy` the share of it in the first principal component, `alpha_req` (Agrawal
     et al., NeurIPS 2022) the exponent by which variances fall. `mean_cosine` and `uniformity` (Wang and Isola, ICML
     2020; towards 0 in a point) are over pairs of rows. `duplicates` is the share of rows with a cosine above .9999 to
-    another, `dead_dimensions` the share of the reference's live dimensions whose standard deviation is below a tenth
-    of the median. `norm` is the mean length.
+    another (near copies too, where the detector `duplicates` counts equal ones), `dead_dimensions` the share of the
+    reference's live dimensions whose standard deviation is below a tenth of the median. `norm` is the mean length.
     """
 
     participation_ratio: float
@@ -138,12 +138,13 @@ def compared(value: Shape, expected: Shape, spread: Shape, n: int, live: int) ->
 def verdict(of: dict[str, Compared]) -> Verdict:
     """The name of what the figures show.
 
-    A fault of a minority of rows or dimensions is named before what it does to the rest. A rank that rises goes with
-    noise: it is no good sign.
+    A fault of a minority of rows or dimensions is named before what it does to the rest; rows that are all near one
+    another have copies and have shrunk, or collapsed, while rows that were sent twice are spread as ever. A rank that
+    rises goes with noise: it is no good sign.
     """
     up, down = ({name for name, c in of.items() if s * c.z > BEYOND} for s in (1, -1))
     rules = (
-        (Verdict.DUPLICATES, "duplicates" in up and of["duplicates"].value < 0.5),
+        (Verdict.DUPLICATES, "duplicates" in up and (of["duplicates"].value < 0.5 or "trace" not in down)),
         (Verdict.DEAD_DIMENSIONS, "dead_dimensions" in up and of["dead_dimensions"].value < 0.5),
         (Verdict.COLLAPSE, {"rank_me", "trace"} <= down),
         (Verdict.SHRINK, "trace" in down and "mean_cosine" in up and "rank_me" not in up),

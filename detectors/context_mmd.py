@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from detectors.kernels import pinned, require_rows
+from detectors.copies import independent_rows
+from detectors.kernels import pinned, tensor
 from detectors.permuting import Block, apart, measurement
 from detectors.pooled import permuted_mmd2, product_type, random_splits
 from drift.errors import MissingLabelsError, TooFewRowsError
@@ -54,9 +55,9 @@ class ContextMmd:
             raise ValueError(f"context_mmd needs permutations >= 1, reference_rows >= 2 and bandwidths > 0, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
+        used = independent_rows(self.name, window, reference, self.min_rows)
         held = block(reference, self.reference_rows, self.bandwidths)
-        seen = self._column(window.rows, f"window {window}")
+        seen = self._column(used, f"window {window}")
         known = self._column(reference.rows, str(reference))[: len(held.rows)]
         pairs = list(shared(seen, known))
         if (rows := sum(len(ours) for ours, _ in pairs)) < self.min_rows:
@@ -64,7 +65,7 @@ class ContextMmd:
                 f"{self.name} needs at least {self.min_rows} rows of contexts that window and reference share, window "
                 f"{window} has {rows}: widen the window, or make the reference of all values of {self.context!r}"
             )
-        x = torch.tensor(window.vectors, device=held.rows.device) - held.centre
+        x = tensor(used.vectors) - held.centre
         values = np.zeros(1 + self.permutations)
         for ours, theirs in pairs:
             pooled = torch.cat([x[ours], held.rows[theirs]])

@@ -22,7 +22,8 @@ class EffectiveRank:
     Ratio. 1 when the window spans as much as the reference, towards 0 as it collapses, 0 when all its rows are equal;
     above 1 for noise. The rank grows with the number of rows, so the window is held against the mean over `draws`
     subsets of the reference of its own size; a window larger than half of the reference is cut down to that. The band
-    is the range of 99 % of fresh windows, by Student's t over the same draws.
+    is the range of 99 % of fresh windows, by Student's t over the same draws. All rows count, copies too, on both
+    sides: an encoder that gives one output to all has collapsed.
     """
 
     name: ClassVar[str] = "effective_rank"

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from numpy.random import Generator
 from torch import Tensor
 
-from detectors.kernels import on_grid, pinned, require_rows, squared_distances
+from detectors.copies import independent_rows
+from detectors.kernels import on_grid, pinned, squared_distances
 from detectors.permuting import Block, apart, measurement, permuted
 from drift.records import Measurement, Reference, Window
 
@@ -42,9 +43,9 @@ class Energy:
             raise ValueError(f"energy needs permutations >= 1 and reference_rows >= 2, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        n = on_grid(len(window.rows))
-        values = permuted(reference, block(reference, self.reference_rows), window.vectors[:n], self.permutations, rng)
+        rows = independent_rows(self.name, window, reference, self.min_rows)
+        n = on_grid(len(rows))
+        values = permuted(reference, block(reference, self.reference_rows), rows.vectors[:n], self.permutations, rng)
         return measurement(window, reference, self.name, values, n)
 
 

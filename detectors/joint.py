@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy.random import Generator
 
-from detectors.kernels import pinned, require_rows, seeded, tensor
+from detectors.copies import independent_places
+from detectors.kernels import pinned, seeded, tensor
 from detectors.panel import Panel, Result
 from drift.errors import UnmeasurableError
-from drift.records import KeptAttribution, Measurement, Part, Reference, TopRow, Window
+from drift.records import KeptAttribution, Measurement, Part, Reference, Rows, TopRow, Window
 
 AMPLE: Final = 40
 """Half of the reference's rows are fitted to and half are drawn from; 20 times the window's are enough for either."""
@@ -57,11 +58,12 @@ class Joint:
             raise ValueError(f"joint needs nulls >= 19 and min_rows >= 2, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        size = self._size(reference, len(window.rows))
+        # Eleven null laws, all of independent rows.
+        places = independent_places(self.name, window, reference, self.min_rows)
+        rows = window.rows.take(places)
+        size = self._size(reference, len(rows))
         panel = fitted_panel(reference, size, self.nulls)
-        segments = _segments(window, reference)
-        result = panel.test(tensor(window.vectors), segments=segments, rng=rng)
+        result = panel.test(tensor(rows.vectors), segments=_segments(rows, reference), rng=rng)
         effect = result.effect
         p_value = min(1.0, 2 * result.p_value) if panel.warning else result.p_value
         return Measurement.of(
@@ -72,7 +74,7 @@ class Joint:
             rows=size,
             p_value=p_value,
             interval=(effect.low, effect.high),
-            attribution=kept(result, window) if p_value <= TELLING else None,
+            attribution=kept(result, rows, places) if p_value <= TELLING else None,
         )
 
     def bank_key(self, reference: Reference, rows: int) -> str:
@@ -133,20 +135,20 @@ def _fit(
     )
 
 
-def _segments(window: Window, reference: Reference) -> list[str] | None:
+def _segments(rows: Rows, reference: Reference) -> list[str] | None:
     """The segment of each row by the columns of the reference, or by its own where the reference has none."""
-    columns = reference.rows.segment_columns or window.rows.segment_columns
-    return window.rows.segments_by(columns) if set(columns) & set(window.rows.segment_columns) else None
+    columns = reference.rows.segment_columns or rows.segment_columns
+    return rows.segments_by(columns) if set(columns) & set(rows.segment_columns) else None
 
 
-def kept(result: Result, window: Window) -> KeptAttribution:
-    """What is kept of where the change in `window` comes from."""
+def kept(result: Result, tested: Rows, places: Int64[np.ndarray, "n"]) -> KeptAttribution:
+    """What is kept of where the change of the rows `tested` comes from; `places` are theirs in the window."""
     found, mmd = result.attribution, result.statistics["mmd_wide"]
     place = {int(row): i for i, row in enumerate(found.index)}
-    ids = window.rows.ids
+    ids = tested.ids
     rows = tuple(
         TopRow(
-            position=row,
+            position=int(places[row]),
             id=ids[row] if ids else None,
             cluster=found.clusters[found.cluster[place[row]]].name,
             contribution=float(found.rows[place[row]]),

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from numpy.random import Generator
 from torch import Tensor
 
-from detectors.kernels import on_grid, pinned, require_rows, squared_distances, tensor
+from detectors.copies import independent_rows
+from detectors.kernels import on_grid, pinned, squared_distances, tensor
 from detectors.permuting import Block, apart, measurement, permuted
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
@@ -51,10 +52,10 @@ class Lsdd:
             raise ValueError(f"lsdd needs permutations and centres >= 1, reference_rows >= 2 and ridge > 0, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        n = on_grid(len(window.rows))
+        rows = independent_rows(self.name, window, reference, self.min_rows)
+        n = on_grid(len(rows))
         held = block(reference, self.reference_rows, self.centres, self.ridge)
-        values = permuted(reference, held, window.vectors[:n], self.permutations, rng)
+        values = permuted(reference, held, rows.vectors[:n], self.permutations, rng)
         return measurement(window, reference, self.name, values, n)
 
 

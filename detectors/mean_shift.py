@@ -12,9 +12,10 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 from torch import Tensor
 
+from detectors.copies import independent, independent_rows
 from detectors.kernels import LEAST_P, pinned, tensor
 from drift.errors import TooFewRowsError, UnmeasurableError
-from drift.records import Measurement, Reference, Sketch, Span, Stream, Window
+from drift.records import Measurement, Reference, Rows, Sketch, Span, Stream, Window
 
 RIDGES: Final = (inf, 4.0, 0.04)
 AMPLE: Final = 20
@@ -57,13 +58,12 @@ class MeanShift:
             raise ValueError(f"mean_shift needs ridges > 0, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        return self.measure_sketch(self.sketch(window, reference), window.stream, window.span, reference)
+        rows = independent_rows(self.name, window, reference, self.min_rows)
+        return self.measure_sketch(_sums(rows, reference), window.stream, window.span, reference)
 
     def sketch(self, window: Window, reference: Reference) -> Sketch:
-        """The sums of `window` that this detector needs."""
-        centre = directions(reference).centre
-        rows = torch.from_numpy(window.vectors).to(centre.device, torch.float64) - centre
-        return Sketch(reference.version, len(rows), rows.sum(0).cpu().numpy())
+        """The sums of `window` that this detector needs: over independent rows, since the null law is of their mean."""
+        return _sums(independent(window.rows, reference), reference)
 
     def measure_sketch(self, sketch: Sketch, stream: Stream, span: Span, reference: Reference) -> Measurement:
         """The measurement of the windows of `span` that were merged into `sketch`."""
@@ -101,6 +101,12 @@ class MeanShift:
             band_low=low,
             band_high=high,
         )
+
+
+def _sums(rows: Rows, reference: Reference) -> Sketch:
+    centre = directions(reference).centre
+    centred = torch.from_numpy(rows.vectors).to(centre.device, torch.float64) - centre
+    return Sketch(reference.version, len(rows), centred.sum(0).cpu().numpy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

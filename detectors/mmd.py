@@ -5,7 +5,8 @@ from typing import ClassVar, final
 
 from numpy.random import Generator
 
-from detectors.kernels import on_grid, pinned, require_rows
+from detectors.copies import independent_rows
+from detectors.kernels import on_grid, pinned
 from detectors.permuting import Block, apart, measurement, permuted
 from drift.records import Measurement, Reference, Window
 
@@ -48,10 +49,11 @@ class Mmd:
             raise ValueError(f"mmd needs permutations >= 1, reference_rows >= 2 and bandwidths > 0, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        n = on_grid(len(window.rows))
+        # Copies move together, where the permutations move each row by itself.
+        rows = independent_rows(self.name, window, reference, self.min_rows)
+        n = on_grid(len(rows))
         held = block(reference, self.reference_rows, self.bandwidths)
-        values = permuted(reference, held, window.vectors[:n], self.permutations, rng)
+        values = permuted(reference, held, rows.vectors[:n], self.permutations, rng)
         return measurement(window, reference, self.name, values, n)
 
 

@@ -10,7 +10,8 @@ from numpy.random import Generator
 from scipy.special import logsumexp
 from torch import Tensor
 
-from detectors.kernels import on_grid, pinned, require_rows, squared_distances
+from detectors.copies import independent_rows
+from detectors.kernels import on_grid, pinned, squared_distances
 from detectors.permuting import Block, apart, measurement, permuted
 from detectors.pooled import Gaussian
 from drift.records import Measurement, Reference, Window
@@ -52,13 +53,13 @@ class MmdFuse:
             raise ValueError(f"mmd_fuse needs permutations >= 1, reference_rows >= 2 and bandwidths > 0, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        n = on_grid(len(window.rows))
+        rows = independent_rows(self.name, window, reference, self.min_rows)
+        n = on_grid(len(rows))
         seed = int(rng.integers(2**63))
         held = kernels(reference, self.reference_rows, self.bandwidths)
         # The same seed for each: the kernels are compared on the same splits.
         values = [
-            permuted(reference, one.block, window.vectors[:n], self.permutations, np.random.default_rng(seed))
+            permuted(reference, one.block, rows.vectors[:n], self.permutations, np.random.default_rng(seed))
             / (one.spread * (1 / n + 1 / len(one.block.rows)))
             for one in held
         ]

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from numpy.random import Generator
 from torch import Tensor
 
+from detectors.copies import independent_rows
 from detectors.kernels import (
     beta_binomial,
     central_range,
     chance,
     pinned,
-    require_rows,
     squared_distances,
     tensor,
     wilson,
@@ -55,10 +55,11 @@ class Novelty:
             raise ValueError(f"novelty needs 0 < quantile < 1 and neighbours >= 1, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        require_rows(self.name, window, self.min_rows)
-        n = len(window.rows)
+        # One novel row that is repeated is one success in the beta-binomial law, and not many.
+        rows = independent_rows(self.name, window, reference, self.min_rows)
+        n = len(rows)
         known = known_rows(reference, self.neighbours, self.quantile)
-        beyond = int((known.novelty(tensor(window.vectors)) > known.threshold).sum())
+        beyond = int((known.novelty(tensor(rows.vectors)) > known.threshold).sum())
         healthy = beta_binomial(n, float(known.above), float(known.below))
         low, high = central_range(healthy)
         return Measurement.of(
@@ -66,6 +67,7 @@ class Novelty:
             reference,
             detector=self.name,
             value=beyond / n,
+            rows=n,
             p_value=chance(healthy[beyond:]),
             interval=wilson(beyond, n),
             band=(low / n, high / n),

@@ -38,7 +38,8 @@ def mmd_permutation_test(
     """Do `x`, shape (n, d), and `y`, shape (m, d), come from one distribution? (Gretton et al., JMLR 13, 2012.)
 
     Exact at every n, m >= 2: of all tests where they do, at most a share alpha has p <= alpha. The rows must be
-    independent: leave out duplicates, and keep one row of each session. The kernel is the mean of Gaussian kernels
+    independent: keep one row of each session, and leave copies out (`distinct_rows`) that are no popular inputs: twice
+    the same rows are a small p. The kernel is the mean of Gaussian kernels
     exp(-d2 / (b * s)) for b in `bandwidths`, s the median squared distance of the pooled rows. One seed, one answer.
 
     It takes (n + m)^2 * (permutations + d) multiplications and (n + m) * permutations bytes.

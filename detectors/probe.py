@@ -11,6 +11,7 @@ from numpy.random import Generator
 from scipy.special import gammaln
 from torch import Tensor
 
+from detectors.copies import independent
 from detectors.kernels import beta_binomial, central_range, chance, pinned, tensor, wilson
 from drift.errors import MissingLabelsError, TooFewRowsError
 from drift.records import Measurement, Reference, Rows, Window
@@ -50,7 +51,10 @@ class Probe:
             raise ValueError(f"probe needs strength > 0, got {self.strength}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        rows = labelled(window.rows, self.min_rows, f"window {window}")
+        whose = f"window {window}"
+        rows = independent(labelled(window.rows, self.min_rows, whose), reference)
+        # A mistake that is copied is one mistake to Fisher's test. Of equal rows the first that has a label counts.
+        rows = labelled(rows, self.min_rows, f"{whose}, its copies left out,")
         probe = fitted_probe(reference, self.strength)
         right, healthy, out_of = probe.right(rows), *calibration(reference, self.strength, self.min_rows)
         n = len(rows)

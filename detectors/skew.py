@@ -19,7 +19,8 @@ class Skew:
     """Serving skew: share of re-encoded rows whose served vector is beyond tolerance.
 
     Share in [0, 1], 0 when healthy, whatever the traffic; low and high are Wilson's. A share and not a mean, because a
-    fault that hits some rows (truncation) leaves mean and median where they were. The norm is checked apart from the
+    fault that hits some rows (truncation) leaves mean and median where they were. Of all rows, copies too: each is held
+    against its own input, and so is a constant output against many. The norm is checked apart from the
     direction, because a cosine does not see a missing normalisation.
 
     `tolerance` bounds 1 - cosine: 1e-5 for vectors computed in float32 or float16, 3e-4 in bfloat16, 2e-3 with 8-bit

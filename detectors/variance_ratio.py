@@ -19,7 +19,8 @@ class VarianceRatio:
 
     Ratio. 1 when healthy, towards 0 as vectors shrink to a point (0 when all are equal), far above 1 when a
     normalisation is missing. Unbiased at every window size. The band is the range of 99 % of fresh windows, from the
-    exact variance of a total variance (Hoeffding, 1948) and the normal law.
+    exact variance of a total variance (Hoeffding, 1948) and the normal law. All rows count, copies too, on both sides:
+    what is served is described, and a constant output has no spread.
     """
 
     name: ClassVar[str] = "variance_ratio"

@@ -52,7 +52,8 @@ def same(one: Rows, other: Rows) -> bool:
         one.times is None or np.array_equal(one.times, other.times)
     )
     texts = all(
-        getattr(one, c) == getattr(other, c) for c in ("ids", "inputs", "labels", "encoder_versions", "segments")
+        getattr(one, c) == getattr(other, c)
+        for c in ("ids", "sessions", "inputs", "labels", "encoder_versions", "segments")
     )
     return bool(np.array_equal(one.vectors, other.vectors) and times and texts)
 

@@ -25,6 +25,7 @@ rows_as_sent = st.fixed_dictionaries(
         "input": texts,
         "label": texts,
         "encoder_version": texts,
+        "session": texts,
         "tenant": texts,
     }
 )
@@ -34,7 +35,7 @@ def as_table(
     rows: list[dict[str, object]], vector: pa.DataType, text: pa.DataType, unit: str, zone: str | None
 ) -> pa.Table:
     columns = {"vector": pa.array([row["vector"] for row in rows], vector)}
-    for name in ("id", "input", "label", "encoder_version", "tenant"):
+    for name in ("id", "session", "input", "label", "encoder_version", "tenant"):
         columns[name] = pa.array([row[name] for row in rows], pa.string()).cast(text)
     times = pa.array([row["time"] for row in rows], pa.timestamp("us", "UTC"))
     columns["time"] = times.cast(pa.timestamp(unit, "UTC")).cast(pa.timestamp(unit, zone))

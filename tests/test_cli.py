@@ -73,6 +73,11 @@ def test_a_good_file_checks_out(folder):
     assert "512 rows" in done.output
 
 
+def test_check_says_how_many_rows_of_a_reference_are_copies(folder):
+    write_rows(folder / "golden.parquet", np.concatenate([healthy(512, 1), healthy(40, 1)]))
+    assert "512 rows, 40 more left out as copies" in " ".join(drift("check").output.split())
+
+
 def test_check_tries_everything_and_ends_non_zero(folder):
     extra = "receivers:\n  alertmanagers: [{url: 'http://127.0.0.1:1'}]\n"
     (folder / "drift.yaml").write_text(CONFIG.replace("golden", "gone") + extra)

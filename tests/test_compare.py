@@ -103,7 +103,7 @@ def test_json_has_the_numbers_of_the_python_functions(folder):
     assert (found["collapse"]["verdict"], found["collapse"]["rank_me"]["z"]) == (shape.verdict, shape.rank_me.z)
     assert "4000 reference rows" in found["warning"]
     assert (found["seed"], found["alpha"], found["level"]) == (3, 0.05, 0.025)
-    assert found["current"] == {"path": "other.npy", "rows": N, "received": N, "rejected": {}}
+    assert found["current"] == {"path": "other.npy", "rows": N, "copies": 0, "received": N, "rejected": {}}
     assert np.array_equal(np.sort(again.held.vectors, 0), np.sort(healthy(M, 0), 0))
 
 
@@ -183,6 +183,28 @@ def test_rows_that_cannot_be_used_are_counted_and_many_are_drift(folder):
     assert (found["current"]["rows"], found["current"]["received"]) == (N, N + 3)
     assert found["reasons"] == ["objective: valid"]
     assert "2 not_finite, 1 zero_vector" in drift("ref.npy", "holes.npy").stdout
+
+
+def test_rows_that_are_there_twice_are_named_and_make_no_other_alarm(folder):
+    write(folder / "twice.npy", np.repeat(healthy(N // 2, 1), 2, axis=0))
+    found = report("ref.npy", "twice.npy")
+    assert found["reasons"] == ["shape: duplicates", "objective: duplicates"]
+    assert (found["current"]["rows"], found["current"]["copies"], found["window_size"]) == (N, N // 2, N // 2)
+    assert "a batch that is replayed" in drift("ref.npy", "twice.npy").stdout
+
+
+def test_one_vector_again_and_again_is_drift(folder):
+    write(folder / "constant.npy", np.repeat(healthy(1, 1), N, axis=0))
+    found = report("ref.npy", "constant.npy")
+    assert found["reasons"] == ["panel", "shape: collapse", "objective: duplicates"]
+    assert found["current"]["copies"] == N - 1
+
+
+def test_a_reference_that_was_exported_twice_counts_once(folder):
+    write(folder / "twice.npy", np.tile(healthy(M, 0), (2, 1)))
+    plain, twice = report("ref.npy", "same.npy"), report("twice.npy", "same.npy")
+    assert (twice["reference"]["rows"], twice["reference"]["copies"]) == (M, M)
+    assert twice["reasons"] == plain["reasons"] == []
 
 
 def test_shrunken_vectors_are_named(folder):

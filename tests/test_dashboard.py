@@ -106,8 +106,8 @@ def test_stream_page_says_what_fires_how_sure_and_what_next(page, seeded_url):
     assert "▲ page, firing" in shown
     assert seed.MEANING in shown
     assert "bad since" in shown
-    assert "3 of 5 objectives bad in the newest window" in shown
-    assert "good: spread, valid" in shown
+    assert "3 of 6 objectives bad in the newest window" in shown
+    assert "good: duplicates, spread, valid" in shown
     assert seed.NEXT_STEP in shown
     assert 'href="https://runbooks.example/docs-search"' in html(app)
 
@@ -116,7 +116,7 @@ def test_stream_page_draws_the_urgent_objective_in_full_and_the_others_briefly(p
     app = page(seeded_url, "stream", stream="docs-search")
     assert f"traffic: {looks_at('joint')}" in text(app)
     assert app.session_state["range"] == "15 min"
-    assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 4
+    assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 5
 
 
 def test_stream_page_says_where_the_newest_change_comes_from(page, seeded_url):

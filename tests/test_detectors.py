@@ -13,6 +13,7 @@ from drift.errors import TooFewRowsError, UnmeasurableError
 from drift.records import Reference, Window
 
 EVERY = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values()], ids=list(DETECTORS))
+EVERY_TEST = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values() if d.is_test], ids=lambda d: d.name)
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +111,22 @@ def test_one_row_too_few_is_refused_by_name(detector: Detector, healthy: Referen
 
 
 @EVERY
-def test_a_constant_window_gives_a_finite_number(detector: Detector, healthy: Reference, windows: list[Window]):
+def test_a_constant_window_gives_a_finite_number_or_is_refused_as_copies(
+    detector: Detector, healthy: Reference, windows: list[Window]
+):
     of = replace(windows[0], rows=windows[0].rows.take(np.zeros(128, np.intp)))
-    m = measured(detector, encoded_again(of, of.vectors), healthy)
-    assert np.isfinite(m.value)
-    if m.p_value is not None:
-        assert 0 < m.p_value <= 1
+    of = encoded_again(of, of.vectors)
+    if detector.is_test:
+        with pytest.raises(TooFewRowsError, match="copies"):
+            measured(detector, of, healthy)
+    else:
+        assert np.isfinite(measured(detector, of, healthy).value)
+
+
+@EVERY_TEST
+def test_a_test_takes_rows_that_are_sent_twice_once(detector: Detector, healthy: Reference, windows: list[Window]):
+    twice = replace(windows[0], rows=windows[0].rows.take(np.repeat(np.arange(128), 2)), recomputed=None)
+    assert measured(detector, twice, healthy) == measured(detector, windows[0], healthy)
 
 
 @EVERY

@@ -147,6 +147,17 @@ def test_of_rows_with_the_same_id_the_first_file_has_precedence(tmp_path):
     assert numbers(collect(tmp_path, limit=1).vectors) == [2]
 
 
+@pytest.mark.parametrize("ids", [True, False], ids=["ids", "no ids"])
+def test_one_row_of_each_session_is_sampled_whatever_the_row_groups(tmp_path, monkeypatch, ids):
+    rows = table(300, ids=ids).append_column("session", pa.array([i // 5 for i in range(300)]))
+    whole = collect(write(tmp_path / "a" / "rows.parquet", rows), limit=40)
+    assert (whole.received, len(whole.rows)) == (300, 40)
+    assert len({number // 5 for number in numbers(whole.vectors)}) == 40
+    monkeypatch.setattr("collectors.files._BATCH_ROWS", 13)
+    pieces = collect(write(tmp_path / "b" / "rows.parquet", rows, row_group_size=7), limit=40)
+    assert numbers(pieces.vectors) == numbers(whole.vectors)
+
+
 def test_a_sample_is_drawn_anew_for_each_span_and_the_same_for_a_retry(tmp_path):
     path = write(tmp_path / "rows.parquet", table(300, ids=False))
     again = collect(path, limit=30)

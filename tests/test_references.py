@@ -1,13 +1,20 @@
-"""Files of healthy rows become references: vectors where there are some, else inputs for the encoder."""
+"""Files of healthy rows become references: vectors where there are some, else inputs for the encoder.
+
+Copies that nothing explains are left out of them, on the way to the store as well.
+"""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from fakes import STREAM as PUSHED
+from fakes import FakeEncoder, healthy
+from structlog.testing import capture_logs
 
 from collectors.references import Inputs, read_reference
 from drift.errors import SourceError
-from drift.records import Rows, Stream
+from drift.pipeline.references import Source, ensure_reference, make_reference
+from drift.records import EPOCH, Rows, Stream
 
 STREAM = Stream("search", "encoder", "1", 3)
 
@@ -89,6 +96,15 @@ def test_a_segment_has_its_own_reference(write):
     assert sorted(read_reference(path, STREAM.part("tenant=b"), limit=9).vectors[:, 0]) == [1, 3, 5]
 
 
+@pytest.mark.parametrize("column", ["vector", "input"])
+def test_one_row_of_each_session_is_taken(write, column):
+    values = vectors(30) if column == "vector" else [f"text {i}" for i in range(30)]
+    found = read_reference(write({column: values, "session": [i // 5 for i in range(30)]}), STREAM, limit=99)
+    taken = found.vectors[:, 0] if isinstance(found, Rows) else [int(text.split()[1]) for text in found.texts]
+    assert sorted(int(row) // 5 for row in taken) == list(range(6))
+    assert any(int(row) % 5 for row in taken)  # not the first of each
+
+
 def test_rows_that_no_window_would_hold_are_left_out(write):
     bad = pa.array([[1.0, 1, 1], [np.nan, 1, 1], [0.0, 0, 0], [1.0], None], pa.list_(pa.float32()))
     assert len(read_reference(write({"vector": bad}), STREAM, limit=9)) == 1
@@ -102,3 +118,27 @@ def test_a_file_with_neither_vectors_nor_inputs_says_what_it_needs(write, tmp_pa
     write({"vector": vectors(2)}, "a.parquet")
     with pytest.raises(SourceError, match="needs a column 'vector'"):
         read_reference(tmp_path, STREAM, limit=9)
+
+
+# Copies.
+
+
+def test_of_a_file_that_was_exported_twice_each_row_is_taken_once(write, engine):
+    x = np.tile(healthy(100), (2, 1))
+    path = write({"vector": x.tolist()})
+    with capture_logs() as logs, engine.begin() as conn:
+        first = ensure_reference(conn, PUSHED, Source(path, None, 1000), now=EPOCH)
+        again = ensure_reference(conn, PUSHED, Source(path, None, 1000), now=EPOCH)
+    assert len(first.rows) == len(np.unique(first.vectors, axis=0)) == 100
+    assert again.version == first.version
+    assert [(log["event"], log["copies"]) for log in logs] == [("copies left out of a reference", 100)]
+
+
+def test_popular_inputs_stay_in_a_reference_whether_they_are_encoded_here_or_not(write):
+    texts = [f"text {i}" for i in range(20)] + ["hello"] * 5 + ["text 0"]
+    made = make_reference(PUSHED, Source(write({"input": texts}), FakeEncoder(), 1000), now=EPOCH)
+    assert made.copies == 1
+    assert sorted(made.reference.rows.inputs) == sorted(texts[:-1])
+    vectors = FakeEncoder().encode(texts)
+    served = make_reference(PUSHED, Source(write({"vector": vectors.tolist()}), None, 1000), now=EPOCH)
+    assert (served.copies, len(served.reference.rows)) == (1, 25)

@@ -1,13 +1,15 @@
-"""The sample is uniform, and the same however the rows come."""
+"""The sample is uniform, of independent rows, and the same however they come."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import LIVE, MEAN, ROOT, measured, normalise, reference, window
 from scipy import stats
 
-from collectors.sample import Sample, lowest, priorities
-from drift.records import Rows
+from collectors.sample import Sample, priorities
+from detectors.mean_shift import MeanShift
+from drift.records import OWN_BITS, Rows, lowest
 
 keys = st.lists(st.none() | st.text(max_size=3), min_size=1, max_size=30)
 
@@ -83,16 +85,92 @@ def test_each_row_is_drawn_equally_often(with_ids):
     assert stats.binomtest(together, trials, k * (k - 1) / (rows * (rows - 1))).pvalue > 1e-3
 
 
+# Sessions.
+
+
+def test_a_session_is_drawn_as_often_whether_it_is_long_or_short():
+    """Ten sessions of one to ten rows: by rows, the longest would be drawn ten times as often as the shortest."""
+    sessions = tuple(f"s{i}" for i in range(10) for _ in range(i + 1))
+    drawn_from = np.array([int(name[1:]) for name in sessions])
+    counts = np.zeros(10)
+    for trial in range(3000):
+        lots = priorities((), "batch", np.arange(55), salt=f"span {trial}", sessions=sessions)
+        kept = drawn_from[lowest(lots, 3)]
+        assert len(set(kept)) == 3
+        counts[kept] += 1
+    statistic = ((counts - 900) ** 2).sum() / 900 * 9 / 7  # without replacement
+    assert 1e-3 < stats.chi2.sf(statistic, 9) < 1 - 1e-3
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_each_row_of_a_session_is_drawn_equally_often(with_ids):
+    ids = tuple(f"row {i}" for i in range(5)) if with_ids else ()
+    lots = (priorities(ids, "b", np.arange(5), salt=f"span {t}", sessions=("s",) * 5) for t in range(4000))
+    counts = np.bincount(np.concatenate([lowest(lot, 9) for lot in lots]), minlength=5)
+    assert counts.sum() == 4000
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_rows_without_a_session_draw_as_if_no_row_had_one():
+    sessions = ("s", None, "", "s", None)
+    lots = priorities(("a", "b", "c", "d", None), "batch", np.arange(5), salt="stream", sessions=sessions)
+    plain = priorities(("a", "b", "c", "d", None), "batch", np.arange(5), salt="stream")
+    assert np.array_equal(lots[[1, 2, 4]], plain[[1, 2, 4]])
+    assert lots[0] >> OWN_BITS == lots[3] >> OWN_BITS
+    assert not np.array_equal(lots[[0, 3]], plain[[0, 3]])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.permutations(range(40)), st.lists(st.integers(0, 40), max_size=4), st.integers(1, 12))
+def test_the_row_of_a_session_does_not_depend_on_order_and_batches(order, cuts, k):
+    def lots_of(rows: np.ndarray, batch: str) -> np.ndarray:
+        ids, sessions = tuple(map(str, rows)), tuple(f"s{row % 10}" for row in rows)
+        return priorities(ids, batch, np.arange(len(rows)), salt="stream", sessions=sessions)
+
+    whole = lowest(lots_of(np.arange(40), "all"), k)
+    sample = Sample.none(2)
+    for number, part in enumerate(np.split(np.array(order), sorted(cuts))):
+        sample = sample.merged(rows_of(part), lots_of(part, f"batch {number}"), k)
+    assert sample.rows.ids == tuple(map(str, whole))
+
+
+def test_five_rows_of_each_session_keep_the_level_with_the_session_sent_and_alarm_without():
+    """Healthy traffic of 200 sessions of five rows, which have half of their variance in common; 256 rows are kept."""
+    rng, topic = np.random.default_rng(0), np.repeat(np.arange(200), 5)
+
+    def embedded(z: np.ndarray) -> np.ndarray:
+        return normalise(z @ ROOT.numpy().T + MEAN.numpy())
+
+    held = reference(embedded(rng.standard_normal((5120, LIVE))))
+
+    def alarms(sessions: tuple[str, ...]) -> float:
+        found = []
+        for trial in range(100):
+            shared, own = rng.standard_normal((200, LIVE)), rng.standard_normal((1000, LIVE))
+            x = embedded(np.sqrt(0.5) * (shared[topic] + own))
+            lots = priorities((), "batch", np.arange(1000), salt=f"span {trial}", sessions=sessions)
+            found.append(measured(MeanShift(), window(x[lowest(lots, 256)]), held).p_value <= 0.05)
+        return float(np.mean(found))
+
+    assert alarms(tuple(f"s{i}" for i in topic)) <= 0.11
+    assert alarms(()) > 0.4
+
+
 # The lowest.
 
-small = st.lists(st.integers(0, 5), max_size=20).map(lambda values: np.array(values, np.uint64))
+# Few sessions, each of whose rows may draw one of three priorities.
+small = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=20).map(
+    lambda pairs: np.array([(session << int(OWN_BITS)) + own for session, own in pairs], np.uint64)
+)
 
 
 @settings(deadline=None, max_examples=50)
 @given(small, st.integers(-1, 25))
-def test_the_lowest_come_lowest_first_and_of_equals_the_first(values, k):
-    expected = [int(np.argmax(values == value)) for value in sorted(set(values))][: max(k, 0)]
-    assert lowest(values, k).tolist() == expected
+def test_the_lowest_come_lowest_first_one_of_each_session_and_of_equals_the_first(values, k):
+    least: dict[int, int] = {}
+    for at in sorted(range(len(values)), key=lambda at: (int(values[at]), at)):
+        least.setdefault(int(values[at]) >> int(OWN_BITS), at)
+    assert lowest(values, k).tolist() == list(least.values())[: max(k, 0)]
 
 
 # Merging.

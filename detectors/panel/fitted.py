@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float64, Int
 
 from detectors.arrays import Vectors, as_reference, as_wide_rows, require_same_width
+from detectors.copies import distinct_rows
 from detectors.kernels import drawn
 from detectors.panel.attribution import Attribution, Attributor, fit_attributor
 from detectors.panel.calibration import Calibration, calibrate, null_picks, require_own, shortfall
@@ -34,7 +35,9 @@ class Statistic:
 class Result:
     """What the panel says of one window: see `Panel`.
 
-    `statistics` has one entry for each of `NAMES`; `attribution` takes one of them, `mmd_wide`, apart.
+    `statistics` has one entry for each of `NAMES`; `attribution` takes one of them, `mmd_wide`, apart. `copies` counts
+    the tested rows that equal an earlier one: if they are no independent draws of popular inputs, the p-value is too
+    small, and the rows should be made distinct first (`detectors.distinct_rows`).
     """
 
     p_value: float
@@ -42,6 +45,7 @@ class Result:
     effect: Effect
     statistics: Mapping[str, Statistic]
     attribution: Attribution
+    copies: int
 
 
 @final
@@ -50,7 +54,8 @@ class Panel:
     """A test whether windows come from the reference's distribution, by eleven statistics and one joint p-value.
 
     The reference is shuffled and split. On one half, R_fit, everything is fitted; windows drawn from the other, R_cal,
-    say how the statistics are distributed when nothing has changed. The smallest of the statistics' p-values is
+    say how the statistics are distributed when nothing has changed. The rows must be independent: of each session (a
+    conversation, a user) keep one, and leave out what is merely repeated. The smallest of the statistics' p-values is
     calibrated by those same windows (min-p; Westfall and Young, 1993), so that the joint p is uniform under the null
     whatever the dependence among the statistics.
 
@@ -148,7 +153,8 @@ class Panel:
         require_same_width(rows.shape[1], len(self.space.centre), ("window", "reference"))
         _require_segments(segments, len(rows))
         index = drawn(len(rows), self.window_size, rng or np.random.default_rng(self.seed))
-        seen = observe(self.space, self.space.centred(rows[torch.from_numpy(index).to(rows.device)]))
+        tested = rows[torch.from_numpy(index).to(rows.device)]
+        seen = observe(self.space, self.space.centred(tested))
         picks = torch.arange(self.window_size, device=rows.device)[None]
         values = evaluate(self.space, seen, picks).cpu().numpy()
         p = self.calibration.marginal(values)[0]
@@ -165,6 +171,7 @@ class Panel:
             effect,
             MappingProxyType({name: Statistic(*pair) for name, pair in zip(NAMES, pairs, strict=True)}),
             attribution,
+            self.window_size - len(distinct_rows(tested)),
         )
 
     def _telling(self, p: Float64[np.ndarray, "s"], equivalents: Shares) -> int:

@@ -88,7 +88,10 @@ def _add_intake(app: FastAPI, service: Service) -> None:
         response: Response,
         idempotency_key: BatchKey = None,
     ) -> ReceiptAnswer:
-        """Take a batch of rows: `vector`, and where given `id`, `time`, `input`, `label`, `encoder_version`, segments.
+        """Take a batch of rows.
+
+        Each has a `vector`, and where given `id`, `time`, `session`, `input`, `label`, `encoder_version`, segments. Of
+        the rows of one session, which depend on one another, a window is measured on one.
 
         The answer comes once the batch is durable. Rows that are not valid are listed, and the others kept. A batch
         that is sent again with the same Idempotency-Key is counted once. 422 says that no row was accepted.

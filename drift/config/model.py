@@ -12,7 +12,15 @@ from drift.config.values import Duration
 from drift.records import Stream, merged_name
 from drift.slo import Slo
 
-DETECTORS: Final = ("joint", "mean_shift", "novelty", "effective_rank", "variance_ratio", "valid_ratio")
+DETECTORS: Final = (
+    "joint",
+    "mean_shift",
+    "novelty",
+    "effective_rank",
+    "variance_ratio",
+    "duplicates",
+    "valid_ratio",
+)
 MERGING: Final = "mean_shift"
 MERGE: Final = (3, 12, 36)
 LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budget

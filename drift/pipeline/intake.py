@@ -13,7 +13,7 @@ from collectors.rows import Batch, screen
 from collectors.sample import priorities
 from drift.errors import BatchConflictError, UnknownStreamError
 from drift.pipeline.monitor import Monitor
-from drift.records import EPOCH, RowFault, Rows, Span, tally
+from drift.records import EPOCH, RowFault, Rows, Span, lowest, tally
 from drift.store import inbox
 from drift.store.connect import Engine
 
@@ -35,8 +35,8 @@ class Receipt:
 class Sieve:
     """Remembers, for each open window and part of a stream, which priorities a row must beat to be drawn.
 
-    Equal ids draw equal priorities, and count once. Thread-safe. What it forgets (after a restart) costs space and no
-    row.
+    Rows with one id, and rows of one session, count once. Thread-safe. What it forgets (after a restart) costs space
+    and no row.
     """
 
     def __init__(self) -> None:
@@ -44,17 +44,12 @@ class Sieve:
         self._lock = Lock()
 
     def passes(self, part: str, start: datetime, lots: _Lots, most: int) -> npt.NDArray[np.bool_]:
-        """Which of `lots` are among the `most` lowest that this window has seen, these included."""
-        together = self._with(part, start, lots)
-        if len(together) <= most:
-            return np.ones(len(lots), np.bool_)
-        bound: np.uint64 = together[most - 1]
-        within: npt.NDArray[np.bool_] = lots <= bound
-        return within
+        """Which of `lots` are among the `most` lowest, one of each session, of these and all that came before."""
+        return np.isin(lots, self._with(part, start, lots, most))
 
     def remember(self, part: str, start: datetime, lots: _Lots, most: int) -> None:
         """Note that the rows of `lots` are stored."""
-        together = self._with(part, start, lots)[:most]
+        together = self._with(part, start, lots, most)
         with self._lock:
             self._lowest[part, start] = together
 
@@ -64,10 +59,11 @@ class Sieve:
             for part, start in [key for key in self._lowest if key[0] in parts and key[1] < at]:
                 del self._lowest[part, start]
 
-    def _with(self, part: str, start: datetime, lots: _Lots) -> _Lots:
+    def _with(self, part: str, start: datetime, lots: _Lots, most: int) -> _Lots:
         with self._lock:
             seen = self._lowest.get((part, start))
-        return np.unique(lots if seen is None else np.concatenate([seen, lots]))
+        together = lots if seen is None else np.concatenate([seen, lots])
+        return together[lowest(together, most)]
 
 
 def take_in(
@@ -123,7 +119,8 @@ def _entries(
     for start in sorted({*starts, *([blamed] if rejected else [])}):
         mine = np.array([s == start for s in starts], np.bool_)
         rows = clean.rows.take(mine)
-        lots = priorities(rows.ids, batch_key, clean.index[mine], salt=f"{monitor.stream.key} {start.isoformat()}")
+        salt = f"{monitor.stream.key} {start.isoformat()}"
+        lots = priorities(rows.ids, batch_key, clean.index[mine], salt=salt, sessions=rows.sessions)
         keep, received = np.zeros(len(rows), np.bool_), {}
         for part, of_part in _parts(monitor, rows):
             received[part] = len(of_part)

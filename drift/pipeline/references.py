@@ -13,6 +13,7 @@ import structlog
 from collectors.files import open_files
 from collectors.references import Inputs, read_reference
 from detectors.base import Prepared
+from detectors.copies import without_pairs
 from drift.encoder.base import Encoder
 from drift.errors import BadReferenceError, UnmeasurableError
 from drift.records import Reference, Rows, Stream
@@ -35,6 +36,14 @@ class Source:
     segments: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A reference that was made, and how many rows were left out of it because they copy another."""
+
+    reference: Reference
+    copies: int
+
+
 def ensure_reference(conn: Connection, stream: Stream, source: Source, *, now: datetime) -> Reference:
     """The reference of `stream` from `source`; the stored one where nothing has changed.
 
@@ -48,16 +57,21 @@ def ensure_reference(conn: Connection, stream: Stream, source: Source, *, now: d
     version = reads.reference_of(conn, stream.key, state)
     if version is not None and (kept := reads.reference(conn, stream.key, version)) is not None:
         return kept
-    reference = make_reference(stream, source, now=now)
-    writes.save_reference(conn, reference, source=state)
-    return reference
+    made = make_reference(stream, source, now=now)
+    if made.copies:
+        name, path = str(made.reference), str(source.path)
+        log.warning("copies left out of a reference", reference=name, path=path, copies=made.copies)
+    writes.save_reference(conn, made.reference, source=state)
+    return made.reference
 
 
-def make_reference(stream: Stream, source: Source, *, now: datetime) -> Reference:
+def make_reference(stream: Stream, source: Source, *, now: datetime) -> Made:
     """The reference of `stream` from `source`, kept nowhere. Raises as `ensure_reference` does."""
     sought = _as_found_in(source.path, stream)
     found = read_reference(source.path, sought, limit=source.rows, segments=source.segments)
-    return _encoded(stream, found, source, now) if isinstance(found, Inputs) else Reference(stream.key, found, now)
+    rows, fingerprint = _encoded(stream, found, source) if isinstance(found, Inputs) else (found, "")
+    kept = without_pairs(rows)
+    return Made(Reference(stream.key, kept, now, fingerprint), len(rows) - len(kept))
 
 
 def prepare(
@@ -106,15 +120,14 @@ def _as_found_in(path: Path, stream: Stream) -> Stream:
     return stream
 
 
-def _encoded(stream: Stream, inputs: Inputs, source: Source, now: datetime) -> Reference:
+def _encoded(stream: Stream, inputs: Inputs, source: Source) -> tuple[Rows, str]:
     if (encoder := source.encoder) is None:
         raise BadReferenceError(
             f"{source.path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add "
             "`encoder: {model: …}` to the stream, or give the reference a `vector` column"
         )
     vectors = encoder.encode(list(inputs.texts))
-    rows = Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments)
-    return Reference(stream.key, rows, now, encoder.fingerprint)
+    return Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments), encoder.fingerprint
 
 
 def _state(stream: Stream, source: Source) -> str:
@@ -126,4 +139,5 @@ def _state(stream: Stream, source: Source) -> str:
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
     made_by = source.encoder.fingerprint if source.encoder else "none"
     split = f", segments {', '.join(source.segments)}" if source.segments else ""
-    return f"{path.name} ({digest}), at most {source.rows} rows of {stream.dim} dimensions, encoder {made_by}{split}"
+    kind = f"{stream.dim} dimensions without pairs, encoder {made_by}{split}"
+    return f"{path.name} ({digest}), at most {source.rows} rows of {kind}"

@@ -1,6 +1,7 @@
 """The nouns that flow through the service, from a source's rows to a measurement or a gap."""
 
 from drift.records.attributions import KeptAttribution, Part, TopRow
+from drift.records.draws import OWN_BITS, lowest
 from drift.records.measurements import Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -10,6 +11,7 @@ from drift.records.windows import Recomputed, Reference, Window
 __all__ = [
     "EPOCH",
     "NO_TIME",
+    "OWN_BITS",
     "Gap",
     "GapReason",
     "KeptAttribution",
@@ -27,6 +29,7 @@ __all__ = [
     "TopRow",
     "Window",
     "checksum",
+    "lowest",
     "merged_name",
     "parse_name",
     "require_valid",

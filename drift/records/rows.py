@@ -42,13 +42,15 @@ class Rows:
     """The row schema, in columns: `n` embeddings and what came with each of them.
 
     Only `vectors` is required. A text column is either empty (not sent at all) or has `n` entries, None where a row
-    has no value. `times` is likewise None or `n` microseconds since the Unix epoch, UTC. `segments` maps a column
-    name to `n` entries, or to none at all.
+    has no value. `times` is likewise None or `n` microseconds since the Unix epoch, UTC. `sessions` name what rows that
+    depend on one another have in common (a conversation, a user, a document): a sample keeps one row of each.
+    `segments` maps a column name to `n` entries, or to none at all.
     """
 
     vectors: Float32[np.ndarray, "n d"]
     times: Int64[np.ndarray, "n"] | None = None
     ids: Texts = ()
+    sessions: Texts = ()
     inputs: Texts = ()
     labels: Texts = ()
     encoder_versions: Texts = ()
@@ -57,7 +59,7 @@ class Rows:
     def __post_init__(self) -> None:
         n = len(self.vectors)
         columns = {"ids": self.ids, "inputs": self.inputs, "labels": self.labels} | dict(self.segments)
-        columns["encoder_versions"] = self.encoder_versions
+        columns |= {"sessions": self.sessions, "encoder_versions": self.encoder_versions}
         for name, column in columns.items():
             if column and len(column) != n:
                 raise ValueError(f"column {name!r} has {len(column)} entries, the batch has {n} rows")
@@ -92,6 +94,7 @@ class Rows:
             vectors=np.concatenate([part.vectors for part in parts]),
             times=times,
             ids=texts([part.ids for part in parts]),
+            sessions=texts([part.sessions for part in parts]),
             inputs=texts([part.inputs for part in parts]),
             labels=texts([part.labels for part in parts]),
             encoder_versions=texts([part.encoder_versions for part in parts]),
@@ -109,6 +112,7 @@ class Rows:
             vectors=self.vectors[at],
             times=None if self.times is None else self.times[at],
             ids=pick(self.ids),
+            sessions=pick(self.sessions),
             inputs=pick(self.inputs),
             labels=pick(self.labels),
             encoder_versions=pick(self.encoder_versions),

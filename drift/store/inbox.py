@@ -9,7 +9,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from drift.records import RowReason, Rows, Span, Stream, Window
+from drift.records import RowReason, Rows, Span, Stream, Window, lowest
 from drift.store import codec, tables
 
 
@@ -102,7 +102,7 @@ class Inbox:
     engine: sa.Engine
 
     def collect(self, stream: Stream, span: Span, *, limit: int) -> Window:
-        """The rows of `span` with the lowest priorities, at most `limit`, in the order of their priority."""
+        """The rows of `span` with the `lowest` priorities, at most `limit`, in the order of their priority."""
         t = tables.inbox
         query = sa.select(t).where(t.c.stream == stream.name, t.c.start >= span.start, t.c.start < span.end)
         with self.engine.connect() as conn:
@@ -118,8 +118,7 @@ class Inbox:
             column, _, value = stream.segment.partition("=")
             mine = np.array([v == value for e in entries for v in _values(e.rows, column)], np.bool_)
             rows, priorities, rejected = rows.take(mine), priorities[mine], {}
-        order = np.argsort(priorities, kind="stable")
-        return Window(stream, span, rows.take(order[_first_of_each(rows.ids, order)][:limit]), received, rejected)
+        return Window(stream, span, rows.take(lowest(priorities, limit)), received, rejected)
 
 
 def _entry(row: sa.Row[tuple[object, ...]], dim: int) -> Entry:
@@ -139,15 +138,3 @@ def _entry(row: sa.Row[tuple[object, ...]], dim: int) -> Entry:
 
 def _values(rows: Rows, column: str) -> tuple[str | None, ...]:
     return rows.segments.get(column) or (None,) * len(rows)
-
-
-def _first_of_each(ids: tuple[str | None, ...], order: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Which of the rows in `order` are the first with their id: a row that is sent twice is drawn once."""
-    seen: set[str] = set()
-    keep = np.ones(len(order), np.bool_)
-    for place, row in enumerate(order if ids else ()):
-        name = ids[row]
-        if name is not None:
-            keep[place] = name not in seen
-            seen.add(name)
-    return keep

@@ -66,8 +66,9 @@ def _encoder(stream: StreamConfig, settings: Settings) -> str:
 
 
 def _reference(stream: StreamConfig, part: Stream, settings: Settings) -> str:
-    found = make_reference(part, source_of(stream, encoder_of(stream, settings.home)), now=clock())
-    return f"{stream.reference.path}, {len(found.rows)} rows"
+    made = make_reference(part, source_of(stream, encoder_of(stream, settings.home)), now=clock())
+    copies = f", {made.copies} more left out as copies" if made.copies else ""
+    return f"{stream.reference.path}, {len(made.reference.rows)} rows{copies}"
 
 
 def _collector(stream: StreamConfig) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from collectors.vectors import Sampled, read_vectors
 from detectors import DETECTORS, Collapse, Panel, Verdict, collapse
 from detectors.base import Detector
+from detectors.copies import independent, without_pairs
 from detectors.panel import Result
 from detectors.panel.statistics import Progress
 from drift.config.slos import ASKED_FOR, SloConfig, default_slos
@@ -50,10 +51,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One file: how many rows it has, why some cannot be used, and how many were compared."""
+    """One file: how many rows it has, why some cannot be used, and how many were compared.
+
+    `copies` are rows that count once with another: of the reference they are left out, of the current rows they are
+    left out of the panel.
+    """
 
     path: Path
     rows: int
+    copies: int
     received: int
     rejected: Mapping[RowReason, int]
 
@@ -81,13 +87,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """All that was found. `held` and `window` are the rows that were compared."""
+    """All that was found. `held` and `window` are the rows that were compared, `tested` those that the panel may draw
+    from."""
 
     request: Request
     reference: Side
     current: Side
     held: Reference
     window: Window
+    tested: Rows
     panel: Panel
     result: Result
     findings: tuple[Finding, ...]
@@ -98,7 +106,7 @@ class Comparison:
         """Why this is drift; empty where it is not.
 
         The panel's verdict, any verdict on the shape but "healthy", and bad objectives on what neither looks at: rows
-        that cannot be used, and a probe that errs. Two samples of one source are drift a
+        that cannot be used, rows that are copies, and a probe that errs. Two samples of one source are drift a
         little more often than `alpha`.
         """
         panel = ("panel",) if self.result.drifted else ()
@@ -110,7 +118,8 @@ class Comparison:
 def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = None) -> Comparison:
     """Compare the two files of `request`; `progress` is told how many of the panel's `nulls` windows are drawn.
 
-    Where the files have no more rows than are asked for, neither their order nor their format matters.
+    Where the files have no more rows than are asked for, one in each session, neither their order nor their format
+    matters.
 
     Raises:
         SourceError: a file cannot be read, is too small, or they hold vectors of two dimensions.
@@ -119,17 +128,21 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
     """
     held, reference = _reference(request)
     window = _window(request, held)
-    size = min(len(window.rows), len(held.rows) // PANEL_PART)
-    known, seen = (_segments(rows, request.segment) for rows in (held.rows, window.rows))
+    once = independent(window.rows, held)
+    # Hardly anything but copies is drift, and not too few rows to say so.
+    tested = once if len(once) >= LEAST else window.rows
+    size = min(len(tested), len(held.rows) // PANEL_PART)
+    known, seen = (_segments(rows, request.segment) for rows in (held.rows, tested))
     panel = Panel.fit(held.vectors, size, request.alpha, request.seed, nulls=nulls, segments=known, progress=progress)
     return Comparison(
         request,
         reference,
-        Side(request.current, len(window.rows), window.received, window.rejected),
+        Side(request.current, len(window.rows), len(window.rows) - len(once), window.received, window.rejected),
         held,
         window,
+        tested,
         panel,
-        panel.test(window.vectors, segments=seen),
+        panel.test(tested.vectors, segments=seen),
         tuple(_find(detector, window, held, request) for detector in DETECTORS.values()),
         collapse(window.vectors, held.vectors, seed=request.seed),
     )
@@ -143,10 +156,11 @@ def _segments(rows: Rows, column: str) -> list[str] | None:
 def _reference(request: Request) -> tuple[Reference, Side]:
     path = request.reference
     sampled = read_vectors(path, limit=request.rows, segment=request.segment)
-    if (rows := len(sampled.rows)) < LEAST * PANEL_PART:
-        raise SourceError(f"{path} needs at least {LEAST * PANEL_PART} valid rows as a reference, it has {rows}")
-    side = Side(path, rows, sampled.received, sampled.rejected)
-    return Reference(path.name, _shuffled(sampled.rows, request.seed), EPOCH), side
+    rows = without_pairs(_shuffled(sampled.rows, request.seed))
+    if (count := len(rows)) < LEAST * PANEL_PART:
+        raise SourceError(f"{path} needs at least {LEAST * PANEL_PART} valid rows as a reference, it has {count}")
+    side = Side(path, count, len(sampled.rows) - count, sampled.received, sampled.rejected)
+    return Reference(path.name, rows, EPOCH), side
 
 
 def _window(request: Request, held: Reference) -> Window:

@@ -18,7 +18,7 @@ from drift.wiring.compare import Comparison, Finding, Side
 MOST_GROUPS: Final = 8
 TINY: Final = 1e-16  # fitted tails are not to be believed further out
 RIGHT: Final = frozenset(
-    {"value", "its own p", "p", "compared", "received", "current", "reference", "z", "adds", "mix"}
+    {"value", "its own p", "p", "compared", "copies", "received", "current", "reference", "z", "adds", "mix"}
 )
 
 
@@ -69,7 +69,7 @@ def _attribution(found: Comparison) -> dict[str, object]:
 
 def moved_rows(found: Comparison) -> list[tuple[str, float, str]]:
     """Id, contribution and cluster of each row that was tested, those that contribute most first."""
-    a, ids = found.result.attribution, found.window.rows.ids
+    a, ids = found.result.attribution, found.tested.ids
     order = np.argsort(-a.rows, kind="stable")
     return [(str(ids[a.index[i]]), float(a.rows[i]), a.clusters[a.cluster[i]].name) for i in order]
 
@@ -124,8 +124,8 @@ def grids(found: Comparison) -> tuple[Grid, ...]:
 
 def _files(found: Comparison) -> Grid:
     rows = (("reference", found.reference), ("current", found.current))
-    cells = tuple((name, str(s.path), f"{s.rows}", f"{s.received}", rejected(s)) for name, s in rows)
-    return Grid("Files", ("", "file", "compared", "received", "cannot be used"), cells, frozenset())
+    cells = tuple((name, str(s.path), f"{s.rows}", f"{s.copies}", f"{s.received}", rejected(s)) for name, s in rows)
+    return Grid("Files", ("", "file", "compared", "copies", "received", "cannot be used"), cells, frozenset())
 
 
 def rejected(side: Side) -> str:

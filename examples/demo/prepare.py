@@ -22,7 +22,7 @@ from .source import Corpus, Draw, corpus
 
 WINDOW: Final = timedelta(hours=4)
 WEEKS: Final = 3
-ROWS: Final = 64
+ROWS: Final = 80
 POOL: Final = 160  # documents of each package that the history draws from, for each must be encoded once
 # Before now: a deployment that cut inputs short for sixteen hours, and a collector that was down for as long.
 TRUNCATED: Final = (timedelta(days=9, hours=16), timedelta(days=9))
