@@ -8,12 +8,15 @@ from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
 from detectors.effective_rank import EffectiveRank
 from detectors.joint import Joint
+from detectors.knn_probe import KnnProbe
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.novelty import Novelty
 from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
+from detectors.recall import Recall
+from detectors.refit_probe import RefitProbe
 from detectors.skew import Skew
 from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
@@ -26,12 +29,15 @@ __all__ = [
     "Compatibility",
     "EffectiveRank",
     "Joint",
+    "KnnProbe",
     "MeanShift",
     "Mmd",
     "Novelty",
     "Panel",
     "PermutationTest",
     "Probe",
+    "Recall",
+    "RefitProbe",
     "Skew",
     "ValidRatio",
     "VarianceRatio",
@@ -47,5 +53,19 @@ __all__ = [
 ]
 
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
-    d.name: d for d in (EffectiveRank, Joint, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
+    d.name: d
+    for d in (
+        EffectiveRank,
+        Joint,
+        KnnProbe,
+        MeanShift,
+        Mmd,
+        Novelty,
+        Probe,
+        Recall,
+        RefitProbe,
+        Skew,
+        ValidRatio,
+        VarianceRatio,
+    )
 }

@@ -83,6 +83,9 @@ _DEFAULTS = (
     SloConfig(name="rank", detector="effective_rank", value_at_least=0.85, value_at_most=1.2),
     SloConfig(name="spread", detector="variance_ratio", value_at_least=0.9, value_at_most=1.1),
     SloConfig(name="probe", detector="probe", p_value_at_least=0.005),
+    SloConfig(name="refit-probe", detector="refit_probe", p_value_at_least=0.005),
+    SloConfig(name="knn-probe", detector="knn_probe", p_value_at_least=0.005),
+    SloConfig(name="recall", detector="recall", p_value_at_least=0.005),
     SloConfig(name="skew", detector="skew", value_at_most=0.02, retrain=False),
     SloConfig(name="valid", detector="valid_ratio", value_at_least=0.99, retrain=False),
 )
