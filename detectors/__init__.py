@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Final
 
+from detectors.accuracy import Diagnosis, ProbeReport, probe
 from detectors.alone import hold, measure
 from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
 from detectors.effective_rank import EffectiveRank
 from detectors.joint import Joint
 from detectors.knn_probe import KnnProbe
+from detectors.label_free import Estimate, EstimatedAccuracy, estimate_accuracy
+from detectors.labels import Accuracy
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.novelty import Novelty
@@ -25,9 +28,13 @@ from detectors.views import ViewTerms, view_terms
 
 __all__ = [
     "DETECTORS",
+    "Accuracy",
     "Collapse",
     "Compatibility",
+    "Diagnosis",
     "EffectiveRank",
+    "Estimate",
+    "EstimatedAccuracy",
     "Joint",
     "KnnProbe",
     "MeanShift",
@@ -36,6 +43,7 @@ __all__ = [
     "Panel",
     "PermutationTest",
     "Probe",
+    "ProbeReport",
     "Recall",
     "RefitProbe",
     "Skew",
@@ -46,9 +54,11 @@ __all__ = [
     "ViewTerms",
     "collapse",
     "compare_versions",
+    "estimate_accuracy",
     "hold",
     "measure",
     "mmd_permutation_test",
+    "probe",
     "view_terms",
 ]
 
