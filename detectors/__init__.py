@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from detectors.accuracy import Diagnosis, ProbeReport, probe
 from detectors.alone import hold, measure
 from detectors.base import Detector
 from detectors.collapse import Collapse, Verdict, collapse
@@ -12,6 +13,9 @@ from detectors.duplicates import Duplicates
 from detectors.effective_rank import EffectiveRank
 from detectors.energy import Energy
 from detectors.joint import Joint
+from detectors.knn_probe import KnnProbe
+from detectors.label_free import Estimate, EstimatedAccuracy, estimate_accuracy
+from detectors.labels import Accuracy
 from detectors.lsdd import Lsdd
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
@@ -20,6 +24,8 @@ from detectors.novelty import Novelty
 from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
+from detectors.recall import Recall
+from detectors.refit_probe import RefitProbe
 from detectors.skew import Skew
 from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
@@ -28,13 +34,18 @@ from detectors.views import ViewTerms, view_terms
 
 __all__ = [
     "DETECTORS",
+    "Accuracy",
     "Collapse",
     "Compatibility",
     "ContextMmd",
+    "Diagnosis",
     "Duplicates",
     "EffectiveRank",
     "Energy",
+    "Estimate",
+    "EstimatedAccuracy",
     "Joint",
+    "KnnProbe",
     "Lsdd",
     "MeanShift",
     "Mmd",
@@ -43,6 +54,9 @@ __all__ = [
     "Panel",
     "PermutationTest",
     "Probe",
+    "ProbeReport",
+    "Recall",
+    "RefitProbe",
     "Skew",
     "ValidRatio",
     "VarianceRatio",
@@ -52,9 +66,11 @@ __all__ = [
     "collapse",
     "compare_versions",
     "distinct_rows",
+    "estimate_accuracy",
     "hold",
     "measure",
     "mmd_permutation_test",
+    "probe",
     "view_terms",
 ]
 
@@ -66,12 +82,15 @@ DETECTORS: Final[Mapping[str, type[Detector]]] = {
         EffectiveRank,
         Energy,
         Joint,
+        KnnProbe,
         Lsdd,
         MeanShift,
         Mmd,
         MmdFuse,
         Novelty,
         Probe,
+        Recall,
+        RefitProbe,
         Skew,
         ValidRatio,
         VarianceRatio,

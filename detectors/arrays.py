@@ -1,5 +1,6 @@
 """The arrays that callers of the public functions hand in, checked once."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -9,9 +10,13 @@ from torch import Tensor
 
 from detectors.kernels import device
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
+from drift.records import Texts
 
 Vectors: TypeAlias = Shaped[np.ndarray, "..."] | Tensor
 """Embeddings as callers have them: shape (n, d), a numpy array or a torch tensor of any floating-point type."""
+
+Labels: TypeAlias = Sequence[str | int | np.integer | None] | Shaped[np.ndarray, "..."] | Tensor
+"""One label for each row: text or whole numbers, None where a row has none."""
 
 LARGEST = 1e15
 """Squares of larger numbers, added up over rows, would leave float32."""
@@ -47,6 +52,25 @@ def as_reference(x: Vectors, least: int = 1) -> Float[Tensor, "m d"]:
             f"reference needs rows that differ, all {len(rows)} are equal: take other rows for the reference"
         )
     return rows
+
+
+def as_labels(labels: Labels, name: str, rows: int) -> Texts:
+    """`labels` of `rows` rows as text.
+
+    Raises:
+        UnmeasurableError: `labels`, called `name`, are not one for each row, or of another type.
+    """
+    values = labels.tolist() if isinstance(labels, np.ndarray | Tensor) else list(labels)
+    if len(values) != rows:
+        raise UnmeasurableError(
+            f"{name} needs one label for each of {rows} rows, it has {len(values)}: use None where a row has no label"
+        )
+    wrong = next((value for value in values if not isinstance(value, str | int | np.integer | None)), None)
+    if wrong is not None:
+        raise UnmeasurableError(
+            f"{name} needs text or whole numbers, it has {wrong!r}: convert it, and use None where a row has no label"
+        )
+    return tuple(None if value is None else str(value) for value in values)
 
 
 def require_same_width(x: int, y: int, names: tuple[str, str]) -> None:

@@ -8,7 +8,21 @@ import numpy.typing as npt
 import torch
 from scipy.stats import binom
 
-from benchmarks.alternatives import BASIS, DIM, LIVE, MEAN, ROOT, SPECTRUM, Vectors, normalise, rotation, s1, shifted
+from benchmarks.alternatives import (
+    BASIS,
+    DIM,
+    LIVE,
+    MEAN,
+    ROOT,
+    SPECTRUM,
+    Vectors,
+    labelled_topics,
+    noisy,
+    normalise,
+    rotation,
+    s1,
+    shifted,
+)
 from detectors.base import Detector
 from drift.records import EPOCH, Measurement, Recomputed, Reference, Rows, Span, Stream, Texts, Window
 
@@ -24,10 +38,12 @@ __all__ = [
     "complete",
     "encoded_again",
     "labelled_reference",
+    "labelled_topics",
     "labels_of",
     "least_by_chance",
     "measured",
     "most_by_chance",
+    "noisy",
     "normalise",
     "reference",
     "rotation",

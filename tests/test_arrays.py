@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.arrays import as_reference, as_rows, as_wide_rows, require_same_width
+from detectors.arrays import as_labels, as_reference, as_rows, as_wide_rows, require_same_width
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 
@@ -95,3 +95,17 @@ def test_vectors_of_two_lengths_are_refused():
     require_same_width(2, 2, ("x", "y"))
     with pytest.raises(UnmeasurableError, match=r"x and y need vectors of one length, they have 2 and 3"):
         require_same_width(2, 3, ("x", "y"))
+
+
+@pytest.mark.parametrize(
+    "given", [["a", None, "1"], np.array(["a", None, "1"], object), ["a", None, 1], ("a", None, np.int64(1))]
+)
+def test_labels_are_read_as_text(given):
+    assert as_labels(given, "labels", 3) == ("a", None, "1")
+
+
+def test_labels_that_are_no_labels_are_refused_by_name():
+    with pytest.raises(UnmeasurableError, match="labels needs one label for each of 3 rows, it has 2: use None"):
+        as_labels(["a", "b"], "labels", 3)
+    with pytest.raises(UnmeasurableError, match=r"labels needs text or whole numbers, it has 0\.5: convert it"):
+        as_labels(np.array([0.5, 1.0]), "labels", 2)

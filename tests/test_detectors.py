@@ -12,6 +12,7 @@ from detectors.base import Detector
 from drift.errors import TooFewRowsError, UnmeasurableError
 from drift.records import Reference, Window
 
+LABELLED = ("knn_probe", "probe", "recall", "refit_probe")  # which need labels
 EVERY = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values()], ids=list(DETECTORS))
 EVERY_TEST = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values() if d.is_test], ids=lambda d: d.name)
 
@@ -90,7 +91,7 @@ def test_turning_and_scaling_everything_changes_nothing(detector: Detector, scal
     turned = encoded_again(replace(of, rows=rows), of.recomputed.vectors @ turn)
     one, two = measured(detector, of, held), measured(detector, turned, moved)
     # One row may change sides of a threshold by rounding.
-    tolerance = 1 / 128 if detector.name in ("novelty", "probe") else 1e-6
+    tolerance = 1 / 128 if detector.name in ("novelty", *LABELLED) else 1e-6
     assert two.value == pytest.approx(one.value, rel=1e-4, abs=tolerance)
 
 
@@ -142,7 +143,7 @@ def test_any_dimension_will_do(detector: Detector, dim: int):
 def test_the_smallest_reference_is_measured_or_refused_with_a_reason(detector: Detector, windows: list[Window]):
     rng = np.random.default_rng(5)
     held = labelled_reference(s1(2, rng), rng)
-    if detector.name in ("context_mmd", "effective_rank", "joint", "lsdd", "mean_shift", "novelty", "probe"):
+    if detector.name in ("context_mmd", "effective_rank", "joint", "lsdd", "mean_shift", "novelty", *LABELLED):
         with pytest.raises(UnmeasurableError, match=rf"{detector.name} needs .*{held.stream}.*: "):
             measured(detector, windows[0], held)
     else:
@@ -152,7 +153,7 @@ def test_the_smallest_reference_is_measured_or_refused_with_a_reason(detector: D
 @EVERY
 def test_needs_nothing_that_its_statistic_does_not_use(detector: Detector, healthy: Reference, windows: list[Window]):
     bare = window(windows[0].vectors)
-    if detector.name in ("context_mmd", "probe", "skew"):
+    if detector.name in ("context_mmd", "skew", *LABELLED):
         with pytest.raises(UnmeasurableError, match="send `"):
             measured(detector, bare, healthy)
     else:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from samples import labelled_reference, labels_of, measured, most_by_chance, reference, rotation, s1, window
 from scipy.stats import betabinom, fisher_exact, hypergeom
 
-from detectors.probe import Probe, hypergeometric, logistic
+from detectors.classifiers import logistic
+from detectors.labels import hypergeometric
+from detectors.probe import Probe
 from drift.errors import MissingLabelsError, TooFewRowsError
 from drift.records import Reference, Texts
 
