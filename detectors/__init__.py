@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from detectors.base import Detector
+from detectors.classifier import Classifier
 from detectors.collapse import Collapse, Verdict, collapse
 from detectors.effective_rank import EffectiveRank
 from detectors.joint import Joint
+from detectors.ks import Ks
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.novelty import Novelty
@@ -14,6 +16,7 @@ from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
 from detectors.skew import Skew
+from detectors.sliced_wasserstein import SlicedWasserstein
 from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
 from detectors.versions import Compatibility, VersionComparison, compare_versions
@@ -32,5 +35,19 @@ __all__ = [
 ]
 
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
-    d.name: d for d in (EffectiveRank, Joint, MeanShift, Mmd, Novelty, Probe, Skew, ValidRatio, VarianceRatio)
+    d.name: d
+    for d in (
+        Classifier,
+        EffectiveRank,
+        Joint,
+        Ks,
+        MeanShift,
+        Mmd,
+        Novelty,
+        Probe,
+        Skew,
+        SlicedWasserstein,
+        ValidRatio,
+        VarianceRatio,
+    )
 }
