@@ -6,6 +6,7 @@ from typing import Final
 from detectors.accuracy import Diagnosis, ProbeReport, probe
 from detectors.alone import hold, measure
 from detectors.base import Detector
+from detectors.classifier import Classifier
 from detectors.collapse import Collapse, Verdict, collapse
 from detectors.context_mmd import ContextMmd
 from detectors.copies import distinct_rows
@@ -14,6 +15,7 @@ from detectors.effective_rank import EffectiveRank
 from detectors.energy import Energy
 from detectors.joint import Joint
 from detectors.knn_probe import KnnProbe
+from detectors.ks import Ks
 from detectors.label_free import Estimate, EstimatedAccuracy, estimate_accuracy
 from detectors.labels import Accuracy
 from detectors.lsdd import Lsdd
@@ -27,6 +29,7 @@ from detectors.probe import Probe
 from detectors.recall import Recall
 from detectors.refit_probe import RefitProbe
 from detectors.skew import Skew
+from detectors.sliced_wasserstein import SlicedWasserstein
 from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
 from detectors.versions import Compatibility, VersionComparison, compare_versions
@@ -35,6 +38,7 @@ from detectors.views import ViewTerms, view_terms
 __all__ = [
     "DETECTORS",
     "Accuracy",
+    "Classifier",
     "Collapse",
     "Compatibility",
     "ContextMmd",
@@ -46,6 +50,7 @@ __all__ = [
     "EstimatedAccuracy",
     "Joint",
     "KnnProbe",
+    "Ks",
     "Lsdd",
     "MeanShift",
     "Mmd",
@@ -58,6 +63,7 @@ __all__ = [
     "Recall",
     "RefitProbe",
     "Skew",
+    "SlicedWasserstein",
     "ValidRatio",
     "VarianceRatio",
     "Verdict",
@@ -77,12 +83,14 @@ __all__ = [
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
     d.name: d
     for d in (
+        Classifier,
         ContextMmd,
         Duplicates,
         EffectiveRank,
         Energy,
         Joint,
         KnnProbe,
+        Ks,
         Lsdd,
         MeanShift,
         Mmd,
@@ -92,6 +100,7 @@ DETECTORS: Final[Mapping[str, type[Detector]]] = {
         Recall,
         RefitProbe,
         Skew,
+        SlicedWasserstein,
         ValidRatio,
         VarianceRatio,
     )

@@ -9,7 +9,8 @@ import torch
 from samples import most_by_chance, s1
 from scipy.stats import chi2, expon, genpareto, kstest, pearson3
 
-from detectors.panel.calibration import Calibration, calibrate, null_picks, shortfall
+from detectors.nulls import null_picks
+from detectors.panel.calibration import Calibration, calibrate, shortfall
 from detectors.panel.space import Space, fit_space, observe
 from detectors.panel.statistics import NAMES, TWO_SIDED, evaluate
 from detectors.panel.tails import Pareto, Pearson3, Tail

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float64, Int
+from jaxtyping import Float64
 
 from detectors.kernels import LEAST_P, beta_binomial
 from detectors.panel.space import Space
@@ -86,12 +86,6 @@ def require_own(bank: npt.NDArray[np.float64], first: Float64[np.ndarray, "s"]) 
         raise ValueError(
             "panel needs the bank of the same reference, window_size and seed, this is another's: fit without it"
         )
-
-
-def null_picks(m: int, n: int, windows: int, rng: np.random.Generator) -> Int[np.ndarray, "b n"]:
-    """Rows of `windows` null windows: `n` of `m` rows each, without replacement. The first ones do not depend on how
-    many follow."""
-    return np.stack([rng.choice(m, n, replace=False, shuffle=False) for _ in range(windows)])
 
 
 def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) -> str:

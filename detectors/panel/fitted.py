@@ -13,8 +13,9 @@ from jaxtyping import Float64, Int
 from detectors.arrays import Vectors, as_reference, as_wide_rows, require_same_width
 from detectors.copies import distinct_rows
 from detectors.kernels import drawn
+from detectors.nulls import null_picks
 from detectors.panel.attribution import Attribution, Attributor, fit_attributor
-from detectors.panel.calibration import Calibration, calibrate, null_picks, require_own, shortfall
+from detectors.panel.calibration import Calibration, calibrate, require_own, shortfall
 from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves
 from detectors.panel.space import Space, fit_space, observe
 from detectors.panel.statistics import NAMES, Progress, evaluate

@@ -23,7 +23,7 @@ standard deviations off, all of them significant. Such slow drift is what merged
 """
 
 
-ASKED_FOR: Final = ("context_mmd", "energy", "lsdd", "mmd_fuse")
+ASKED_FOR: Final = ("classifier", "context_mmd", "energy", "ks", "lsdd", "mmd_fuse", "sliced_wasserstein")
 """Two-sample tests that nobody gets who does not ask for them."""
 
 
