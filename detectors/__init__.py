@@ -23,6 +23,7 @@ from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.mmd_fuse import MmdFuse
 from detectors.novelty import Novelty
+from detectors.paired import PairedAccuracy, PairedSequence, paired_accuracy
 from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
@@ -56,6 +57,8 @@ __all__ = [
     "Mmd",
     "MmdFuse",
     "Novelty",
+    "PairedAccuracy",
+    "PairedSequence",
     "Panel",
     "PermutationTest",
     "Probe",
@@ -76,6 +79,7 @@ __all__ = [
     "hold",
     "measure",
     "mmd_permutation_test",
+    "paired_accuracy",
     "probe",
     "view_terms",
 ]
