@@ -100,9 +100,8 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
             alerts = tuple(row for row in found if row.alert.started_at < span.end)
 
             def series(slo: Slo, most: int) -> Series:
-                sli, key = slo.sli, slo.stream
-                measured = views.thinned_measurements(conn, key, sli.detector, span, judged=sli.quantity, most=most)
-                gaps = views.gap_runs(conn, key, sli.detector, span)
+                measured = views.thinned_measurements(conn, slo, span, most=most)
+                gaps = views.gap_runs(conn, slo.stream, slo.sli.detector, span)
                 promised = kept.get((slo.stream, slo.name))
                 return Series(slo, span, tuple(measured), tuple(gaps), (), _of(slo, alerts), promised)
 

@@ -40,8 +40,9 @@ class AlertState(StrEnum):
 class Alert:
     """One episode of one kind of alert of one objective.
 
-    `rule` names the burn-rate rule that was true last, "" for kinds without one. `hold` is for how many verdicts no
-    rule must be true before it resolves, `quiet` for how many none has been.
+    `rule` names the burn-rate rule that was true last, "" for kinds without one; what it looked back on as it fired
+    begins at `looked_from`. `hold` is for how many verdicts no rule must be true before it resolves, `quiet` for how
+    many none has been.
     """
 
     stream: str
@@ -54,6 +55,7 @@ class Alert:
     rule: str = ""
     hold: int = 0
     quiet: int = 0
+    looked_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ def _burning(kind: AlertKind, watch: Watch, slo: Slo, slot: Slot, budget: Budget
     if true := [burn.rule for burn in mine if burn.holds]:
         hold = max(_slots(slo.short(rule), slo) for rule in true)
         alert = was or Alert(slo.stream, slo.name, kind, AlertState.PENDING, slot.span.end)
-        return _fire(replace(alert, rule=true[0].name, hold=hold, quiet=0), slot)
+        first = alert.looked_from or slot.span.end - slo.long(true[0])
+        return _fire(replace(alert, rule=true[0].name, hold=hold, quiet=0, looked_from=first), slot)
     if was is not None and was.state is AlertState.FIRING:
         quiet = was.quiet + 1
         if quiet >= was.hold and watch.good_run >= 2:

@@ -144,7 +144,7 @@ class Actor:
         left = budget(slo, spent(slo, bad, slot.span.end), slot.span.end)
         step = transition(self.watches.get(slo.name, Watch()), slo, slot, left)
         self.watches[slo.name] = step.watch
-        writes.save_slot(self.conn, slo, slot, left, healthy=not any(a.fired_at for a in step.watch.open))
+        writes.save_slot(self.conn, slo, slot, left)
         if step.changed or slot.span == self.last:
             writes.save_watch(self.conn, slo, step.watch, slot.outcome)
         for alert in step.changed:

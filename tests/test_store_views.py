@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
-from drift.slo import Budget, Burn, Outcome, Quantity, Sli, Slo, Slot
+from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
 from drift.store import outbox, reads, views, writes
 from drift.store.connect import connect_reader
 from drift.store.outbox import Draft, MessageKind, MessageState
@@ -37,7 +37,7 @@ def record(engine: sa.Engine, measurements: list[Measurement]) -> None:
 def test_few_measurements_come_whole(engine):
     record(engine, [measured(i, i) for i in range(20)])
     with views.reading(engine) as conn:
-        found = views.thinned_measurements(conn, "s", "rank", DAY, judged=Quantity.VALUE, most=20)
+        found = views.thinned_measurements(conn, SLO, DAY, most=20)
     assert [m.value for m in found] == list(range(20))
 
 
@@ -47,7 +47,7 @@ def test_thinning_keeps_the_worst_and_the_best_of_each_stretch(engine):
     record(engine, [measured(i, value) for i, value in enumerate(values)])
     span = Span(START, START + 120 * MINUTE)
     with views.reading(engine) as conn:
-        found = views.thinned_measurements(conn, "s", "rank", span, judged=Quantity.VALUE, most=12)
+        found = views.thinned_measurements(conn, SLO, span, most=12)
     assert len(found) <= 12
     assert {-5.0, 9.0} <= {m.value for m in found}
     assert found == sorted(found, key=lambda m: m.span)
@@ -82,7 +82,7 @@ def test_gaps_that_follow_each_other_for_one_reason_are_one(engine):
 
 def slot(conn: sa.Connection, i: int, burn: int) -> None:
     burns = tuple(Burn(rule, Fraction(burn), Fraction(burn), 1, None, False, False) for rule in SLO.rules)
-    writes.save_slot(conn, SLO, Slot(minute(i), Outcome.GOOD), Budget(minute(i).end, Fraction(1), burns), healthy=True)
+    writes.save_slot(conn, SLO, Slot(minute(i), Outcome.GOOD), Budget(minute(i).end, Fraction(1), burns))
 
 
 def test_reach_is_from_the_first_slot_to_the_end_of_the_last(engine):

@@ -24,22 +24,23 @@ def upgrade() -> None:
     op.add_column("reference", segments, schema="drift")
     op.alter_column("reference", "segments", server_default=None, schema="drift")
     op.add_column("watch", sa.Column("alpha", sa.Double(), nullable=False, server_default="0"), schema="drift")
-    op.alter_column("watch", "alpha", server_default=None, schema="drift")
-    op.add_column("slot", sa.Column("healthy", sa.Boolean(), nullable=False, server_default="true"), schema="drift")
-    op.alter_column("slot", "healthy", server_default=None, schema="drift")
-    # Of past slots it is known which lie in an alert, not what its rule looked back on.
-    op.execute(
-        "UPDATE drift.slot s SET healthy = false FROM drift.alert a WHERE a.stream = s.stream "
-        "AND a.kind IN ('page', 'ticket') AND s.end >= a.fired_at AND s.end < coalesce(a.resolved_at, 'infinity')"
+    op.add_column(
+        "watch", sa.Column("calibrated", sa.Boolean(), nullable=False, server_default="false"), schema="drift"
     )
+    for column in ("alpha", "calibrated"):
+        op.alter_column("watch", column, server_default=None, schema="drift")
+    op.add_column("alert", sa.Column("looked_from", sa.DateTime(timezone=True), nullable=True), schema="drift")
+    op.add_column("slot", sa.Column("p_value", sa.Double(), nullable=True), schema="drift")
+    op.add_column("slot", sa.Column("past", sa.Integer(), nullable=True), schema="drift")
+    op.add_column("slot", sa.Column("hours", sa.Text(), nullable=True), schema="drift")
     op.create_index(
-        "slot_healthy_idx",
+        "slot_verdict_idx",
         "slot",
         ["stream", "slo", "start"],
         unique=False,
         schema="drift",
-        postgresql_where=sa.text("healthy AND outcome IN ('good', 'bad')"),
-        postgresql_include=["outcome"],
+        postgresql_where=sa.text("outcome IN ('good', 'bad')"),
+        postgresql_include=["outcome", "p_value"],
     )
     bad = {"unique": False, "schema": "drift", "postgresql_where": sa.text("outcome = 'bad'")}
     op.drop_index("slot_bad_idx", table_name="slot", schema="drift")
@@ -50,8 +51,11 @@ def downgrade() -> None:
     bad = {"unique": False, "schema": "drift", "postgresql_where": sa.text("outcome = 'bad'")}
     op.drop_index("slot_bad_idx", table_name="slot", schema="drift")
     op.create_index("slot_bad_idx", "slot", ["stream", "slo", "end"], **bad)
-    op.drop_index("slot_healthy_idx", table_name="slot", schema="drift")
-    op.drop_column("slot", "healthy", schema="drift")
+    op.drop_index("slot_verdict_idx", table_name="slot", schema="drift")
+    for column in ("hours", "past", "p_value"):
+        op.drop_column("slot", column, schema="drift")
+    op.drop_column("alert", "looked_from", schema="drift")
+    op.drop_column("watch", "calibrated", schema="drift")
     op.drop_column("watch", "alpha", schema="drift")
     op.drop_column("reference", "segments", schema="drift")
     op.drop_table("attribution", schema="drift")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -51,7 +51,9 @@ class SloConfig(BaseModel):
     that the detector calls bad when nothing is wrong; where a p-value is judged it is that bound. `effect_at_least`
     says how large a change must be to matter, in the unit of the detector's value: a window whose interval lies below
     is good whatever its p-value. For `joint` it is 0.01 (equivalent to 1 % of foreign rows) unless another is given; 0
-    asks for none. `retrain` asks the webhooks for a new model when the objective pages.
+    asks for none. `calibrate: windows` holds not the p-value against its bound but its rank among those of past healthy
+    windows of the same hour: for rows that are dependent, or traffic that changes by the clock. `retrain` asks the
+    webhooks for a new model when the objective pages.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +64,7 @@ class SloConfig(BaseModel):
     value_at_most: float | None = None
     p_value_at_least: float | None = Field(default=None, gt=0, lt=1)
     effect_at_least: float | None = Field(default=None, ge=0)
+    calibrate: Literal["windows"] | None = None
     target: Ratio = Fraction("0.95")
     period: Duration = timedelta(days=30)
     alpha: Ratio | None = None
@@ -76,6 +79,15 @@ class SloConfig(BaseModel):
             raise ValueError(
                 f"objective {self.name!r} must say what is good: either `p_value_at_least`, "
                 "or `value_at_least` and/or `value_at_most`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _calibrated_test(self) -> Self:
+        if self.calibrate and self.p_value_at_least is None:
+            raise ValueError(
+                f"objective {self.name!r} has `calibrate: windows` and judges the value itself: it ranks p-values, so "
+                "use it beside `p_value_at_least`"
             )
         return self
 
@@ -97,7 +109,13 @@ class SloConfig(BaseModel):
     def sli(self) -> Sli:
         if self.p_value_at_least is not None:
             least = LEAST_EFFECT.get(self.detector) if self.effect_at_least is None else self.effect_at_least
-            return Sli(self.detector, Quantity.P_VALUE, self.p_value_at_least, effect_at_least=least or None)
+            return Sli(
+                self.detector,
+                Quantity.P_VALUE,
+                self.p_value_at_least,
+                effect_at_least=least or None,
+                calibrated=self.calibrate == "windows",
+            )
         return Sli(self.detector, Quantity.VALUE, self.value_at_least, self.value_at_most)
 
     def slo(self, stream: str, window: timedelta) -> Slo:

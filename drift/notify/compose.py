@@ -13,14 +13,15 @@ from drift.alert import Alert, AlertKind
 from drift.config.values import format_duration
 from drift.notify.base import Notice
 from drift.records import Measurement, Stream
-from drift.slo import Budget, Burn, Slo
+from drift.slo import Budget, Burn, Conformal, Slo
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that is known when an alert changes: `measurement` is the window's, None where it has none.
+    """All that is known when an alert changes: `measurement` is the window's as it was judged, None where it has none.
 
-    `meaning` and `next_step` are the detector's plain words.
+    `meaning` and `next_step` are the detector's plain words. `conformal` says where the judged p-value comes from,
+    where the objective is calibrated on windows.
     """
 
     stream: Stream
@@ -33,6 +34,7 @@ class Context:
     measurement: Measurement | None
     meaning: str
     next_step: str
+    conformal: Conformal | None = None
 
 
 ALERT_NAMES: Final = {
@@ -73,6 +75,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         "description": _description(alert, context, burn),
         "next_step": NEXT_STEPS.get(alert.kind, context.next_step),
         "threshold": str(context.slo.sli),
+        "calibration": str(context.conformal or ""),
         "rule": alert.rule,
         "burn_rate_long": f"{float(burn.long):.1f}",
         "burn_rate_short": f"{float(burn.short):.1f}",
@@ -168,7 +171,8 @@ def _description(alert: Alert, context: Context, burn: Burn) -> str:
     slo, parts = context.slo, []
     if (measured := context.measurement) is not None:
         number = slo.sli.number(measured)
-        parts.append(f"Measured {number:.4g} over {measured.rows} rows; good is {slo.sli}.")
+        told = f" ({context.conformal})" if context.conformal else ""
+        parts.append(f"Measured {number:.4g}{told} over {measured.rows} rows; good is {slo.sli}.")
     long, short = format_duration(slo.long(burn.rule)), format_duration(slo.short(burn.rule))
     parts.append(
         f"The error budget ({float(slo.budget):.3g} of {format_duration(slo.period)}) burns "

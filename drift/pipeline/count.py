@@ -1,9 +1,9 @@
 """How one window counts: its verdict, the budget after it, the alerts that change, and who must be told of them."""
 
-from drift.alert import Alert, AlertKind, AlertState, Step, transition
+from drift.alert import Alert, AlertKind, AlertState, transition
 from drift.notify import alertmanager, compose
+from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
-from drift.records import Span
 from drift.slo import Outcome, Slo, Slot, budget
 from drift.store import objectives, outbox, reads, writes
 from drift.store.connect import Connection
@@ -12,16 +12,15 @@ from drift.store.outbox import MessageKind, MessageState
 
 def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> None:
     """Count the slot of `findings` against the budget of `slo`, and enqueue what its alerts have to say."""
-    slot = Slot(findings.span, findings.outcome(slo))
+    verdict = judge(conn, monitor, slo, findings)
+    slot = Slot(findings.span, verdict.outcome)
     spent = objectives.spent(conn, slo, slot.span.end)
     if slot.outcome is Outcome.BAD:
         spent = {look_back: so_far.plus(slot) for look_back, so_far in spent.items()}
     left = budget(slo, spent, slot.span.end)
     step = transition(reads.watch(conn, slo), slo, slot, left)
-    burning = any(map(_burns, step.watch.open)) or objectives.burning(conn, slo.stream)
-    writes.save_slot(conn, slo, slot, left, healthy=not burning)
+    writes.save_slot(conn, slo, slot, left, verdict.conformal)
     writes.save_watch(conn, slo, step.watch, slot.outcome)
-    _mark_unhealthy(conn, slo, step)
     if not step.changed and not step.watch.open:
         return
     detector = monitor.detector(slo.sli.detector)
@@ -33,27 +32,16 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         slo=slo,
         budget=left,
         since=objectives.bad_since(conn, slo, slot),
-        measurement=findings.of(slo.sli.detector),
+        measurement=verdict.measurement,
         meaning=detector.meaning if detector else "",
         next_step=detector.next_step if detector else "",
+        conformal=verdict.conformal,
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)
     for alert in step.watch.open:
         if alert not in step.changed:
             keep(conn, monitor, alert, context)  # it goes on: what is repeated about it should be true now
-
-
-def _mark_unhealthy(conn: Connection, slo: Slo, step: Step) -> None:
-    """What a rule looked back on as it fired was not healthy either."""
-    for alert in filter(_burns, step.changed):
-        rule = next((rule for rule in slo.rules if rule.name == alert.rule), None)
-        if rule is not None and alert.fired_at is not None:
-            writes.mark_unhealthy(conn, slo, Span(alert.fired_at - slo.long(rule), alert.fired_at))
-
-
-def _burns(alert: Alert) -> bool:
-    return alert.state is AlertState.FIRING and alert.kind in {AlertKind.PAGE, AlertKind.TICKET}
 
 
 def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.Context) -> None:

@@ -2,6 +2,7 @@
 
 from drift.slo.budgets import Budget, Burn, Slot, Spent, budget, look_backs, spent
 from drift.slo.calibration import Calibration
+from drift.slo.conformal import Conformal, Hours, Past, conformal
 from drift.slo.indicators import Outcome, Quantity, Sli
 from drift.slo.objectives import INSUFFICIENT_AFTER, MIN_BAD, NODATA_AFTER, RULES, BurnRateRule, Severity, Slo
 
@@ -14,7 +15,10 @@ __all__ = [
     "Burn",
     "BurnRateRule",
     "Calibration",
+    "Conformal",
+    "Hours",
     "Outcome",
+    "Past",
     "Quantity",
     "Severity",
     "Sli",
@@ -22,6 +26,7 @@ __all__ = [
     "Slot",
     "Spent",
     "budget",
+    "conformal",
     "look_backs",
     "spent",
 ]

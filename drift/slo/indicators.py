@@ -36,6 +36,9 @@ class Sli:
     matter: the upper end of its interval lies below `effect_at_least`. The upper end decides, since only an interval
     that lies below the minimum as a whole shows that an effect is small. Small windows find nothing so; large ones,
     in which any difference is significant, do.
+
+    `calibrated` says that the p-value that is held against the bound is not the test's own but its rank among those of
+    past healthy windows (`conformal`), once there are enough.
     """
 
     detector: str
@@ -43,6 +46,7 @@ class Sli:
     at_least: float | None = None
     at_most: float | None = None
     effect_at_least: float | None = None
+    calibrated: bool = False
 
     def number(self, measurement: Measurement) -> float:
         """The number that is judged.
@@ -70,6 +74,7 @@ class Sli:
 
     def __str__(self) -> str:
         name = self.detector if self.quantity is Quantity.VALUE else f"{self.detector} p-value"
+        name += " among past windows" if self.calibrated else ""
         bounds = [(">=", self.at_least), ("<=", self.at_most)]
         good = f"{name} " + " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
         return f"{good}, or an effect surely below {self.effect_at_least:g}" if self.effect_at_least else good

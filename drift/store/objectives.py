@@ -1,13 +1,21 @@
 """What counting an objective looks back on, added up where it lies."""
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 
-from drift.alert import AlertKind, AlertState
-from drift.slo import Calibration, Slo, Slot, Spent, look_backs
+from drift.alert import AlertKind
+from drift.records import Measurement
+from drift.slo import Calibration, Past, Slo, Slot, Spent, look_backs
 from drift.slo.calibration import MOST, OVER
 from drift.store import tables
+
+SCANNED: Final = 20_000
+"""Past slots that are looked through for healthy ones: ten weeks of windows of five minutes."""
+RANKED: Final = 2000
+"""Past windows that one is ranked among, at most."""
 
 
 def spent(conn: sa.Connection, slo: Slo, until: datetime) -> dict[timedelta, Spent]:
@@ -32,29 +40,75 @@ def bad_since(conn: sa.Connection, slo: Slo, slot: Slot) -> datetime:
     return began if goes_on else slot.span.start
 
 
-def burning(conn: sa.Connection, stream: str) -> bool:
-    """Whether an objective of `stream` burns its budget too fast: a page or a ticket fires."""
-    t = tables.alert
-    fires = (t.c.state == AlertState.FIRING) & t.c.kind.in_([AlertKind.PAGE, AlertKind.TICKET])
-    return bool(conn.execute(sa.select(sa.exists().where(t.c.stream == stream, fires))).scalar_one())
-
-
 def calibrations(
     conn: sa.Connection, *, now: datetime, stream: str | None = None
 ) -> dict[tuple[str, str], Calibration]:
     """How well each test, of all streams or of one, keeps its word of late: by stream and objective."""
     t, w = tables.slot, tables.watch
-    healthy = (t.c.stream == w.c.stream) & (t.c.slo == w.c.slo) & t.c.healthy & t.c.outcome.in_(["good", "bad"])
-    newest = sa.select(t.c.outcome).where(healthy, t.c.start >= now - OVER).order_by(t.c.start.desc()).limit(MOST)
-    last = newest.correlate(w).subquery()
-    bad = sa.func.count().filter(last.c.outcome == "bad")
-    counted = sa.select(sa.func.count().label("windows"), bad.label("bad")).select_from(last).lateral()
-    query = sa.select(w.c.stream, w.c.slo, counted.c.windows, counted.c.bad, w.c.alpha).select_from(
-        w.join(counted, sa.true())
+    mine = (t.c.stream == w.c.stream) & (t.c.slo == w.c.slo) & (t.c.start >= now - OVER) & _verdict()
+    as_promised = ~w.c.calibrated | t.c.p_value.is_not(None)
+    incidents = sa.select(w.c.stream, _spans_of_alerts(w.c.stream).label("spans")).distinct().cte()
+    healthy = sa.func.coalesce(~incidents.c.spans.op("@>")(t.c.start), sa.true())
+    newest = (
+        sa.select(t.c.outcome)
+        .where(mine, as_promised, healthy)
+        .order_by(t.c.start.desc())
+        .limit(MOST)
+        .correlate(w, incidents)
+        .subquery()
     )
-    mine = sa.true() if stream is None else w.c.stream == stream
-    rows = conn.execute(query.where(w.c.alpha > 0, mine))
+    bad = sa.func.count().filter(newest.c.outcome == "bad")
+    counted = sa.select(sa.func.count().label("windows"), bad.label("bad")).select_from(newest).lateral()
+    each = w.join(incidents, incidents.c.stream == w.c.stream).join(counted, sa.true())
+    query = sa.select(w.c.stream, w.c.slo, counted.c.windows, counted.c.bad, w.c.alpha).select_from(each)
+    asked = sa.true() if stream is None else w.c.stream == stream
+    rows = conn.execute(query.where(w.c.alpha > 0, asked))
     return {(row.stream, row.slo): Calibration(row.windows, row.bad, row.alpha) for row in rows}
+
+
+def past(conn: sa.Connection, slo: Slo, measured: Measurement, calibrated: Collection[str]) -> list[Past]:
+    """Past healthy windows that the p-value of `measured` may be ranked among, those of the closest hours first.
+
+    They were held against the same reference, and are older than all that a rule looks back on, so that a change is
+    not ranked among itself before an alert can tell of it. `calibrated` are the objectives of the stream that are
+    calibrated on windows; their alerts tell of bad windows only where they fired on such a verdict, since those
+    fired on a test's own p-value may be what calibration is asked for.
+    """
+    t, m = tables.slot, tables.measurement
+    before = measured.span.start - slo.interval - max(map(slo.long, slo.rules))
+    mine = (t.c.stream == slo.stream) & (t.c.slo == slo.name) & (t.c.start <= before) & _verdict()
+    verdicts = sa.select(t.c.start).where(mine).order_by(t.c.start.desc()).limit(SCANNED).subquery()
+    incidents = (
+        sa.select(_spans_of_alerts(sa.literal(slo.stream), calibrated).label("spans")).cte().prefix_with("MATERIALIZED")
+    )
+    healthy = sa.func.coalesce(~incidents.c.spans.op("@>")(verdicts.c.start), sa.true())
+    utc = sa.func.timezone("UTC", verdicts.c.start)
+    same_hour = sa.extract("hour", utc) == measured.span.start.hour
+    same_day = sa.extract("isodow", utc) == measured.span.start.isoweekday()
+    closest = (same_hour.desc(), (same_hour & same_day).desc(), verdicts.c.start.desc())
+    ranked = sa.select(verdicts.c.start).join(incidents, healthy).order_by(*closest).limit(RANKED).subquery()
+    same = (m.c.stream == slo.stream) & (m.c.detector == slo.sli.detector) & (m.c.start == ranked.c.start)
+    held = (m.c.reference == measured.reference) & m.c.p_value.is_not(None)
+    rows = conn.execute(sa.select(m.c.start, m.c.p_value).select_from(ranked.join(m, same)).where(held))
+    return [Past(row.start.astimezone(UTC), row.p_value) for row in rows]
+
+
+def _verdict() -> sa.ColumnElement[bool]:
+    return tables.slot.c.outcome.in_(["good", "bad"])
+
+
+def _spans_of_alerts(stream: sa.ColumnElement[str], calibrated: Collection[str] = ()) -> sa.ScalarSelect[object]:
+    """When windows of `stream` were not healthy: pages and tickets with what their rules looked back on, as one range.
+
+    Alerts of `calibrated` objectives count only where the verdict that they fired on was by windows.
+    """
+    a, t = tables.alert, tables.slot
+    burns = a.c.kind.in_([AlertKind.PAGE, AlertKind.TICKET]) & a.c.fired_at.is_not(None)
+    fired_on = (t.c.stream == a.c.stream) & (t.c.slo == a.c.slo) & (t.c.start < a.c.fired_at)
+    by_windows = sa.select(t.c.p_value).where(fired_on).order_by(t.c.start.desc()).limit(1).scalar_subquery()
+    counts = a.c.slo.not_in(list(calibrated)) | by_windows.is_not(None)
+    span = sa.func.tstzrange(sa.func.coalesce(a.c.looked_from, a.c.fired_at), a.c.resolved_at)
+    return sa.select(sa.func.range_agg(span)).where(a.c.stream == stream, burns, counts).scalar_subquery()
 
 
 def _bad(slo: Slo, until: datetime) -> tuple[sa.ColumnElement[bool], ...]:

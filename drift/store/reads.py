@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.records import Gap, GapReason, Measurement, Reference, Rows, Sketch, Span, Stream
-from drift.slo import Outcome, Slo
+from drift.slo import Conformal, Hours, Outcome, Slo
 from drift.store import codec, tables
 
 
@@ -27,7 +27,10 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True)
 class BudgetRow:
-    """What became of one slot, and the budget at its end; burns are those of the rule nearest to firing."""
+    """What became of one slot, and the budget at its end; burns are those of the rule nearest to firing.
+
+    `conformal` is the p-value that was judged, where the objective is calibrated on windows.
+    """
 
     stream: str
     slo: str
@@ -38,6 +41,7 @@ class BudgetRow:
     burn_long: float
     burn_short: float
     exhausts_in: timedelta | None
+    conformal: Conformal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,7 @@ def _alert(row: sa.Row[tuple[object, ...]]) -> Alert:
     f = row._mapping
     times = (f["started_at"], f["fired_at"], f["resolved_at"])
     kind, state = AlertKind(f["kind"]), AlertState(f["state"])
-    return Alert(f["stream"], f["slo"], kind, state, *times, f["rule"], f["hold"], f["quiet"])
+    return Alert(f["stream"], f["slo"], kind, state, *times, f["rule"], f["hold"], f["quiet"], f["looked_from"])
 
 
 def budget_of(row: sa.Row[tuple[object, ...]]) -> BudgetRow:
@@ -237,4 +241,5 @@ def budget_of(row: sa.Row[tuple[object, ...]]) -> BudgetRow:
     f = row._mapping
     span, outcome = Span(f["start"], f["end"]), Outcome(f["outcome"])
     burns = (f["rule"], f["burn_long"], f["burn_short"], f["exhausts_in"])
-    return BudgetRow(f["stream"], f["slo"], span, outcome, f["remaining"], *burns)
+    conformal = None if f["past"] is None else Conformal(f["p_value"], f["past"], Hours(f["hours"]))
+    return BudgetRow(f["stream"], f["slo"], span, outcome, f["remaining"], *burns, conformal)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Span
-from drift.slo import Quantity
+from drift.slo import Slo
 from drift.store import codec, reads, tables
 from drift.store.reads import BudgetRow, DeliveryRow
 
@@ -92,16 +92,24 @@ def reach(conn: sa.Connection, stream: str, slo: str) -> Span | None:
     return Span(first, conn.execute(newest).scalar_one())
 
 
-def thinned_measurements(
-    conn: sa.Connection, stream: str, detector: str, span: Span, *, judged: Quantity, most: int
-) -> list[Measurement]:
+def thinned_measurements(conn: sa.Connection, slo: Slo, span: Span, *, most: int) -> list[Measurement]:
     """Measurements of windows that start in `span`, oldest first, about `most` of them where there are more.
 
-    What stays is real: of each stretch of time the windows with the least and the greatest `judged` number.
+    What stays is real: of each stretch of time the windows with the least and the greatest number that `slo` judged.
+    Where it is calibrated on windows, the p-values are those that were judged.
     """
-    t = tables.measurement
-    query = sa.select(t).where(t.c.stream == stream, t.c.detector == detector, *_starts_in(t, span))
-    return [reads.measurement_of(row) for row in conn.execute(_thinned(query, t, t.c[judged.value], span, most))]
+    t, s = tables.measurement, tables.slot
+    mine = (t.c.stream == slo.stream, t.c.detector == slo.sli.detector, *_starts_in(t, span))
+    if not slo.sli.calibrated:
+        query = sa.select(t).where(*mine)
+        return [
+            reads.measurement_of(row) for row in conn.execute(_thinned(query, t, t.c[slo.sli.quantity], span, most))
+        ]
+    of = (s.c.stream == t.c.stream) & (s.c.slo == slo.name) & (s.c.start == t.c.start)
+    judged = sa.func.coalesce(s.c.p_value, t.c.p_value)
+    others = [column for column in t.c if column is not t.c.p_value]
+    query = sa.select(*others, judged.label("p_value")).select_from(t.outerjoin(s, of)).where(*mine)
+    return [reads.measurement_of(row) for row in conn.execute(_thinned(query, t, judged, span, most))]
 
 
 def thinned_budgets(conn: sa.Connection, stream: str, slo: str, span: Span, *, most: int) -> list[BudgetRow]:

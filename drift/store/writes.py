@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertState, Watch
-from drift.records import Gap, KeptAttribution, Measurement, Reference, Sketch, Span, Stream, Window
-from drift.slo import Budget, Outcome, Slo, Slot
+from drift.records import Gap, KeptAttribution, Measurement, Reference, Sketch, Stream, Window
+from drift.slo import Budget, Conformal, Outcome, Slo, Slot
 from drift.store import codec, tables
 from drift.store.partitions import ensure_month
 
@@ -137,10 +137,10 @@ def record_gaps(conn: sa.Connection, gaps: Sequence[Gap]) -> None:
         conn.execute(insert(tables.gap).on_conflict_do_nothing(), rows)
 
 
-def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget, *, healthy: bool) -> None:
+def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget, conformal: Conformal | None = None) -> None:
     """Keep what became of `slot`, with the budget at its end and the rule that is nearest to firing.
 
-    `healthy` says that no alert of the stream tells of bad windows at that time.
+    `conformal` is the p-value that was judged, where `slo` is calibrated on windows.
     """
     worst = max(budget.burns, key=lambda burn: min(burn.long, burn.short) / slo.threshold(burn.rule))
     row = {
@@ -154,17 +154,11 @@ def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget, *, heal
         "burn_long": float(worst.long),
         "burn_short": float(worst.short),
         "exhausts_in": worst.exhausts_in,
-        "healthy": healthy,
+        "p_value": conformal.p_value if conformal else None,
+        "past": conformal.windows if conformal else None,
+        "hours": conformal.hours if conformal else None,
     }
     conn.execute(insert(tables.slot).values(row).on_conflict_do_nothing())
-
-
-def mark_unhealthy(conn: sa.Connection, slo: Slo, span: Span) -> None:
-    """Note that an alert has fired for what the slots of `slo` within `span` were like."""
-    t = tables.slot
-    mine = (t.c.stream == slo.stream) & (t.c.slo == slo.name) & t.c.healthy
-    within = (t.c.start >= span.start) & (t.c.end <= span.end)
-    conn.execute(sa.update(t).where(mine, within).values(healthy=False))
 
 
 def save_watch(conn: sa.Connection, slo: Slo, watch: Watch, outcome: Outcome) -> None:
@@ -176,6 +170,7 @@ def save_watch(conn: sa.Connection, slo: Slo, watch: Watch, outcome: Outcome) ->
         "missing_run": watch.missing_run,
         "insufficient_run": watch.insufficient_run,
         "alpha": float(slo.alpha),
+        "calibrated": slo.sli.calibrated,
     }
     new = insert(t).values(stream=slo.stream, slo=slo.name, **runs, **counts)
     sums = {name: t.c[name] + count for name, count in counts.items()}
@@ -192,6 +187,7 @@ def save_alert(
     state = {
         "state": alert.state,
         "fired_at": alert.fired_at,
+        "looked_from": alert.looked_from,
         "resolved_at": alert.resolved_at,
         "rule": alert.rule,
         "hold": alert.hold,

@@ -7,8 +7,9 @@ from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 
 from drift.store.tables.schema import At, metadata, required
 
-# One row per objective and interval, with the budget as it was at its end. `rule` is the rule nearest to firing. Slots
-# are `healthy` while no page or ticket of the stream fires, unless they lie in what a rule looked back on as it fired.
+# One row per objective and interval, with the budget as it was at its end. `rule` is the rule nearest to firing.
+# Where the objective is calibrated on windows `past` of them were found, of `hours` alike, and `p_value` was judged; it
+# is null where they were too few, so that the test's own was.
 slot: Final = sa.Table(
     "slot",
     metadata,
@@ -22,7 +23,9 @@ slot: Final = sa.Table(
     required("burn_long", sa.Double()),
     required("burn_short", sa.Double()),
     sa.Column("exhausts_in", sa.Interval),
-    required("healthy", sa.Boolean()),
+    sa.Column("p_value", sa.Double),
+    sa.Column("past", sa.Integer),
+    sa.Column("hours", sa.Text),
 )
 sa.Index(
     "slot_bad_idx",
@@ -33,16 +36,16 @@ sa.Index(
     postgresql_include=["start"],
 )
 sa.Index(
-    "slot_healthy_idx",
+    "slot_verdict_idx",
     slot.c.stream,
     slot.c.slo,
     slot.c.start,
-    postgresql_where=slot.c.healthy & slot.c.outcome.in_(["good", "bad"]),
-    postgresql_include=["outcome"],
+    postgresql_where=slot.c.outcome.in_(["good", "bad"]),
+    postgresql_include=["outcome", "p_value"],
 )
 
 # What an objective remembers between slots; `slots` and `bad_slots` count verdicts since it was first seen. Of healthy
-# slots `alpha` may be bad.
+# slots `alpha` may be bad; where it is `calibrated` on windows, of those that were judged so.
 watch: Final = sa.Table(
     "watch",
     metadata,
@@ -54,9 +57,10 @@ watch: Final = sa.Table(
     required("slots", sa.BigInteger()),
     required("bad_slots", sa.BigInteger()),
     required("alpha", sa.Double()),
+    required("calibrated", sa.Boolean()),
 )
 
-# One row per episode of an alert.
+# One row per episode of an alert. What its rule looked back on as it fired begins at `looked_from`.
 alert: Final = sa.Table(
     "alert",
     metadata,
@@ -66,6 +70,7 @@ alert: Final = sa.Table(
     sa.Column("started_at", At, primary_key=True),
     required("state", sa.Text()),
     sa.Column("fired_at", At),
+    sa.Column("looked_from", At),
     sa.Column("resolved_at", At),
     required("rule", sa.Text()),
     required("hold", sa.Integer()),
