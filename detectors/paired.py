@@ -7,7 +7,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Bool
 from scipy.optimize import brentq
-from scipy.special import bdtr, logsumexp
+from scipy.special import bdtr
 
 from detectors.arrays import Flags, as_flags
 from drift.errors import TooFewRowsError, UnmeasurableError
@@ -174,4 +174,5 @@ def log_capital(mean: float, lost: int, same: int, gained: int) -> float:
     """
     stakes = BETS / (1 - mean)
     grown = lost * np.log1p(stakes * (1 + mean)) + same * np.log1p(stakes * mean) + gained * np.log1p(-BETS)
-    return float(logsumexp(grown)) - log(len(BETS))
+    most = float(grown.max())
+    return most + log(float(np.exp(grown - most).mean()))

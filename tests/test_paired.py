@@ -119,10 +119,10 @@ def test_two_points_lost_are_found_where_two_separate_samples_do_not_show_them()
 
 @pytest.mark.parametrize(("lost", "gained"), [(0.015, 0.015), (0.2, 0.2), (0.03, 0.01), (0.0, 0.004)])
 def test_looking_after_every_batch_is_wrong_no_more_often_than_alpha(lost: float, gained: float):
-    rng, runs, missed, alarms = np.random.default_rng(1), 150, 0, 0
+    rng, runs, missed, alarms = np.random.default_rng(1), 120, 0, 0
     for _ in range(runs):
         sequence, outside, alarm = PairedSequence(alpha=0.1, tolerance=max(0.0, lost - gained)), False, False
-        for size in (1, 4, 10, 20, *[40] * 40):
+        for size in (1, 4, 10, 20, *[100] * 16):
             sequence = sequence.update(*answers(size, lost, gained, rng))
             outside |= not sequence.lower <= gained - lost <= sequence.upper
             alarm |= sequence.loss_shown
