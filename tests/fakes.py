@@ -9,9 +9,11 @@ from fractions import Fraction
 import numpy as np
 import sqlalchemy as sa
 
+from collectors.rows import Batch
 from detectors import DETECTORS
 from drift.errors import DeliveryError
 from drift.notify.base import Message
+from drift.pipeline.intake import Receipt, Sieve, take_in
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.records import KeptAttribution, Part, Reference, Rows, Span, Stream, TopRow, Window
 from drift.slo import Quantity, Sli, Slo
@@ -120,3 +122,19 @@ def register(engine: sa.Engine, monitor: Monitor, open_from: datetime = START) -
 
 def spans(count: int, start: datetime = START) -> list[Span]:
     return [Span(start + i * LENGTH, start + (i + 1) * LENGTH) for i in range(count)]
+
+
+def send(
+    engine: sa.Engine,
+    monitor: Monitor,
+    vectors: np.ndarray,
+    *,
+    key: str,
+    sieve: Sieve | None = None,
+    now: datetime = START + timedelta(minutes=1),
+    **columns: object,
+) -> Receipt:
+    """Push the rows as a batch of that key."""
+    given = Batch(Rows(vectors, **columns), np.arange(len(vectors)), (), len(vectors))
+    digest = hashlib.sha256(vectors.tobytes()).hexdigest()
+    return take_in(engine, monitor, given, sieve or Sieve(), batch_key=key, digest=digest, now=now)

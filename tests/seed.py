@@ -131,7 +131,7 @@ class Actor:
         make = {
             "joint": _test, "mmd": _test, "mean_shift": _test, "novelty": _test,
             "effective_rank": _ratio, "variance_ratio": _ratio, "valid_ratio": _valid,
-            "duplicates": _copies,
+            "duplicates": lambda blank, *_: blank,
         }[detector]  # fmt: skip
         blank = Measurement(self.stream.key, span, detector, "f" * 64, 0.0, rows)
         made = make(blank, depth, noise, float(self.rng.uniform()))
@@ -252,7 +252,3 @@ def _ratio(blank: Measurement, depth: float, noise: float, chance: float) -> Mea
 def _valid(blank: Measurement, depth: float, noise: float, chance: float) -> Measurement:
     value = 1 - 0.002 * chance - 0.2 * depth
     return replace(blank, value=value, low=max(0.0, value - 0.003), high=min(1.0, value + 0.003))
-
-
-def _copies(blank: Measurement, depth: float, noise: float, chance: float) -> Measurement:
-    return replace(blank, value=0.01 * chance)

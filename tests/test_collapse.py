@@ -139,6 +139,7 @@ def test_healthy_windows_are_called_healthy_and_their_z_has_the_spread_of_fresh_
         (lambda x, held: shrunk(x, held, 0.9), Verdict.SHRINK),
         (lambda x, held: partly_constant(x, 0.02), Verdict.DUPLICATES),
         (lambda x, held: partly_constant(x, 0.3), Verdict.DUPLICATES),
+        (lambda x, held: np.repeat(x[: len(x) // 2], 2, axis=0), Verdict.DUPLICATES),
         (lambda x, held: x * (np.arange(384) > 20), Verdict.DEAD_DIMENSIONS),
         (lambda x, held: x * 1.1, Verdict.NORM_CHANGED),
         (lambda x, held: x * 0.5, Verdict.NORM_CHANGED),

@@ -1,6 +1,5 @@
 """Rows that are pushed: durable when acknowledged, counted once, drawn fairly."""
 
-import hashlib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,16 +9,14 @@ from threading import Event
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from fakes import DIM, LENGTH, START, STREAM, healthy, make_monitor, register
+from fakes import DIM, LENGTH, START, STREAM, healthy, make_monitor, register, send
 
-from collectors.rows import Batch
 from drift.errors import BatchConflictError, UnknownStreamError
 from drift.pipeline import measure
-from drift.pipeline.intake import Sieve, take_in
-from drift.records import EPOCH, RowReason, Rows, Span
+from drift.pipeline.intake import Sieve
+from drift.records import EPOCH, RowReason, Span
 from drift.store import tables
 
-NOW = START + timedelta(minutes=1)
 WINDOW = Span(START, START + LENGTH)
 
 
@@ -27,21 +24,11 @@ def micros(at) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-def batch(vectors: np.ndarray, **columns: object) -> Batch:
-    return Batch(Rows(vectors, **columns), np.arange(len(vectors)), (), len(vectors))
-
-
 @pytest.fixture
 def monitor(engine):
     monitor = make_monitor(engine)
     register(engine, monitor)
     return monitor
-
-
-def send(engine, monitor, vectors, *, key, sieve=None, now=NOW, **columns):
-    digest = hashlib.sha256(vectors.tobytes()).hexdigest()
-    given = batch(vectors, **columns)
-    return take_in(engine, monitor, given, sieve or Sieve(), batch_key=key, digest=digest, now=now)
 
 
 def test_rows_come_out_of_the_window_that_they_went_into(engine, monitor):
@@ -115,44 +102,6 @@ def test_an_id_that_is_sent_again_and_again_leaves_room_for_the_others(engine, m
     for i in range(40):
         send(engine, small, healthy(1, i), key=f"other {i}", ids=(f"r{i}",), sieve=sieve)
     assert len(monitor.collector.collect(STREAM, WINDOW, limit=20).rows) == 20
-
-
-def test_one_row_of_each_session_is_drawn_and_all_are_counted(engine, monitor):
-    sessions = tuple(f"s{i % 10}" for i in range(60))
-    send(engine, monitor, healthy(60), key="a", ids=tuple(f"r{i}" for i in range(60)), sessions=sessions)
-    send(engine, monitor, healthy(60, 1), key="b", ids=tuple(f"q{i}" for i in range(60)), sessions=sessions)
-    window = monitor.collector.collect(STREAM, WINDOW, limit=100)
-    assert window.received == 120
-    assert {int(name[1:]) % 10 for name in window.rows.ids} == set(range(10))
-    assert len(window.rows) == 10
-
-
-def test_the_row_of_a_session_does_not_depend_on_processes_restarts_and_the_order_of_batches(engine, server):
-    drawn, numbers = [], range(12)
-    for order, sieves in ((numbers, 1), (numbers, 12), (reversed(numbers), 1), (numbers, 2)):
-        monitor = make_monitor(engine, sample=6)
-        with engine.begin() as conn:
-            conn.execute(sa.delete(tables.inbox))
-            conn.execute(sa.delete(tables.batch))
-        register(engine, monitor)
-        processes = [Sieve() for _ in range(sieves)]
-        for i in order:
-            ids, sessions = tuple(f"{i}-{j}" for j in range(20)), tuple(f"s{j % 10}" for j in range(20))
-            given = {"ids": ids, "sessions": sessions, "sieve": processes[i % sieves]}
-            send(engine, monitor, healthy(20, i), key=str(i), **given)
-        drawn.append(monitor.collector.collect(STREAM, WINDOW, limit=6).rows.ids)
-    assert drawn[0] == drawn[1] == drawn[2] == drawn[3]
-    assert len(drawn[0]) == 6
-
-
-def test_long_sessions_are_not_stored_whole(engine, monitor):
-    sieve = Sieve()
-    for i in range(100):
-        send(engine, monitor, healthy(20, i), key=str(i), sieve=sieve, sessions=tuple(f"s{j % 2}" for j in range(20)))
-    with engine.connect() as conn:
-        stored = sum(len(row.priorities) // 8 for row in conn.execute(sa.select(tables.inbox)))
-    # Of each session the row that is the lowest so far: 1 + 1/2 + 1/3 ... = 5.2 of a hundred batches.
-    assert stored < 30
 
 
 def test_bad_rows_are_listed_counted_and_cost_no_good_one(engine, monitor):
