@@ -12,6 +12,7 @@ from detectors.ks import Ks
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.novelty import Novelty
+from detectors.online import Alarm, Online, OnlineInWindow
 from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
@@ -23,8 +24,10 @@ from detectors.versions import Compatibility, VersionComparison, compare_version
 
 __all__ = [
     "DETECTORS",
+    "Alarm",
     "Collapse",
     "Compatibility",
+    "Online",
     "Panel",
     "PermutationTest",
     "Verdict",
@@ -44,6 +47,7 @@ DETECTORS: Final[Mapping[str, type[Detector]]] = {
         MeanShift,
         Mmd,
         Novelty,
+        OnlineInWindow,
         Probe,
         Skew,
         SlicedWasserstein,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from detectors.kernels import draw, on_grid, pinned, require_rows, seeded, tensor
 from detectors.nulls import FEWEST, guarded, null_picks, rank_p, require_held, widening
+from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
 
@@ -57,8 +58,8 @@ class SlicedWasserstein:
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         require_rows(self.name, window, self.min_rows)
         n = on_grid(len(window.rows))
-        slices = sliced(reference, self.directions, self.reference_rows)
         nulls = null_distances(reference, self.directions, self.reference_rows, n, self.nulls)
+        slices = sliced(reference, self.directions, self.reference_rows)
         value = slices.distance(slices.project(draw(tensor(window.vectors), n, rng)))
         low, high = np.quantile(nulls, (0.005, 0.995))
         return Measurement.of(
@@ -125,9 +126,16 @@ def sliced(reference: Reference, directions: int, most: int) -> Slices:
     A direction is a sum of the rows with random weights, whitened: uniform on the sphere that they span, whatever
     their covariance, and turning with them if everything is turned. Dead directions, of a standard deviation below
     1e-4 of the median, are left out.
+
+    Raises:
+        UnmeasurableError: those rows are all equal.
     """
     x = tensor(reference.vectors[:most])
-    require_held("sliced_wasserstein", reference, len(x), 2, 1)
+    if bool((x == x[:1]).all()):
+        raise UnmeasurableError(
+            f"sliced_wasserstein needs reference rows that differ, the first {len(x)} rows of {reference} are equal: "
+            "de-duplicate the reference or raise reference_rows"
+        )
     centre = x.double().mean(0).to(x.dtype)
     centred = (x - centre).double()
     left, lengths, right = torch.linalg.svd(centred, full_matrices=False)
@@ -150,9 +158,9 @@ def null_distances(reference: Reference, directions: int, most: int, n: int, nul
     Raises:
         UnmeasurableError: the reference has fewer rows than four windows.
     """
-    slices = sliced(reference, directions, most)
-    m = slices.rows
+    m = min(most, len(reference.rows))
     require_held("sliced_wasserstein", reference, m, FEWEST * n, n)
+    slices = sliced(reference, directions, most)
     projected = (tensor(reference.vectors[:m]) - slices.centre) @ slices.axes
     ranks = projected.argsort(0).argsort(0).mT.to(torch.int16 if m <= 2**15 else torch.int32).cpu().numpy()
     found = []

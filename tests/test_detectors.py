@@ -136,6 +136,7 @@ def test_the_smallest_reference_is_measured_or_refused_with_a_reason(detector: D
         "joint",
         "mean_shift",
         "novelty",
+        "online",
         "probe",
         "sliced_wasserstein",
     ):

@@ -82,6 +82,7 @@ _DEFAULTS = (
     SloConfig(name="sliced-wasserstein", detector="sliced_wasserstein", p_value_at_least=0.005),
     SloConfig(name="classifier", detector="classifier", p_value_at_least=0.005),
     SloConfig(name="ks", detector="ks", p_value_at_least=0.005),
+    SloConfig(name="onset", detector="online", p_value_at_least=0.005),
     SloConfig(name="novelty", detector="novelty", p_value_at_least=0.005),
     SloConfig(name="rank", detector="effective_rank", value_at_least=0.85, value_at_most=1.2),
     SloConfig(name="spread", detector="variance_ratio", value_at_least=0.9, value_at_most=1.1),

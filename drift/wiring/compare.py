@@ -20,7 +20,7 @@ from drift.records import EPOCH, Gap, Measurement, Reference, RowReason, Rows, S
 from drift.slo import Outcome
 
 COVERED: Final = frozenset(
-    {"classifier", "effective_rank", "ks", "mmd", "novelty", "sliced_wasserstein", "variance_ratio"}
+    {"classifier", "effective_rank", "ks", "mmd", "novelty", "online", "sliced_wasserstein", "variance_ratio"}
 )
 """Detectors of what the panel or `collapse` look at as well. Their objectives do not decide by themselves: each is bad
 in some healthy windows, which is right where three bad ones page, and would add up where one decides."""
