@@ -6,7 +6,9 @@ import torch
 from samples import least_by_chance, measured, most_by_chance, normalise, reference, s1, shifted, window
 
 from detectors import Online, mmd_permutation_test
+from detectors.nulls import null_picks
 from detectors.online import OnlineInWindow, threshold_for
+from detectors.recent import follow, noise
 from drift.errors import BadReferenceError, UnmeasurableError
 
 MIXING = np.random.default_rng(99).standard_normal((24, 24)) / 24**0.5
@@ -70,6 +72,16 @@ def test_a_change_is_found_sooner_than_by_fixed_windows_with_as_many_false_alarm
                 break
         later.append(end - 1 - healthy)
     assert np.mean(sooner) < 0.7 * np.mean(later)
+
+
+def test_the_running_mean_of_healthy_rows_varies_as_that_of_a_window():
+    rng = np.random.default_rng(14)
+    x = torch.from_numpy(rng.standard_normal((200, 5)))
+    x -= x.mean(0)
+    total = float(x.square().sum(1).mean())
+    for held, picks in ((10**9, rng.integers(0, 200, (4000, 80))), (-200, null_picks(200, 80, 4000, rng))):
+        found = follow(torch.zeros(4000, 5, dtype=x.dtype), x, torch.from_numpy(picks), 10)[:, 79]
+        assert float(found.mean()) / total == pytest.approx(noise(10, held), rel=0.06)
 
 
 def test_the_row_of_an_alarm_is_counted_over_all_updates_and_the_mean_starts_afresh(watch: Online):
