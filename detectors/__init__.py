@@ -23,6 +23,7 @@ from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.mmd_fuse import MmdFuse
 from detectors.novelty import Novelty
+from detectors.online import Alarm, Online, OnlineInWindow
 from detectors.paired import PairedAccuracy, PairedSequence, paired_accuracy
 from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
@@ -39,6 +40,7 @@ from detectors.views import ViewTerms, view_terms
 __all__ = [
     "DETECTORS",
     "Accuracy",
+    "Alarm",
     "Classifier",
     "Collapse",
     "Compatibility",
@@ -57,6 +59,8 @@ __all__ = [
     "Mmd",
     "MmdFuse",
     "Novelty",
+    "Online",
+    "OnlineInWindow",
     "PairedAccuracy",
     "PairedSequence",
     "Panel",
@@ -100,6 +104,7 @@ DETECTORS: Final[Mapping[str, type[Detector]]] = {
         Mmd,
         MmdFuse,
         Novelty,
+        OnlineInWindow,
         Probe,
         Recall,
         RefitProbe,

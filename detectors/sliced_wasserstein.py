@@ -12,6 +12,7 @@ from torch import Tensor
 from detectors.copies import independent_rows
 from detectors.kernels import draw, on_grid, pinned, seeded, tensor
 from detectors.nulls import FEWEST, guarded, null_picks, rank_p, require_held, widening
+from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
 
@@ -58,8 +59,8 @@ class SlicedWasserstein:
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         used = independent_rows(self.name, window, reference, self.min_rows)
         n = on_grid(len(used))
-        slices = sliced(reference, self.directions, self.reference_rows)
         nulls = null_distances(reference, self.directions, self.reference_rows, n, self.nulls)
+        slices = sliced(reference, self.directions, self.reference_rows)
         value = slices.distance(slices.project(draw(tensor(used.vectors), n, rng)))
         low, high = np.quantile(nulls, (0.005, 0.995))
         return Measurement.of(
@@ -126,9 +127,16 @@ def sliced(reference: Reference, directions: int, most: int) -> Slices:
     A direction is a sum of the rows with random weights, whitened: uniform on the sphere that they span, whatever
     their covariance, and turning with them if everything is turned. Dead directions, of a standard deviation below
     1e-4 of the median, are left out.
+
+    Raises:
+        UnmeasurableError: those rows are all equal.
     """
     x = tensor(reference.vectors[:most])
-    require_held("sliced_wasserstein", reference, len(x), 2, 1)
+    if bool((x == x[:1]).all()):
+        raise UnmeasurableError(
+            f"sliced_wasserstein needs reference rows that differ, the first {len(x)} rows of {reference} are equal: "
+            "de-duplicate the reference or raise reference_rows"
+        )
     centre = x.double().mean(0).to(x.dtype)
     centred = (x - centre).double()
     left, lengths, right = torch.linalg.svd(centred, full_matrices=False)
@@ -151,9 +159,9 @@ def null_distances(reference: Reference, directions: int, most: int, n: int, nul
     Raises:
         UnmeasurableError: the reference has fewer rows than four windows.
     """
-    slices = sliced(reference, directions, most)
-    m = slices.rows
+    m = min(most, len(reference.rows))
     require_held("sliced_wasserstein", reference, m, FEWEST * n, n)
+    slices = sliced(reference, directions, most)
     projected = (tensor(reference.vectors[:m]) - slices.centre) @ slices.axes
     ranks = projected.argsort(0).argsort(0).mT.to(torch.int16 if m <= 2**15 else torch.int32).cpu().numpy()
     found = []

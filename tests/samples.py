@@ -88,9 +88,11 @@ def encoded_again(of: Window, vectors: npt.NDArray[np.floating]) -> Window:
 
 
 def complete(vectors: Vectors, rng: np.random.Generator) -> Window:
-    """A window with all that any detector may ask for: labels, and all rows encoded again in bfloat16's precision."""
+    """A window with all that any detector may ask for: times in order, labels, and all rows encoded again in bfloat16's
+    precision."""
     again = vectors + 2e-3 * rng.standard_normal(vectors.shape) / np.sqrt(vectors.shape[1])
-    return encoded_again(window(vectors, labels=labels_of(vectors, rng)), again)
+    of = window(vectors, labels=labels_of(vectors, rng))
+    return encoded_again(replace(of, rows=replace(of.rows, times=np.arange(len(vectors)))), again)
 
 
 def labelled_reference(vectors: Vectors, rng: np.random.Generator, version: str = "") -> Reference:

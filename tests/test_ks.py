@@ -83,9 +83,10 @@ def test_one_zeroed_dimension_and_added_noise_are_found():
 def test_dead_dimensions_do_not_count():
     rng = np.random.default_rng(5)
     x, y = s1(1280, rng), s1(64, rng)
+    x[:, 381:] = 1e-9 * rng.standard_normal((1280, 3))  # as another machine would round them
     against = reference(x)
     assert columns(against).live.tolist() == list(range(381))
-    y[:, 381:] += 1e-9 * rng.standard_normal((64, 3)).astype(np.float32)
+    y[:, 381:] = 1e-8
     assert measured(Ks(), window(y), against).value == 0
     mostly_dead = np.zeros((1280, 5), np.float32)
     mostly_dead[:, 0] = rng.standard_normal(1280)

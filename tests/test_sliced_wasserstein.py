@@ -126,6 +126,13 @@ def test_a_reference_of_fewer_than_four_windows_is_refused():
         measured(SlicedWasserstein(reference_rows=255), window(s1(64, rng)), reference(s1(300, rng)))
 
 
+def test_a_reference_that_starts_with_equal_rows_is_refused():
+    x = s1(400, np.random.default_rng(9))
+    x[:300] = x[0]
+    with pytest.raises(UnmeasurableError, match="sliced_wasserstein needs reference rows that differ, the first 300"):
+        measured(SlicedWasserstein(reference_rows=300), window(x[300:364]), reference(x))
+
+
 @pytest.mark.parametrize("wrong", [{"directions": 0}, {"nulls": 0}, {"reference_rows": 0}, {"min_rows": 1}])
 def test_parameters_out_of_range_are_refused(wrong: dict[str, int]):
     with pytest.raises(ValueError, match="sliced_wasserstein needs directions"):

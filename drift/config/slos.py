@@ -140,6 +140,7 @@ _DEFAULTS = (
     SloConfig(name="traffic", detector="joint", p_value_at_least=0.005),
     SloConfig(name="traffic", detector="mmd", p_value_at_least=0.005),
     *(SloConfig(name=name.replace("_", "-"), detector=name, p_value_at_least=0.005) for name in ASKED_FOR),
+    SloConfig(name="onset", detector="online", p_value_at_least=0.005),
     SloConfig(name="novelty", detector="novelty", p_value_at_least=0.005),
     SloConfig(name="rank", detector="effective_rank", value_at_least=0.85, value_at_most=1.2),
     SloConfig(name="spread", detector="variance_ratio", value_at_least=0.9, value_at_most=1.1),

@@ -21,7 +21,17 @@ from drift.records import EPOCH, Gap, Measurement, Reference, RowReason, Rows, S
 from drift.slo import Outcome
 
 COVERED: Final = frozenset(
-    {"mmd", "novelty", "effective_rank", "variance_ratio", "knn_probe", "recall", "refit_probe", *ASKED_FOR}
+    {
+        "mmd",
+        "novelty",
+        "online",
+        "effective_rank",
+        "variance_ratio",
+        "knn_probe",
+        "recall",
+        "refit_probe",
+        *ASKED_FOR,
+    }
 )
 """Detectors of what the panel, `collapse` or `probe` look at as well. Their objectives do not decide by themselves:
 each is bad in some healthy windows, which is right where three bad ones page, and would add up where one decides."""
