@@ -34,9 +34,9 @@ class Ks:
     The p-value is the smallest adjusted one. When nothing has changed any rejection is a false discovery, so its level
     is the rate's: exact for independent dimensions and kept under positive dependence (Simes; Benjamini and Yekutieli,
     Ann. Statist. 29, 2001). Under any other dependence at all both hold at 1 + 1/2 + ... + 1/k times the nominal, 6.5
-    times for 384 dimensions; measured
-    on embeddings with a known law they stay at the nominal. With fewer than 20 reference rows for each of the
-    window's the p-value is doubled. Dimensions depend on the basis: turn all vectors and others will differ.
+    times for 384 dimensions; on simulated embeddings, whose dimensions depend on one another, the level is the nominal
+    one. With fewer than 20 reference rows for each of the window's the p-value is doubled. Dimensions depend on the
+    basis: turn all vectors and others will differ.
     """
 
     name: ClassVar[str] = "ks"

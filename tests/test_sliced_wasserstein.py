@@ -60,7 +60,7 @@ def test_level_is_right_over_fresh_windows_of_several_references(part: int):
         p.append([measured(QUICK, window(s1(64, rng)), against).p_value for _ in range(60)])
     found = np.array(p) / (1 if part >= 20 else 2)
     for alpha in (0.1, 0.05, 0.01):
-        # Windows of one reference are not independent: twice the spread of so many independent ones.
+        # Windows of one reference are not independent: they count as half as many.
         assert least_by_chance(240, alpha) / 240 <= np.mean(found <= alpha) <= most_by_chance(240, alpha) / 240
     if part >= 20:
         assert kstest(found.ravel(), "uniform").pvalue > 1e-3
