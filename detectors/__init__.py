@@ -15,6 +15,7 @@ from detectors.labels import Accuracy
 from detectors.mean_shift import MeanShift
 from detectors.mmd import Mmd
 from detectors.novelty import Novelty
+from detectors.paired import PairedAccuracy, PairedSequence, paired_accuracy
 from detectors.panel import Panel
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
@@ -40,6 +41,8 @@ __all__ = [
     "MeanShift",
     "Mmd",
     "Novelty",
+    "PairedAccuracy",
+    "PairedSequence",
     "Panel",
     "PermutationTest",
     "Probe",
@@ -58,6 +61,7 @@ __all__ = [
     "hold",
     "measure",
     "mmd_permutation_test",
+    "paired_accuracy",
     "probe",
     "view_terms",
 ]

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 from torch import Tensor
 
 from detectors.kernels import device
@@ -17,6 +17,9 @@ Vectors: TypeAlias = Shaped[np.ndarray, "..."] | Tensor
 
 Labels: TypeAlias = Sequence[str | int | np.integer | None] | Shaped[np.ndarray, "..."] | Tensor
 """One label for each row: text or whole numbers, None where a row has none."""
+
+Flags: TypeAlias = Sequence[bool] | Shaped[np.ndarray, "..."] | Tensor
+"""Right or wrong for each input: booleans of shape (n,)."""
 
 LARGEST = 1e15
 """Squares of larger numbers, added up over rows, would leave float32."""
@@ -71,6 +74,23 @@ def as_labels(labels: Labels, name: str, rows: int) -> Texts:
             f"{name} needs text or whole numbers, it has {wrong!r}: convert it, and use None where a row has no label"
         )
     return tuple(None if value is None else str(value) for value in values)
+
+
+def as_flags(flags: Flags, name: str) -> Bool[np.ndarray, "n"]:
+    """`flags` as an array.
+
+    Raises:
+        UnmeasurableError: `flags`, called `name`, have another shape or type.
+    """
+    array = flags.cpu().numpy() if isinstance(flags, Tensor) else np.asarray(flags)
+    if not array.size:
+        array = array.astype(np.bool_)  # an empty list has no type
+    if array.ndim != 1 or array.dtype != np.bool_:
+        raise UnmeasurableError(
+            f"{name} needs booleans of shape (n,), it has {array.dtype} of shape {array.shape}: "
+            "pass right or wrong for each input"
+        )
+    return array
 
 
 def require_same_width(x: int, y: int, names: tuple[str, str]) -> None:
