@@ -208,11 +208,11 @@ def test_extreme_counts_have_bounds(column: int, count: int):
         assert sequence.upper - sequence.lower < 0.01
 
 
-def test_a_loss_within_the_tolerance_is_not_shown():
-    sequence = PairedSequence(tolerance=0.05, lost=300, same=9700)
-    assert sequence.upper < -0.02
-    assert not sequence.loss_shown
-    assert PairedSequence(tolerance=0.02, lost=300, same=9700).loss_shown
+def test_a_loss_is_shown_when_the_upper_bound_is_below_the_tolerance():
+    upper = PairedSequence(lost=300, same=9700).upper
+    assert -0.03 < upper < -0.02
+    assert PairedSequence(tolerance=-upper - 1e-6, lost=300, same=9700).loss_shown
+    assert not PairedSequence(tolerance=-upper + 1e-6, lost=300, same=9700).loss_shown
 
 
 def test_tensors_and_lists_will_do():
