@@ -82,9 +82,9 @@ def as_flags(flags: Flags, name: str) -> Bool[np.ndarray, "n"]:
     Raises:
         UnmeasurableError: `flags`, called `name`, have another shape or type.
     """
-    array = (
-        flags.cpu().numpy() if isinstance(flags, Tensor) else np.asarray(flags, np.bool_ if not len(flags) else None)
-    )
+    array = flags.cpu().numpy() if isinstance(flags, Tensor) else np.asarray(flags)
+    if not array.size:
+        array = array.astype(np.bool_)  # an empty list has no type
     if array.ndim != 1 or array.dtype != np.bool_:
         raise UnmeasurableError(
             f"{name} needs booleans of shape (n,), it has {array.dtype} of shape {array.shape}: "

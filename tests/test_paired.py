@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from samples import most_by_chance
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, fisher_exact, multinomial
 
 from detectors import PairedSequence, paired_accuracy
 from detectors.kernels import wilson
-from detectors.paired import score_bound, score_interval
+from detectors.paired import log_capital, score_bound, score_interval
 from drift.errors import TooFewRowsError, UnmeasurableError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -119,12 +121,12 @@ def test_two_points_lost_are_found_where_two_separate_samples_do_not_show_them()
 
 @pytest.mark.parametrize(("lost", "gained"), [(0.015, 0.015), (0.2, 0.2), (0.03, 0.01), (0.0, 0.004)])
 def test_looking_after_every_batch_is_wrong_no_more_often_than_alpha(lost: float, gained: float):
-    rng, runs, missed, alarms = np.random.default_rng(1), 120, 0, 0
+    rng, runs, missed, alarms = np.random.default_rng(1), 150, 0, 0
     for _ in range(runs):
         sequence, outside, alarm = PairedSequence(alpha=0.1, tolerance=max(0.0, lost - gained)), False, False
-        for size in (1, 4, 10, 20, *[100] * 16):
+        for size in (1, 4, 10, 20, *[60] * 26):
             sequence = sequence.update(*answers(size, lost, gained, rng))
-            outside |= not sequence.lower <= gained - lost <= sequence.upper
+            outside |= not holds(sequence, gained - lost)
             alarm |= sequence.loss_shown
         missed += outside
         alarms += alarm
@@ -132,13 +134,32 @@ def test_looking_after_every_batch_is_wrong_no_more_often_than_alpha(lost: float
     assert alarms <= most_by_chance(runs, 0.05)
 
 
+def holds(of: PairedSequence, mean: float) -> bool:
+    """Whether `mean` is within the bounds, without computing them."""
+    up, down = log_capital(mean, of.lost, of.same, of.gained), log_capital(-mean, of.gained, of.same, of.lost)
+    return max(up, down) <= np.log(2 / of.alpha)
+
+
+@settings(deadline=None)
+@given(counts=st.tuples(*[st.integers(0, 300)] * 3), mean=st.floats(-0.99, 0.99), tolerance=st.floats(0, 0.5))
+def test_the_bounds_are_where_the_capital_reaches_its_limit(
+    counts: tuple[int, int, int], mean: float, tolerance: float
+):
+    of = PairedSequence(0.05, tolerance, *counts)
+    lower, upper = of.lower, of.upper
+    if min(abs(mean - lower), abs(mean - upper)) > 1e-9:
+        assert holds(of, mean) == (lower < mean < upper)
+    if abs(upper + tolerance) > 1e-9:
+        assert of.loss_shown == (upper < -tolerance)
+
+
 def test_a_mean_that_changes_raises_no_false_alarm():
-    """Better, then as much worse as is tolerated, again and again."""
+    """As much worse as is tolerated, or as good as ever, again and again."""
     rng, runs, alarms = np.random.default_rng(2), 150, 0
     for _ in range(runs):
         sequence, alarm = PairedSequence(alpha=0.1, tolerance=0.02), False
-        for i in range(60):
-            sequence = sequence.update(*answers(25, 0.03, 0.01 if i % 3 else 0.03, rng))
+        for i in range(40):
+            sequence = sequence.update(*answers(40, 0.03, 0.01 if i % 3 else 0.03, rng))
             alarm |= sequence.loss_shown
         alarms += alarm
     assert alarms <= most_by_chance(runs, 0.05)
@@ -187,11 +208,11 @@ def test_extreme_counts_have_bounds(column: int, count: int):
         assert sequence.upper - sequence.lower < 0.01
 
 
-def test_a_loss_within_the_tolerance_is_not_shown():
-    sequence = PairedSequence(tolerance=0.05, lost=300, same=9700)
-    assert sequence.upper < -0.02
-    assert not sequence.loss_shown
-    assert PairedSequence(tolerance=0.02, lost=300, same=9700).loss_shown
+def test_a_loss_is_shown_when_the_upper_bound_is_below_the_tolerance():
+    upper = PairedSequence(lost=300, same=9700).upper
+    assert -0.03 < upper < -0.02
+    assert PairedSequence(tolerance=-upper - 1e-6, lost=300, same=9700).loss_shown
+    assert not PairedSequence(tolerance=-upper + 1e-6, lost=300, same=9700).loss_shown
 
 
 def test_tensors_and_lists_will_do():
