@@ -1,11 +1,19 @@
 """Whether a test keeps its level: how often healthy windows were bad, and what to do about it. Pure HTML."""
 
+from collections.abc import Sequence
 from html import escape
 
 from dashboard import markup, words
 from dashboard.standing import Standing
 from drift.slo import Calibration
 from drift.slo.calibration import ADVICE, LEVEL, OVER
+from drift.store.reads import BudgetRow
+
+
+def judged_by(budgets: Sequence[BudgetRow]) -> str:
+    """Which p-value the newest window was judged by; "" where the objective is not calibrated on windows."""
+    newest = budgets[-1].conformal if budgets else None
+    return f'<p class="soft">The newest window was judged by {escape(str(newest))}.</p>' if newest else ""
 
 
 def section(found: Calibration) -> str:

@@ -1,7 +1,7 @@
 """How every objective of every stream stands, most urgent first. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -127,12 +127,20 @@ def _lines_of(row: StreamRow, seen: Sequence[str], config: Config | None, found:
         age = None if budget is None else found.at - budget.span.end
         late = age is not None and budget is not None and age > _patience(slo, budget, declared)
         standing = Standing.RETIRED if config and slo is None else _standing(alerts, budget, late=late)
+        newest = found.newest.get((row.stream.key, slo.sli.detector)) if slo else None
         yield Line(
             row, name, slo, standing, alerts, budget,
-            newest=found.newest.get((row.stream.key, slo.sli.detector)) if slo else None,
+            newest=_as_judged(newest, budget),
             age=age, late=late, behind=found.behind.get(row.stream.key, 0),
             runbook_url=declared.runbook_url if declared else "",
         )  # fmt: skip
+
+
+def _as_judged(newest: Measurement | None, budget: BudgetRow | None) -> Measurement | None:
+    """The measurement with the p-value that was judged, where that is its rank among past windows."""
+    if newest is None or budget is None or budget.conformal is None or budget.span != newest.span:
+        return newest
+    return replace(newest, p_value=budget.conformal.p_value or newest.p_value)
 
 
 def _patience(slo: Slo | None, budget: BudgetRow, declared: StreamConfig | None) -> timedelta:

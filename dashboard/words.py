@@ -103,6 +103,7 @@ def times(burn: float) -> str:
 def good(sli: Sli) -> str:
     """When a window is good: `0.8 ≤ value ≤ 1.25`, `p-value ≥ 0.005, or effect surely below 0.01`."""
     name = "value" if sli.quantity is Quantity.VALUE else "p-value"
+    name += " among past windows" if sli.calibrated else ""
     if sli.at_least is not None and sli.at_most is not None:
         return f"{number(sli.at_least)} ≤ {name} ≤ {number(sli.at_most)}"
     if sli.at_least is not None:

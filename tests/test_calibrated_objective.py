@@ -9,11 +9,16 @@ import pytest
 import sqlalchemy as sa
 from fakes import START, make_monitor, register
 
+from dashboard import calibration as page
+from dashboard.standing import _as_judged
+from drift.api.answers import StatusAnswer
 from drift.pipeline.count import count
 from drift.pipeline.monitor import Findings
 from drift.records import Measurement, Span
 from drift.slo import BurnRateRule, Conformal, Hours, Outcome, Past, Quantity, Severity, Sli, Slo
 from drift.store import objectives, partitions, reads, views, writes
+from drift.store.fleet import standings
+from drift.wiring import status
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MIDNIGHT = START.replace(hour=0)
@@ -167,3 +172,17 @@ def test_charts_show_the_p_value_that_was_judged(life):
     assert [m.p_value for m in shown] == [0.4] * 24 + [1 / 21]
     assert [m.p_value for m in own] == [0.4] * 24 + [0.2]
     assert 1 / 21 in {m.p_value for m in thin}
+
+
+def test_every_face_says_by_which_p_value_the_newest_window_was_judged(life):
+    life.live([0.4] * 25)
+    with life.engine.connect() as conn:
+        (now,) = standings(conn, now=MIDNIGHT + DAY)
+        told = str(now.budget.conformal)
+    assert told == "p-value by rank among 20 past healthy windows"
+    assert StatusAnswer.of(now).judged_by == told
+    assert status.as_rows(life.engine, now=MIDNIGHT + DAY)[0]["judged_by"] == told
+    assert told in page.judged_by([now.budget])
+    assert page.judged_by([replace(now.budget, conformal=None)]) == page.judged_by([]) == ""
+    assert _as_judged(measured(24, 0.4), now.budget).p_value == now.budget.conformal.p_value == 1.0
+    assert _as_judged(measured(23, 0.4), now.budget).p_value == 0.4

@@ -91,6 +91,16 @@ def test_yaml_that_means_something_else_than_it_seems_is_refused(written, text, 
     assert said in faults(written, text)[0]
 
 
+def test_an_objective_may_be_calibrated_on_windows(written):
+    mine = "slos:\n  - {name: traffic, detector: joint, p_value_at_least: 0.005, calibrate: windows}\n"
+    config = written(LEAST + mine)
+    (slo,) = [s for s in config.slos_of(config.streams[0], config.streams[0].stream) if s.name == "traffic"]
+    assert str(slo.sli) == "joint p-value among past windows >= 0.005, or an effect surely below 0.01"
+    assert slo.learning == timedelta(days=3) + 200 * timedelta(minutes=5)
+    (fault,) = faults(written, LEAST + "    window: 1d\n    merge: []\n" + mine + "retention: {history: 150d}\n")
+    assert "is calibrated on 204 days" in fault
+
+
 def test_what_objectives_look_back_on_must_be_kept(written):
     assert "history is kept for" in faults(written, LEAST + "retention: {history: 1h}\n")[0]
     assert "vectors are kept for" in faults(written, LEAST + "retention: {vectors: 1m}\n")[0]
@@ -161,6 +171,12 @@ def test_a_change_must_be_large_enough_to_matter_where_the_value_says_how_large_
             7,
             "slos.0",
             "the value of novelty is not the size of a change",
+        ),
+        (
+            LEAST + "slos:\n  - {name: x, detector: joint, value_at_most: 0.1, calibrate: windows}\n",
+            7,
+            "slos.0",
+            "use it beside `p_value_at_least`",
         ),
         (
             LEAST + "slos:\n  - {name: x, detector: joint, value_at_most: 0.1, effect_at_least: 0.1}\n",

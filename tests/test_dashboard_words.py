@@ -58,6 +58,8 @@ def test_only_a_whole_budget_is_a_hundred_percent(ratio, text):
 def test_objectives_are_told_with_their_bounds():
     assert words.good(Sli("d", at_least=0.8, at_most=1.25)) == "0.8 ≤ value ≤ 1.25"
     assert words.good(Sli("d", Quantity.P_VALUE, at_least=0.005)) == "p-value ≥ 0.005"
+    ranked = Sli("d", Quantity.P_VALUE, at_least=0.005, calibrated=True)
+    assert words.good(ranked) == "p-value among past windows ≥ 0.005"
     assert words.good(Sli("d", at_most=0.02)) == "value ≤ 0.02"
 
 

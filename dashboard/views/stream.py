@@ -176,6 +176,7 @@ def _full(series: Series) -> None:
     parts.html(
         f"<h2>{escape(slo.name)}: {escape(words.looks_at(sli.detector))}</h2>",
         f"<p>A window is good when its {escape(words.good(sli))}. The objective is {escape(objective)}.</p>",
+        calibration.judged_by(series.budgets),
         calibration.section(series.calibration) if series.calibration else "",
     )
     if not series.measurements and not series.gaps:

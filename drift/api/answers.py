@@ -133,7 +133,8 @@ class CalibrationAnswer(BaseModel):
 class StatusAnswer(BaseModel):
     """One objective of one stream now. Burns are budgets a period, of the rule nearest to firing.
 
-    `calibration` says whether a test keeps its level; null where the objective promises none.
+    `calibration` says whether a test keeps its level; null where the objective promises none. `judged_by` says which
+    p-value the newest window was judged by, where the objective is calibrated on windows, else it is "".
     """
 
     stream: str
@@ -147,6 +148,7 @@ class StatusAnswer(BaseModel):
     exhausts_in_seconds: float | None
     last_window_end: datetime
     calibration: CalibrationAnswer | None
+    judged_by: str
 
     @classmethod
     def of(cls, standing: Standing) -> "StatusAnswer":
@@ -163,6 +165,7 @@ class StatusAnswer(BaseModel):
             exhausts_in_seconds=None if row.exhausts_in is None else row.exhausts_in.total_seconds(),
             last_window_end=row.span.end,
             calibration=CalibrationAnswer.of(standing.calibration) if standing.calibration else None,
+            judged_by=str(row.conformal or ""),
         )
 
 

@@ -50,6 +50,12 @@ def _forgotten(config: Config) -> Iterator[Problem]:
         if config.retention.vectors < (least := stream.window + stream.lateness):
             text = f"vectors are kept for {config.retention.vectors}, stream {stream.id!r} needs them for {least}"
             yield ("retention", "vectors"), text
+        for slo in config.slos_of(stream, stream.stream):
+            if slo.sli.calibrated and config.retention.history < (least := slo.learning):
+                text = (
+                    f"history is kept for {config.retention.history}, objective {slo.name!r} is calibrated on {least}"
+                )
+                yield ("retention", "history"), text
         periods = [slo.period for slo in config.slos_of(stream, stream.stream)]
         if periods and config.retention.history < max(periods):
             text = f"history is kept for {config.retention.history}, objectives look back {max(periods)}"

@@ -9,6 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
+from drift.slo.conformal import needed
 from drift.slo.indicators import Sli
 
 
@@ -91,6 +92,14 @@ class Slo:
     def short(self, rule: BurnRateRule) -> timedelta:
         """The rule's short look-back: a whole number of slots, at least 2."""
         return self._whole(max(rule.short, 2 * self.interval))
+
+    @property
+    def learning(self) -> timedelta:
+        """How long it takes until there are enough past windows to be calibrated on, at least.
+
+        Those of the longest look-back do not count: a change must not be ranked among itself before it can fire.
+        """
+        return max(map(self.long, self.rules)) + needed(self.sli) * self.interval
 
     def _whole(self, length: timedelta) -> timedelta:
         return -(-length // self.interval) * self.interval

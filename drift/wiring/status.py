@@ -36,6 +36,7 @@ def _row(standing: Standing) -> dict[str, object]:
         "last_window_start": b.span.start.isoformat(),
         "last_window_end": b.span.end.isoformat(),
         "calibration": _calibration(standing.calibration),
+        "judged_by": str(b.conformal or ""),
     }
 
 
