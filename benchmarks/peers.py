@@ -15,8 +15,8 @@ from rich.console import Console
 HOME: Final = Path(".drift/peers")
 PEERS: Final[Mapping[str, tuple[str, ...]]] = {
     "alibi-detect": ("alibi-detect==0.13.0", f"torch=={version('torch').partition('+')[0]}"),
-    "evidently": ("evidently==0.7.21",),
-    "nannyml": ("nannyml==0.13.1",),
+    "evidently": ("evidently==0.7.21", "pandas<3"),
+    "nannyml": ("nannyml==0.13.1", "statsmodels"),
     "frouros": ("frouros==0.9.0",),
 }
 """What is installed for each, from PyPI; the same torch as ours where it needs one."""

@@ -38,7 +38,7 @@ METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     OURS: ("panel",),
     "alibi-detect": ("MMD", "LSDD", "classifier"),
     "evidently": ("model", "MMD", "distance", "ratio"),
-    "nannyml": ("PCA", "classifier"),
+    "nannyml": ("PCA",),
     "frouros": ("MMD", "energy"),
 }
 TWO_SIDED: Final = frozenset({("nannyml", "PCA")})
@@ -84,7 +84,8 @@ class Peer:
 
     def statistics(self, method: str, windows: Path) -> list[float]:
         """See `Tester`. Raises RuntimeError where the library fails; its script alone says why."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         print(json.dumps([method, str(self.reference), str(windows)]), file=self.process.stdin, flush=True)
         if not (answer := self.process.stdout.readline()):
             raise RuntimeError(f"{self.process.args} ended at {method}: run it alone to see why")
