@@ -11,10 +11,15 @@ from torch import Tensor
 
 from detectors.arrays import Vectors, as_reference, as_rows, require_same_width
 from detectors.kernels import draw, entropy_rank, spectrum
+from detectors.labels import Accuracy
 from drift.errors import BadReferenceError
 
 BEYOND = 5.0
 """So many standard deviations are far out: with eleven figures and 100 null windows, once in many thousand windows."""
+
+
+LOST = 0.01
+"""The p-value at or below which accuracy has fallen."""
 
 
 class Verdict(StrEnum):
@@ -22,6 +27,7 @@ class Verdict(StrEnum):
 
     COLLAPSE = "collapse"
     SHRINK = "shrink"
+    NOISE = "noise: rank rises while accuracy falls"
     RANK_RISES = "rank rises"
     DUPLICATES = "duplicates"
     DEAD_DIMENSIONS = "dead dimensions"
@@ -88,13 +94,20 @@ class Collapse:
 
 
 def collapse(
-    window: Vectors, reference: Vectors, null_windows: int = 100, seed: int = 0, most_rows: int = 1000
+    window: Vectors,
+    reference: Vectors,
+    null_windows: int = 100,
+    seed: int = 0,
+    most_rows: int = 1000,
+    *,
+    accuracy: Accuracy | None = None,
 ) -> Collapse:
     """Has the shape of `window`, shape (n, d), changed against `reference`, shape (m, d), and how is that called?
 
     Both are put in random order. Live dimensions come from the reference's first half, `null_windows` windows of the
     window's size from its second. The window is cut down to `most_rows` and to a quarter of the reference. "collapse"
-    is said only where rank and trace both fall by more than five standard deviations.
+    is said only where rank and trace both fall by more than five standard deviations. `accuracy`, one that
+    `detectors.probe` gives for the window, tells noise from a rank that rises for other reasons.
 
     Raises:
         UnmeasurableError: vectors of two lengths, or numbers in the window that are not finite.
@@ -119,10 +132,12 @@ def collapse(
     fresh = ((m + n) / (m - n) + 1 / null_windows) ** 0.5
     null = np.array([astuple(of) for of in draws])
     expected, spread = Shape(*null.mean(0).tolist()), Shape(*(fresh * null.std(0, ddof=1)).tolist())
-    return compared(shape(draw(x, n, rng), live), expected, spread, n, int(live.sum()))
+    return compared(shape(draw(x, n, rng), live), expected, spread, n, int(live.sum()), accuracy=accuracy)
 
 
-def compared(value: Shape, expected: Shape, spread: Shape, n: int, live: int) -> Collapse:
+def compared(
+    value: Shape, expected: Shape, spread: Shape, n: int, live: int, *, accuracy: Accuracy | None = None
+) -> Collapse:
     """The figures of a window of `n` rows against those of null windows with standard deviations `spread`."""
     # What hardly varies must not be called far out for a trifle: one row, a tenth of a dimension, .1 % of the length.
     least = {"duplicates": 1 / n, "dead_dimensions": 0.1 / max(live, 1), "norm": 1e-3 * expected.norm}
@@ -132,10 +147,10 @@ def compared(value: Shape, expected: Shape, spread: Shape, n: int, live: int) ->
         return Compared(found, mean, (found - mean) / max(sd, least.get(name, 0.0), 1e-6 * abs(mean), 1e-12))
 
     figures = {f.name: of(f.name) for f in fields(Shape)}
-    return Collapse(verdict(figures), n, **figures)
+    return Collapse(verdict(figures, accuracy), n, **figures)
 
 
-def verdict(of: dict[str, Compared]) -> Verdict:
+def verdict(of: dict[str, Compared], accuracy: Accuracy | None = None) -> Verdict:
     """The name of what the figures show.
 
     A fault of a minority of rows or dimensions is named before what it does to the rest; rows that are all near one
@@ -149,6 +164,7 @@ def verdict(of: dict[str, Compared]) -> Verdict:
         (Verdict.COLLAPSE, {"rank_me", "trace"} <= down),
         (Verdict.SHRINK, "trace" in down and "mean_cosine" in up and "rank_me" not in up),
         (Verdict.NORM_CHANGED, "norm" in up | down),
+        (Verdict.NOISE, "rank_me" in up and accuracy is not None and accuracy.p_value <= LOST),
         (Verdict.RANK_RISES, "rank_me" in up),
         (Verdict.CHANGED, WATCHED & (up | down)),
     )

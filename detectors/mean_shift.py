@@ -14,12 +14,11 @@ from torch import Tensor
 
 from detectors.copies import independent, independent_rows
 from detectors.kernels import LEAST_P, pinned, tensor
+from detectors.nulls import guarded
 from drift.errors import TooFewRowsError, UnmeasurableError
 from drift.records import Measurement, Reference, Rows, Sketch, Span, Stream, Window
 
 RIDGES: Final = (inf, 4.0, 0.04)
-AMPLE: Final = 20
-"""Reference rows for each row of a window, beyond which the reference's own error no longer matters."""
 
 
 @final
@@ -79,7 +78,7 @@ class MeanShift:
         for ridge in self.ridges:
             law = null_law(reference, ridge)
             chances.append(tail(float((law.weights * moved.square()).sum()) / scale, law.spectrum))
-        guard = 1 if held.rows >= AMPLE * sketch.rows else 2
+        smallest = max(LEAST_P, min(1.0, len(chances) * min(chances)))
         plain = null_law(reference, inf)
         total, spread = float(plain.spectrum.sum()), scale * sqrt(2 * float(np.square(plain.spectrum).sum()))
         value = (float(moved.square().sum()) - scale * total) / total
@@ -95,7 +94,7 @@ class MeanShift:
             reference.version,
             value,
             sketch.rows,
-            p_value=max(LEAST_P, min(1.0, guard * len(chances) * min(chances))),
+            p_value=guarded(smallest, sketch.rows, held.rows),
             low=value - half,
             high=value + half,
             band_low=low,

@@ -6,6 +6,7 @@ from samples import SPECTRUM, Vectors, most_by_chance, normalise, rotation, s1
 from detectors import Collapse, Verdict, collapse
 from detectors.collapse import Compared, Shape, decay, live_dimensions, participation_ratio, shape, verdict
 from detectors.kernels import spectrum
+from detectors.labels import Accuracy
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 
@@ -223,3 +224,13 @@ def test_what_cannot_be_compared_is_refused(held: Vectors):
         collapse(held[:100], np.ones((100, 384)))
     with pytest.raises(ValueError, match=r"null_windows >= 10"):
         collapse(held, held, 9)
+
+
+def test_noise_is_named_where_the_probe_errs_as_well(held: Vectors):
+    rng = np.random.default_rng(12)
+    noisy = normalise(fresh(600) + 0.03 * rng.standard_normal((600, 384)))
+    lost, kept = (Accuracy.against(right, 600, 4500, 5000) for right in (480, 540))
+    assert seen(noisy, held).verdict is Verdict.RANK_RISES
+    assert collapse(noisy, held, 30, accuracy=kept).verdict is Verdict.RANK_RISES
+    assert collapse(noisy, held, 30, accuracy=lost).verdict is Verdict.NOISE
+    assert collapse(fresh(600), held, 30, accuracy=lost).verdict is Verdict.HEALTHY
