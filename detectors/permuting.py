@@ -65,14 +65,36 @@ def apart(detector: str, reference: Reference, most: int) -> Apart:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """Which rows each of `b` splits puts on the other side: their `places`, split after split.
+
+    Those of one begin at its entry of `starts`; `taken` is their number.
+    """
+
+    places: Int[Tensor, "k"]
+    starts: Int[Tensor, "b"]
+    taken: Int[Tensor, "b"]
+
+    @classmethod
+    def of(cls, z: Bool[Tensor, "b m"]) -> "Moved":
+        """Those that are True in `z`."""
+        taken = z.sum(1)
+        return cls(z.nonzero()[:, 1].int(), (taken.cumsum(0) - taken).int(), taken)
+
+    def sums(self, x: Float[Tensor, "m c"]) -> Float[Tensor, "b c"]:
+        """For each split the sum of the rows of `x` that it moves: so few that a product with 0 and 1 takes longer."""
+        return torch.nn.functional.embedding_bag(self.places, x, self.starts, mode="sum")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ReferencePart:
     """What `b` ways to split the pooled rows owe to the reference alone. The first way is the observed one.
 
-    `taken` is how many reference rows each way puts on the window's side, `within` the sum of the Gram matrix over
+    `moved` says which reference rows each way puts on the window's side, `within` is the sum of the Gram matrix over
     ordered pairs of those, `across` over pairs of one of those and any reference row, `total` over all pairs.
     """
 
-    taken: Int[Tensor, "b"]
+    moved: Moved
     within: Float64[Tensor, "b"]
     across: Float64[Tensor, "b"]
     total: float
@@ -105,13 +127,8 @@ def permuted(
     n = len(vectors)
     part = reference_part(reference, held, n, permutations)
     rows = tensor(vectors) - held.centre
-    values = split_mmd2(
-        part,
-        held.kernel(rows, held.rows),
-        held.kernel(rows, rows).fill_diagonal_(0),
-        chosen(orderings(reference, len(held.rows), permutations), part.taken).to(rows.dtype),
-        chosen(random_orders(rng, len(part.taken), n).to(rows.device), n - part.taken).to(rows.dtype),
-    )
+    stay = chosen(random_orders(rng, 1 + permutations, n).to(rows.device), n - part.moved.taken).to(rows.dtype)
+    values = split_mmd2(part, held.kernel(held.rows, rows), held.kernel(rows, rows).fill_diagonal_(0), stay)
     return values.cpu().numpy()
 
 
@@ -125,24 +142,25 @@ def orderings(reference: Reference, m: int, permutations: int) -> Int[Tensor, "b
 def reference_part(reference: Reference, held: Block, n: int, permutations: int) -> ReferencePart:
     """The reference's share of `permutations` random splits for windows of `n` rows.
 
-    It takes m * m * permutations multiplications, where a window's own share takes n * m * permutations. So all windows
-    of one size meet the same splits of the reference, and fresh ones of their own rows. The Gram matrix is made in
-    strips and not kept: with 5120 rows it would be 105 MB for each reference.
+    It takes m / n times what a window's own share takes. So all windows of one size meet the same splits of the
+    reference, and fresh ones of their own rows. The Gram matrix is made in strips and not kept: with 5120 rows it would
+    be 105 MB for each reference.
     """
     m = len(held.rows)
     own = seeded(reference, f"mmd/{n}").hypergeometric(n, m, n, size=1 + permutations)
     own[0] = n
     taken = torch.from_numpy(n - own).to(held.rows.device)
-    z = chosen(orderings(reference, m, permutations), taken).to(held.rows.dtype)
+    ways = chosen(orderings(reference, m, permutations), taken)
+    moved, z = Moved.of(ways), ways.to(held.rows.dtype)
     within = torch.zeros(1 + permutations, dtype=torch.float64, device=z.device)
     sums = torch.zeros(m, dtype=torch.float64, device=z.device)
     for first in range(0, m, STRIP):
         part = slice(first, min(first + STRIP, m))
         strip = held.kernel(held.rows[part], held.rows)
         strip[:, part].fill_diagonal_(0)
-        within += (z[:, part] * (z @ strip.mT)).sum(1, dtype=torch.float64)
+        within += (z[:, part] * moved.sums(strip.mT.contiguous())).sum(1, dtype=torch.float64)
         sums[part] = strip.sum(1, dtype=torch.float64)
-    return ReferencePart(taken, within, z.double() @ sums, float(sums.sum()))
+    return ReferencePart(moved, within, z.double() @ sums, float(sums.sum()))
 
 
 def random_orders(rng: Generator, b: int, m: int) -> Int[Tensor, "b m"]:
@@ -157,21 +175,17 @@ def chosen(places: Int[Tensor, "b m"], counts: Int[Tensor, "b"]) -> Bool[Tensor,
 
 
 def split_mmd2(
-    part: ReferencePart,
-    k_wr: Float[Tensor, "n m"],
-    k_ww: Float[Tensor, "n n"],
-    z_r: Float[Tensor, "b m"],
-    z_w: Float[Tensor, "b n"],
+    part: ReferencePart, k_rw: Float[Tensor, "m n"], k_ww: Float[Tensor, "n n"], stay: Float[Tensor, "b n"]
 ) -> Float64[Tensor, "b"]:
     """Unbiased squared MMD of `b` splits of the pooled rows into n and m; the diagonal of `k_ww` is zero.
 
-    `z_r` and `z_w` are 1 where a split puts a reference row, a window row on the window's side, else 0. No matrix is
-    indexed again: with z the two together and K the pooled Gram matrix, z K z' and z K 1 give all three means.
+    `stay` is 1 where a split leaves a window row on the window's side, else 0. No matrix is indexed again: with z a
+    split and K the pooled Gram matrix, z K z' and z K 1 give all three means.
     """
-    n, m = k_wr.shape
-    reached = z_r @ k_wr.mT
-    sums = k_wr.sum(1, dtype=torch.float64) + k_ww.sum(1, dtype=torch.float64)
-    near = part.within + (z_w * (2 * reached + z_w @ k_ww)).sum(1, dtype=torch.float64)
-    rows = part.across + reached.sum(1, dtype=torch.float64) + z_w.double() @ sums
-    total = part.total + float(k_wr.sum(dtype=torch.float64) + sums.sum())
+    m, n = k_rw.shape
+    reached = part.moved.sums(k_rw)
+    sums = k_rw.sum(0, dtype=torch.float64) + k_ww.sum(1, dtype=torch.float64)
+    near = part.within + (stay * (2 * reached + stay @ k_ww)).sum(1, dtype=torch.float64)
+    rows = part.across + reached.sum(1, dtype=torch.float64) + stay.double() @ sums
+    total = part.total + float(k_rw.sum(dtype=torch.float64) + sums.sum())
     return mmd2(near, rows, total, n, m)

@@ -8,7 +8,7 @@ from scipy.stats import kstest
 
 from detectors.kernels import mean_kernel, tensor
 from detectors.mmd import Mmd, block
-from detectors.permuting import ReferencePart, chosen, orderings, random_orders, reference_part, split_mmd2
+from detectors.permuting import Moved, ReferencePart, chosen, orderings, random_orders, reference_part, split_mmd2
 from detectors.pooled import Gaussian
 from drift.errors import UnmeasurableError
 from drift.records import Reference
@@ -26,14 +26,9 @@ def test_the_product_equals_indexing_again(dtype: torch.dtype, tolerance: float)
     splits = random_splits(n, m, 50)  # the window's rows come first
     np.fill_diagonal(k, 0)
     k_rr, z_r = torch.from_numpy(k[n:, n:]), torch.from_numpy(splits[:, n:]).double()
-    part = ReferencePart(z_r.sum(1).long(), (z_r * (z_r @ k_rr)).sum(1), z_r @ k_rr.sum(1), float(k_rr.sum()))
-    ours = split_mmd2(
-        part,
-        torch.from_numpy(k[:n, n:]).to(dtype),
-        torch.from_numpy(k[:n, :n]).to(dtype),
-        z_r.to(dtype),
-        torch.from_numpy(splits[:, :n]).to(dtype),
-    )
+    part = ReferencePart(Moved.of(z_r.bool()), (z_r * (z_r @ k_rr)).sum(1), z_r @ k_rr.sum(1), float(k_rr.sum()))
+    k_rw, k_ww, stay = k[n:, :n], k[:n, :n], splits[:, :n]
+    ours = split_mmd2(part, *(torch.from_numpy(x).to(dtype) for x in (k_rw, k_ww, stay)))
     theirs = [mmd2_by_definition(k, split) for split in splits]
     np.testing.assert_allclose(ours.numpy(), theirs, atol=tolerance, rtol=0)
 
@@ -45,12 +40,10 @@ def test_the_pinned_part_and_the_windows_own_make_the_whole(n: int, m: int):
     held = reference(x)
     pinned = block(held, m, (0.25, 1.0))
     part = reference_part(held, pinned, n, b)
-    z_r = chosen(orderings(held, m, b), part.taken)
-    z_w = chosen(random_orders(rng, b + 1, n), n - part.taken)
+    z_r = chosen(orderings(held, m, b), part.moved.taken)
+    z_w = chosen(random_orders(rng, b + 1, n), n - part.moved.taken)
     rows = tensor(y) - pinned.centre
-    ours = split_mmd2(
-        part, pinned.kernel(rows, pinned.rows), pinned.kernel(rows, rows).fill_diagonal_(0), z_r.float(), z_w.float()
-    )
+    ours = split_mmd2(part, pinned.kernel(pinned.rows, rows), pinned.kernel(rows, rows).fill_diagonal_(0), z_w.float())
     assert isinstance(pinned.kernel, Gaussian)
     k = gram(np.concatenate([y, x]).astype(np.float64), pinned.kernel.scales)
     splits = torch.cat([z_w, z_r], 1).numpy()
