@@ -34,7 +34,7 @@ def told(found: Calibration) -> str:
     low, high = map(words.share, found.interval)
     over = f"{words.several(found.windows, 'healthy window')} of the last {words.length(OVER)}"
     return (
-        f"Of {over} {words.several(found.bad, 'was', 'were')} bad: {words.share(found.bad / found.windows)}, where "
+        f"Of {over}, {words.several(found.bad, 'was', 'were')} bad: {words.share(found.bad / found.windows)}, where "
         f"{words.share(found.alpha)} may be by chance. {words.share(LEVEL)} interval: {low} to {high}."
     )
 
