@@ -17,9 +17,9 @@ FEWEST: Final = 4
 
 
 def null_picks(m: int, n: int, windows: int, rng: np.random.Generator) -> Int[np.ndarray, "b n"]:
-    """Rows of `windows` null windows: `n` of `m` rows each, without replacement, in no order that says anything. The
-    first ones do not depend on how many follow."""
-    return np.stack([rng.choice(m, n, replace=False, shuffle=False) for _ in range(windows)])
+    """Rows of `windows` null windows: `n` of `m` rows each, in random order and without replacement. The first ones do
+    not depend on how many follow."""
+    return np.stack([rng.choice(m, n, replace=False) for _ in range(windows)])
 
 
 def widening(n: int, m: int) -> float:
