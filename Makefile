@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAI
 # Without an NVIDIA GPU, PyTorch's CPU build saves several gigabytes. Set TORCH_ARGS= to take it from elsewhere.
 TORCH_ARGS ?= $(shell command -v nvidia-smi >/dev/null 2>&1 || echo --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: run test lint benchmark clean
+.PHONY: run test lint bench clean
 run: $(VENV)/.run
 	@$(BIN)/drift demo --fault $(FAULT) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
@@ -43,6 +43,12 @@ $(VENV)/.dev: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
 	@echo "installing drift[$(EXTRAS),dev] into $(VENV) (a few minutes the first time)"
 	@$(PIP) -e '.[$(EXTRAS),dev]'
 	@touch $@ $(VENV)/.run
+
+# Each also alone. The first run installs the other libraries into .drift/peers; power takes an hour on two cores, goes on
+# where it was stopped, and prints what it has kept at once.
+BENCHMARKS := permutation window cost operating conditional power
+bench: $(VENV)/.dev
+	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	-@$(BIN)/drift db stop

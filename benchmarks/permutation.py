@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cost import embeddings
+from benchmarks.peers import peer_python
 
 PEER, OURS, DEFAULT = "alibi-detect", "ours", "ours, default"
 SIZES, PEER_MOST = (500, 1000, 10_000), 1000
@@ -35,19 +35,6 @@ class Cost:
     seconds: float
     megabytes: float
     p: float
-
-
-def peer_python() -> Path:
-    """The Python of an environment that holds the peer; made if it is not there."""
-    home = Path(".drift/peers") / PEER
-    python = home / "bin" / "python"
-    if not (home / "ready").exists():
-        Console(stderr=True).print(f"installing {PEER} into {home} (a few minutes the first time)")
-        subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        torch = f"torch=={version('torch').partition('+')[0]}"
-        subprocess.run([python, "-m", "pip", "install", "-q", torch, PEER], check=True)
-        (home / "ready").touch()
-    return python
 
 
 def cost(who: str, command: list[str | Path], n: int, permutations: int) -> Cost:
@@ -89,7 +76,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    found = run(tuple(args.sizes), args.permutations, args.peer_python or peer_python())
+    found = run(tuple(args.sizes), args.permutations, args.peer_python or peer_python(PEER))
     if args.json:
         print(json.dumps([asdict(of) for of in found], indent=2))
         return

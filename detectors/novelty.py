@@ -59,7 +59,7 @@ class Novelty:
         rows = independent_rows(self.name, window, reference, self.min_rows)
         n = len(rows)
         known = known_rows(reference, self.neighbours, self.quantile)
-        beyond = int((known.novelty(tensor(rows.vectors)) > known.threshold).sum())
+        beyond = known.beyond(tensor(rows.vectors))
         healthy = beta_binomial(n, float(known.above), float(known.below))
         low, high = central_range(healthy)
         return Measurement.of(
@@ -93,6 +93,12 @@ class KnownRows:
         centred = x - self.centre
         # In pieces: a reference of 50,000 rows against itself would need 2.5 GB at once.
         return torch.cat([self._kth(piece) for piece in torch.split(centred, 1024)])
+
+    def beyond(self, x: Float[Tensor, "n d"]) -> int:
+        """How many rows have a novelty beyond the threshold: so few known rows within it. Counting spares the sort."""
+        pieces = torch.split(x - self.centre, 1024)
+        within = [(squared_distances(piece, self.rows) <= self.threshold).sum(1) for piece in pieces]
+        return int((torch.cat(within) < self.neighbours).sum())
 
     def _kth(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
         return squared_distances(x, self.rows).topk(self.neighbours, dim=1, largest=False, sorted=True).values[:, -1]

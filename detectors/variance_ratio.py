@@ -47,7 +47,7 @@ class VarianceRatio:
             window,
             reference,
             detector=self.name,
-            value=spread(tensor(window.vectors)).total / expected.total,
+            value=total_variance(tensor(window.vectors)) / expected.total,
             band=(max(0.0, 1 - half), 1 + half),
         )
 
@@ -72,6 +72,11 @@ def reference_spread(reference: Reference) -> Spread:
     return spread(tensor(reference.vectors))
 
 
+def total_variance(x: Float[Tensor, "n d"]) -> float:
+    """Sum of the variances of the columns of `x`; n >= 2."""
+    return float(x.double().var(0).sum())
+
+
 def spread(x: Float[Tensor, "n d"]) -> Spread:
     """The moments of `x`; n >= 2."""
     x = x.double()
@@ -79,7 +84,7 @@ def spread(x: Float[Tensor, "n d"]) -> Spread:
     squares = centred.square().sum(1)
     covariance = centred.mT @ centred / (len(x) - 1)
     return Spread(
-        total=float(squares.sum()) / (len(x) - 1),
+        total=total_variance(x),
         of_squares=float(squares.var()),
         of_pairs=float(covariance.square().sum()),
     )

@@ -1,6 +1,12 @@
 """The commands that the README names still run."""
 
-from benchmarks import cost, permutation
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks import conditional, cost, permutation, window
+from benchmarks.alternatives import s1
 
 
 def test_the_cost_table_is_printed_from_a_run(engine):
@@ -17,3 +23,38 @@ def test_each_permutation_test_runs_in_a_process_of_its_own_and_tells_its_cost()
     peer = permutation.Cost("alibi-detect", 80, found[0].seconds * 50, 1000.0, 0.5)
     assert permutation.row(found[0], {80: peer})[3] == "50 times"
     assert permutation.row(peer, {80: peer})[3] == ""
+
+
+def test_a_window_is_timed_with_every_default_detector_and_beside_a_report(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    reference, windows = s1(600, rng), [s1(128, rng) for _ in range(2)]
+    found = window.ours(reference, windows, runs=1)
+    assert [what for what, _, _ in found] == [*window.NAMES, window.ALL, window.PANEL]
+    assert all(0 < seconds < 60 and rows in (None, 128) for _, seconds, rows in found)
+    report = "import json, sys; sys.stdout.write(json.dumps({'report': [9.0, 8.0, 7.0], 'test': [0.5]}))"
+    (tmp_path / "one_report.py").write_text(report)
+    monkeypatch.setattr(window, "__file__", str(tmp_path / "window.py"))
+    peer = window.evidently(sys.executable, reference, windows[0], runs=1)
+    assert peer == [(window.REPORT, 8.0, 128), (window.TEST, 0.5, 128)]
+    columns = window.table([(window.ALL, 0.1, None), *peer], 600).columns
+    assert list(columns[-1].cells) == ["", "80 times", "5 times"]
+
+
+def test_levels_given_the_reference_are_shares_of_each_references_windows():
+    found = conditional.run(references=2, windows=8, rows=64)
+    assert [(of.test, of.ratio) for of in found] == [
+        *(("panel", ratio) for ratio in (4, 20, 40)),
+        *(("mean_shift", ratio) for ratio in (1, 20)),
+    ]
+    assert all(len(of.plain) == 2 and set(of.plain) <= {i / 8 for i in range(9)} for of in found)
+    assert all(doubled <= plain for of in found for plain, doubled in zip(of.plain, of.shipped, strict=True))
+    assert all(of.plain == of.shipped for of in found if of.ratio >= (40 if of.test == "panel" else 20))
+    assert conditional.table(found, windows=8, rows=64).row_count == 5
+
+
+def test_windows_that_are_tested_at_once_have_the_p_values_of_windows_that_are_tested_alone():
+    rng = np.random.default_rng(3)
+    reference, block = s1(640, rng), s1(3 * 32, rng)
+    fitted = conditional.Panel.fit(reference, 32, nulls=conditional.NULLS)
+    alone = [fitted.test(block[i : i + 32]).p_value for i in range(0, len(block), 32)]
+    assert conditional.panel(reference, [block], 32) == pytest.approx(alone, rel=1e-6)
