@@ -22,6 +22,7 @@ from drift.slo import Outcome
 
 COVERED: Final = frozenset(
     {
+        "joint",
         "mmd",
         "novelty",
         "online",
