@@ -14,8 +14,9 @@ from detectors.panel import Panel, Result
 from drift.errors import UnmeasurableError
 from drift.records import KeptAttribution, Measurement, Part, Reference, Rows, TopRow, Window
 
-AMPLE: Final = 40
-"""Half of the reference's rows are fitted to and half are drawn from; 20 times the window's are enough for either."""
+AMPLE: Final = 20
+"""Reference rows for each row of a window. From 40 on no p-value is doubled; but twice as many rows of a window find
+more than the doubling costs (`benchmarks.conditional`, `benchmarks.operating`)."""
 
 PANEL: Final = 1
 """Changes with the panel's statistics, so that no older bank of null windows is taken for theirs."""
@@ -33,8 +34,8 @@ class Joint:
     Share in [0, 1] of foreign rows that would move the distribution as far, with its 95 % interval; near 0 when
     healthy. A panel is for windows of one size: the largest power of two that the window has, for which the reference
     has `AMPLE` rows for each of the window's, and at least `min_rows`. It is fitted when windows of that size first
-    come, which takes seconds: `nulls` null windows are drawn from the reference. A reference too small even for
-    `min_rows` has an error of its own, the same in every window: the p-value is then doubled.
+    come, which takes seconds: `nulls` null windows are drawn from the reference. The reference's own error is the same
+    in every window: with fewer than 40 of its rows for each of the window's the p-value is doubled.
 
     Where the p-value is at most `TELLING` the measurement says from which clusters of the reference, segments and rows
     the change comes.

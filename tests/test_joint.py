@@ -82,7 +82,7 @@ def test_a_reference_too_small_is_left_to_the_measurement(engine):
         measured(DETECTOR, window(s1(40, np.random.default_rng(1))), held)
 
 
-@pytest.mark.parametrize(("rows", "used"), [(16, 16), (31, 16), (32, 32), (100, 32)])
+@pytest.mark.parametrize(("rows", "used"), [(16, 16), (31, 16), (64, 64), (100, 64)])
 def test_windows_are_cut_to_a_power_of_two_that_the_reference_is_ample_for(rows, used):
     assert measured(DETECTOR, window(s1(rows, np.random.default_rng(1))), some_reference()).rows == used
 
