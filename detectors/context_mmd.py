@@ -11,7 +11,8 @@ from numpy.random import Generator
 from detectors.copies import independent_rows
 from detectors.kernels import pinned, tensor
 from detectors.permuting import Block, apart, measurement
-from detectors.pooled import permuted_mmd2, product_type, random_splits
+from detectors.pooled import permuted_mmd2, random_splits
+from detectors.strips import strips_of
 from drift.errors import MissingLabelsError, TooFewRowsError
 from drift.records import Measurement, Reference, Rows, Texts, Window
 
@@ -69,8 +70,8 @@ class ContextMmd:
         values = np.zeros(1 + self.permutations)
         for ours, theirs in pairs:
             pooled = torch.cat([x[ours], held.rows[theirs]])
-            splits = random_splits(rng, self.permutations, len(ours), len(theirs)).to(pooled.device)
-            found = permuted_mmd2(pooled, splits, held.kernel, product_type(pooled))
+            splits = random_splits(rng, self.permutations, len(ours), len(theirs), pooled.device)
+            found = permuted_mmd2(strips_of(pooled, held.kernel), splits)
             values += len(ours) / rows * found.cpu().numpy()
         return measurement(window, reference, self.name, values, rows)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from detectors.copies import independent_rows
 from detectors.kernels import on_grid, pinned, squared_distances
 from detectors.permuting import Block, apart, measurement, permuted
-from detectors.pooled import Gaussian
+from detectors.strips import Gaussian
 from drift.records import Measurement, Reference, Window
 
 SPREAD_BY: Final = 1024

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from detectors.arrays import Vectors, as_rows, require_same_width
 from detectors.kernels import draw, length_scale, mean_kernel, pair_distances
-from detectors.pooled import Gaussian, permuted_mmd2, product_type, random_splits, tail_chance
+from detectors.pooled import permuted_mmd2, random_splits, tail_chance
+from detectors.strips import Gaussian, strips_of
 from drift.errors import UnmeasurableError
 
 SCALE_ROWS = 512
@@ -59,8 +60,8 @@ def mmd_permutation_test(
     pooled -= pooled.double().mean(0).float()
     rng = np.random.default_rng(seed)
     kernel = pooled_kernel(pooled, bandwidths, rng)
-    splits = random_splits(rng, permutations, len(a), len(b)).to(pooled.device)
-    values = permuted_mmd2(pooled, splits, kernel, product_type(pooled)).cpu().numpy()
+    splits = random_splits(rng, permutations, len(a), len(b), pooled.device)
+    values = permuted_mmd2(strips_of(pooled, kernel), splits).cpu().numpy()
     low, high = np.quantile(values[1:], (0.005, 0.995))
     return PermutationTest(tail_chance(values), float(values[0]), (float(low), float(high)))
 

@@ -10,7 +10,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from detectors.kernels import device, length_scale, mean_kernel, mmd2, pair_distances, pinned, seeded, tensor
-from detectors.pooled import Gaussian, Kernel, tail_chance
+from detectors.pooled import tail_chance
+from detectors.strips import Gaussian, Kernel
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 

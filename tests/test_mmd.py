@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from detectors.kernels import mean_kernel, tensor
 from detectors.mmd import Mmd, block
 from detectors.permuting import Moved, ReferencePart, chosen, orderings, random_orders, reference_part, split_mmd2
-from detectors.pooled import Gaussian
+from detectors.strips import Gaussian
 from drift.errors import UnmeasurableError
 from drift.records import Reference
 

@@ -12,7 +12,8 @@ from scipy.stats import kstest
 import detectors
 from detectors import mmd_permutation_test
 from detectors.permutation import pooled_kernel
-from detectors.pooled import Gaussian, permuted_mmd2, product_type, random_splits
+from detectors.pooled import permuted_mmd2, random_splits
+from detectors.strips import Gaussian, Plain, strips_of
 from drift.errors import TooFewRowsError, UnmeasurableError
 
 
@@ -29,7 +30,7 @@ def splits_of(n: int, m: int, b: int = 40) -> torch.Tensor:
 @pytest.mark.parametrize("level", [0.0, 0.3])
 def test_the_strips_equal_indexing_again(dtype: torch.dtype, tolerance: float, strip: int, level: float):
     x, splits, scales = some_rows(), splits_of(100, 200), (2.0, 8.0)
-    ours = permuted_mmd2(x.to(dtype), splits, Gaussian(scales, level), dtype, strip)
+    ours = permuted_mmd2(Plain(x.to(dtype), Gaussian(scales, level), dtype), splits, strip)
     k = gram(x.numpy(), scales)
     theirs = [mmd2_by_definition(k, split) for split in splits.numpy()]
     np.testing.assert_allclose(ours.numpy(), theirs, atol=tolerance, rtol=0)
@@ -38,9 +39,9 @@ def test_the_strips_equal_indexing_again(dtype: torch.dtype, tolerance: float, s
 @settings(deadline=None, max_examples=25)
 @given(strip=st.integers(1, 60), n=st.integers(2, 20), m=st.integers(2, 30))
 def test_the_size_of_the_strips_does_not_matter(strip: int, n: int, m: int):
-    x, splits, kernel = some_rows(n + m), splits_of(n, m), Gaussian((4.0,), 0.1)
-    whole = permuted_mmd2(x, splits, kernel, x.dtype)
-    torch.testing.assert_close(permuted_mmd2(x, splits, kernel, x.dtype, strip), whole, atol=1e-12, rtol=0)
+    x, splits = some_rows(n + m), splits_of(n, m)
+    kernel = Plain(x, Gaussian((4.0,), 0.1), x.dtype)
+    torch.testing.assert_close(permuted_mmd2(kernel, splits, strip), permuted_mmd2(kernel, splits), atol=1e-12, rtol=0)
 
 
 def test_every_split_is_equally_likely_and_the_first_is_the_observed():
@@ -107,16 +108,20 @@ def test_rounding_is_far_below_the_noise(change: Callable, product: torch.dtype,
     pooled = torch.from_numpy(change(s1(2000, rng)).astype(np.float32)).double()
     pooled -= pooled.mean(0)
     kernel, splits = pooled_kernel(pooled.float(), (0.25, 1.0), rng), random_splits(rng, 99, 500, 1500)
-    fine = permuted_mmd2(pooled, splits, kernel, torch.float64)
-    error = (permuted_mmd2(pooled.float(), splits, kernel, product) - fine) / fine.std()
+    fine = permuted_mmd2(Plain(pooled, kernel, torch.float64), splits)
+    error = (permuted_mmd2(Plain(pooled.float(), kernel, product), splits) - fine) / fine.std()
     assert float(error.abs().max()) < share
     assert float(error.std()) < share / 5
+
+
+def product_type(x: torch.Tensor) -> torch.dtype:
+    return strips_of(x, Gaussian((1.0,), 0.0)).strip(0, 5)[0].dtype
 
 
 def test_bfloat16_is_taken_where_it_is_native_and_pays(monkeypatch: pytest.MonkeyPatch):
     few, many = torch.zeros(20, 2), torch.zeros(2000, 2)
     for native, taken in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr("detectors.pooled.native_bfloat16", lambda native=native: native)
+        monkeypatch.setattr("detectors.strips.native_bfloat16", lambda native=native: native)
         assert product_type(many) is taken
         assert product_type(few) is torch.float32
         assert product_type(many.double()) is torch.float64
@@ -127,7 +132,7 @@ def test_one_answer_with_and_without_bfloat16(monkeypatch: pytest.MonkeyPatch):
     x, y = s1(400, rng), shifted(s1(600, rng), 0.02, rng)
     found = []
     for native in (True, False):
-        monkeypatch.setattr("detectors.pooled.native_bfloat16", lambda native=native: native)
+        monkeypatch.setattr("detectors.strips.native_bfloat16", lambda native=native: native)
         found.append(mmd_permutation_test(x, y))
     assert found[0].p_value == pytest.approx(found[1].p_value, abs=0.005)
 
