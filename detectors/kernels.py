@@ -150,8 +150,9 @@ def pair_distances(x: Float[Tensor, "n d"]) -> Float[Tensor, "p"]:
 
 def length_scale(pairs: Float[Tensor, "p"]) -> float:
     """The median of squared distances, the unit of bandwidths; 0 only where all rows are equal."""
-    # More than half of the pairs may be duplicates; their mean is then still a length of the data.
-    return float(pairs.median()) or float(pairs.mean())
+    median, mean = float(pairs.median()), float(pairs.mean())
+    # More than half of the pairs may be duplicates, which lie a rounding error apart; the mean is a length all the same.
+    return median if median > 1e-5 * mean else mean
 
 
 def mean_kernel(d2: Float[Tensor, "*shape"], scales: tuple[float, ...]) -> Float[Tensor, "*shape"]:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int
 from numpy.random import Generator
 from torch import Tensor
 
-from detectors.kernels import device, length_scale, mean_kernel, mmd2, pair_distances, pinned, seeded, tensor
+from detectors.kernels import length_scale, mean_kernel, mmd2, pair_distances, pinned, seeded, tensor
 from detectors.pooled import tail_chance
 from detectors.strips import Gaussian, Kernel
 from drift.errors import UnmeasurableError
@@ -136,7 +136,7 @@ def permuted(
 @pinned
 def orderings(reference: Reference, m: int, permutations: int) -> Int[Tensor, "b m"]:
     """The place of each of `m` reference rows in each of `permutations` random orders, after one for the observed."""
-    return random_orders(seeded(reference, "mmd"), 1 + permutations, m).to(device())
+    return random_orders(seeded(reference, "mmd"), 1 + permutations, m)
 
 
 @pinned
@@ -151,7 +151,7 @@ def reference_part(reference: Reference, held: Block, n: int, permutations: int)
     own = seeded(reference, f"mmd/{n}").hypergeometric(n, m, n, size=1 + permutations)
     own[0] = n
     taken = torch.from_numpy(n - own).to(held.rows.device)
-    ways = chosen(orderings(reference, m, permutations), taken)
+    ways = chosen(orderings(reference, m, permutations).to(taken.device), taken)
     moved, z = Moved.of(ways), ways.to(held.rows.dtype)
     within = torch.zeros(1 + permutations, dtype=torch.float64, device=z.device)
     sums = torch.zeros(m, dtype=torch.float64, device=z.device)
