@@ -1,9 +1,7 @@
-"""The permutation MMD test on a GPU beside KeOps. `python -m benchmarks.gpu` prints a table.
+"""The permutation MMD test on a GPU, beside what its tensor cores could do. `python -m benchmarks.gpu` prints a table.
 
-Both get the same rows, already on the GPU: 50,000 against 50,000 of 384 dimensions, 500 permutations, one bandwidth.
-Ours is all of `mmd_permutation_test`, from the check of its arguments to the p-value. KeOps (`pip install pykeops`,
-left out where it is missing) gets what it does best: the sums of the kernel matrix over all permutations as one
-reduction, without the draw of the permutations and without a p-value; a hundredth of the rows, times a hundred.
+50,000 against 50,000 rows of 384 dimensions that are already on the GPU, 500 permutations, one bandwidth. The whole
+test is `mmd_permutation_test`, from the check of its arguments to the p-value.
 
 The limit is what the tensor cores need for the two products, of rows with rows and of kernel values with permutations,
 at the speed that a product of 8192 x 8192 float16 matrices reaches on the same GPU. Both products are symmetric, so
@@ -11,7 +9,6 @@ half of each is enough: N^2 (d + B + 1) operations for N pooled rows.
 """
 
 import argparse
-import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,7 +17,6 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from benchmarks.alternatives import DIM, s1
 from detectors import mmd_permutation_test
@@ -69,25 +65,6 @@ def all_strips(kernel: Strips, rows: int, tall: int = 8192) -> None:
         kernel.strip(first, min(first + tall, rows))
 
 
-def keops(pooled: Tensor, splits: Tensor, scale: float, share: int = 100) -> Cost:
-    """K Z' for all permutations by KeOps, for the first 1 / `share` of K's rows, times `share`."""
-    from pykeops.torch import LazyTensor
-
-    rows = pooled[: len(pooled) // share].contiguous()
-    z = splits.T.float().contiguous()
-    # Columns in groups: one reduction over 500 of them at once does not fit a thread's registers.
-    groups = [part.contiguous() for part in z.split(50, 1)]
-
-    def work() -> None:
-        d2 = LazyTensor(rows[:, None, :]).sqdist(LazyTensor(pooled[None, :, :]))
-        kernel = (-d2 / scale).exp()
-        for group in groups:
-            _ = kernel @ group
-
-    found = cost("KeOps, sums alone", work, 2)
-    return Cost(found.what, found.milliseconds * share, found.gigabytes)
-
-
 def run(n: int, permutations: int) -> tuple[list[Cost], float, float]:
     """What each way took, the limit in milliseconds, and the GPU's teraflops."""
     x, y = (torch.from_numpy(s1(n, np.random.default_rng(seed))).cuda() for seed in (1, 2))
@@ -105,8 +82,6 @@ def run(n: int, permutations: int) -> tuple[list[Cost], float, float]:
         cost("of which: strips and their products", lambda: permuted_mmd2(fused, splits)),
         cost("the same without the fused kernel", lambda: permuted_mmd2(plain, splits), 3),
     ]
-    if importlib.util.find_spec("pykeops"):
-        found.append(keops(pooled, splits, kernel.scales[0]))
     return found, (2 * n) ** 2 * (DIM + permutations + 1) / speed / 1e9, speed
 
 

@@ -151,7 +151,7 @@ def pair_distances(x: Float[Tensor, "n d"]) -> Float[Tensor, "p"]:
 def length_scale(pairs: Float[Tensor, "p"]) -> float:
     """The median of squared distances, the unit of bandwidths; 0 only where all rows are equal."""
     median, mean = float(pairs.median()), float(pairs.mean())
-    # More than half of the pairs may be duplicates, which lie a rounding error apart; the mean is a length all the same.
+    # More than half of the pairs may be duplicates, a rounding error apart; the mean is a length all the same.
     return median if median > 1e-5 * mean else mean
 
 
