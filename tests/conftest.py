@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import torch
 
 from drift.store import migrate
 from drift.store.connect import connect
 from drift.store.embedded import FAST_FOR_TESTS, EmbeddedPostgres
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is imported, by whatever test comes first
 
 
 @dataclass(frozen=True)

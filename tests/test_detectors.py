@@ -9,8 +9,9 @@ from samples import complete, encoded_again, labelled_reference, measured, most_
 
 from detectors import DETECTORS
 from detectors.base import Detector
+from detectors.strips import native_bfloat16
 from drift.errors import TooFewRowsError, UnmeasurableError
-from drift.records import Reference, Window
+from drift.records import Measurement, Reference, Window
 
 LABELLED = ("knn_probe", "probe", "recall", "refit_probe")  # which need labels
 EVERY = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values()], ids=list(DETECTORS))
@@ -35,6 +36,15 @@ def first(of: Window, rows: int) -> Window:
     assert of.recomputed is not None
     part = replace(of, rows=of.rows.take(index), received=rows, recomputed=None)
     return encoded_again(part, of.recomputed.vectors[index])
+
+
+def rounding(of: Measurement) -> float:
+    """How far the order of rows may move a kernel that is multiplied in bfloat16: far below its null's spread."""
+    if of.detector != "context_mmd" or not native_bfloat16():
+        return 0.0
+    assert of.band_low is not None
+    assert of.band_high is not None
+    return (of.band_high - of.band_low) / 200
 
 
 @EVERY
@@ -91,7 +101,7 @@ def test_turning_and_scaling_everything_changes_nothing(detector: Detector, scal
     turned = encoded_again(replace(of, rows=rows), of.recomputed.vectors @ turn)
     one, two = measured(detector, of, held), measured(detector, turned, moved)
     # One row may change sides of a threshold by rounding.
-    tolerance = 1 / 128 if detector.name in ("novelty", *LABELLED) else 1e-6
+    tolerance = 1 / 128 if detector.name in ("novelty", *LABELLED) else max(1e-6, rounding(one))
     assert two.value == pytest.approx(one.value, rel=1e-4, abs=tolerance)
 
 
@@ -100,7 +110,7 @@ def test_the_order_of_rows_does_not_matter(detector: Detector, healthy: Referenc
     of, order = windows[0], np.random.default_rng(3).permutation(128)
     shuffled = encoded_again(replace(of, rows=of.rows.take(order)), of.recomputed.vectors[order])
     one, two = measured(detector, of, healthy), measured(detector, shuffled, healthy)
-    assert two.value == pytest.approx(one.value, rel=1e-6, abs=1e-7)
+    assert two.value == pytest.approx(one.value, rel=1e-6, abs=max(1e-7, rounding(one)))
 
 
 @EVERY

@@ -14,11 +14,8 @@ from detectors.strips import Gaussian, Plain, Strips
 
 
 @pytest.fixture
-def fused(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    if not torch.cuda.is_available():
-        monkeypatch.setenv("TRITON_INTERPRET", "1")
-        importlib.import_module("triton")
-    return importlib.import_module("detectors.fused")
+def fused() -> ModuleType:
+    return importlib.import_module("detectors.fused")  # here, so that a machine without Triton can collect the others
 
 
 @dataclass(frozen=True)
