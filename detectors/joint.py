@@ -18,7 +18,7 @@ AMPLE: Final = 20
 """Reference rows for each row of a window. From 40 on no p-value is doubled; but twice as many rows of a window find
 more than the doubling costs (`benchmarks.conditional`, `benchmarks.operating`)."""
 
-PANEL: Final = 1
+PANEL: Final = 2
 """Changes with the panel's statistics, so that no older bank of null windows is taken for theirs."""
 
 TELLING: Final = 0.05
@@ -59,7 +59,7 @@ class Joint:
             raise ValueError(f"joint needs nulls >= 19 and min_rows >= 2, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        # Eleven null laws, all of independent rows.
+        # Twelve null laws, all of independent rows.
         places = independent_places(self.name, window, reference, self.min_rows)
         rows = window.rows.take(places)
         size = self._size(reference, len(rows))

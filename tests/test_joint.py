@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from samples import measured, reference, s1, window
 
 from detectors.joint import Joint, fitted_panel
+from detectors.panel.statistics import NAMES
 from drift.errors import UnmeasurableError
 from drift.pipeline.references import prepare
 from drift.store import reads, tables
@@ -45,7 +46,7 @@ def test_kept_null_windows_are_the_ones_that_are_used(engine):
     ready(engine, held)
     with engine.begin() as conn:
         kept = reads.bank(conn, held.version, DETECTOR.bank_key(held, 40))
-        assert kept.shape == (60, 11)
+        assert kept.shape == (60, len(NAMES))
         other = kept.copy()
         other[1:] += 10 * kept.std(0)  # the first is drawn again, to know the bank by it
         conn.execute(sa.update(tables.bank).values(numbers=other.tobytes()))

@@ -31,7 +31,7 @@ class Trial:
 def trial(seed: int, windows: int = WINDOWS, ratio: int = 20, nulls: int = 999) -> Trial:
     rng = np.random.default_rng(seed)
     fit, held_out = (torch.tensor(s1(ratio * N, rng)) for _ in range(2))
-    space = fit_space(fit, held_out)
+    space = fit_space(fit, held_out, np.random.default_rng(0))
     rows = observe(space, space.centred(held_out))
     bank = evaluate(space, rows, torch.from_numpy(null_picks(len(held_out), N, nulls, rng)))
     fresh = observe(space, space.centred(torch.tensor(s1(windows * N, rng))))
@@ -78,7 +78,7 @@ def test_windows_drawn_from_what_was_fitted_would_not_do():
     """Guards the split: a bank of R_fit's own windows alarms on nearly every fresh one."""
     rng = np.random.default_rng(7)
     fit = torch.tensor(s1(1000, rng))
-    space = fit_space(fit, fit)
+    space = fit_space(fit, fit, np.random.default_rng(0))
     rows = observe(space, space.centred(fit))
     bank = evaluate(space, rows, torch.from_numpy(null_picks(1000, N, 200, rng))).numpy()
     fresh = observe(space, space.centred(torch.tensor(s1(40 * N, rng))))

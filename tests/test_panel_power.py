@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from samples import DIM, normalise, rotation, s1, shifted
+from samples import DIM, noisy, normalise, rotation, s1, shifted
 
 from detectors import Panel
 from detectors.panel import Result
+from detectors.panel.statistics import NAMES
 
 Vectors = npt.NDArray[np.float32]
 Change = Callable[[Vectors, np.random.Generator], Vectors]
@@ -91,6 +92,29 @@ def test_novelty_finds_a_few_rows_of_no_known_kind(panel: Panel):
     assert power(found, "mmd_wide") <= 0.4
     shares = [r.statistics["novelty"].value for r in found]
     assert np.mean(shares) == pytest.approx(0.04, abs=0.01)  # a hundredth is novel without them
+
+
+def test_clusters_find_a_mix_of_topics_that_leaves_every_moment_as_it_was():
+    """Every second of sixteen topics around a circle grows: no mean, covariance or single axis shows it."""
+    angles = 2 * np.pi * np.arange(16) / 16
+    centres = np.stack([np.cos(angles), np.sin(angles)], 1)
+
+    def topics(n: int, growth: float, rng: np.random.Generator) -> Vectors:
+        of = rng.choice(16, n, p=(1 + growth * (-1.0) ** np.arange(16)) / 16)
+        return (np.pad(centres[of], ((0, 0), (0, 14))) + 0.1 * rng.standard_normal((n, 16))).astype(np.float32)
+
+    rng = np.random.default_rng(5)
+    panel = Panel.fit(topics(10_000, 0, rng), N, alpha=0.05, nulls=500)
+    found = [panel.test(topics(N, 0.4, rng)) for _ in range(TRIALS)]
+    assert power(found) >= 0.9
+    assert power(found, "clusters") == 1
+    assert max(power(found, name) for name in NAMES if name != "clusters") <= 0.4
+
+
+def test_noise_shows_in_the_dead_directions(panel: Panel):
+    found = results(panel, lambda x, rng: noisy(x, 0.1 / DIM**0.5, rng))
+    assert power(found, "mahalanobis_mean") == 1
+    assert power(found, "mmd_wide") <= 0.4
 
 
 def test_a_dead_dimension_is_found_among_the_raw_ones(panel: Panel):

@@ -8,6 +8,7 @@ from samples import normalise, rotation, s1
 from scipy.linalg import sqrtm
 from scipy.stats import ks_2samp
 
+from detectors.panel.clusters import CLUSTERS, PARTITIONS
 from detectors.panel.grid import fit_grid
 from detectors.panel.space import Space, fit_space, observe, principal_axes
 from detectors.panel.statistics import NAMES, evaluate
@@ -16,7 +17,7 @@ Matrix = npt.NDArray[np.floating]
 
 
 def fitted(fit: Matrix, calibration: Matrix) -> Space:
-    return fit_space(torch.tensor(fit), torch.tensor(calibration))
+    return fit_space(torch.tensor(fit), torch.tensor(calibration), np.random.default_rng(0))
 
 
 def values(space: Space, window: Matrix) -> dict[str, float]:
@@ -68,7 +69,7 @@ def test_hotelling_frechet_and_trace_are_what_their_formulas_say(small: tuple[Ma
 
 def test_mahalanobis_mean_and_sd_are_those_of_the_rows(small: tuple[Matrix, Matrix, Matrix], found):
     x, _, y = small
-    held = np.cov(x.T) + 0.01 * np.trace(np.cov(x.T)) / 4 * np.eye(5)
+    held = np.cov(x.T) + 0.001 * np.trace(np.cov(x.T)) / 4 * np.eye(5)
     rows = y - x.mean(0)
     scores = (rows * np.linalg.solve(held, rows.T).T).sum(1)
     assert found["mahalanobis_mean"] == pytest.approx(scores.mean(), rel=1e-4)
@@ -82,6 +83,27 @@ def test_kolmogorov_smirnov_falls_short_of_the_two_sample_one_by_a_cell_at_most(
     axes = np.linalg.eigh(np.cov(x.T))[1][:, 1:]
     exact = max(ks_2samp(x @ axis, y @ axis).statistic for axis in axes.T)
     assert exact - 0.012 <= found["ks_axes"] <= exact + 1e-6
+
+
+def test_clusters_are_compared_by_the_shares_of_rows_nearest_to_their_centres(small, found):
+    x, _, y = small
+    space = fitted(*small[:2])
+    centres = space.partitions.centres.numpy()
+    assert len(centres) == PARTITIONS * CLUSTERS
+    distance = 0.0
+    for start in range(0, len(centres), CLUSTERS):
+        p, q = (
+            np.bincount(
+                squared((rows - x.mean(0)) @ space.axes.numpy(), centres[start : start + CLUSTERS]).argmin(1),
+                minlength=CLUSTERS,
+            )
+            / len(rows)
+            for rows in (x, y)
+        )
+        assert p.min() > 0
+        distance += ((p - q) ** 2 / (p + 1 / CLUSTERS)).sum()
+    assert found["clusters"] == pytest.approx(distance, rel=1e-6)
+    assert len({tuple(sorted(centres[i : i + CLUSTERS, 0])) for i in range(0, len(centres), CLUSTERS)}) == PARTITIONS
 
 
 @pytest.mark.parametrize(("least", "most"), [(-3, 4), (0, 7), (1, 3), (0, 2)])

@@ -54,8 +54,8 @@ class Curves:
 
     No one kind of rows moves every statistic, so there are two. "Known": one region of the reference, its most extreme
     tenth along the widest axis, as when one topic grows. "Foreign", for the statistics `FOREIGN` that measure lengths
-    in standard deviations: those same rows with their coordinates on the axes in reverse order, as if from another
-    model; as long and as far apart as before, but in no healthy direction.
+    in standard deviations: those same rows rotated at random, as if from another model; as long and as far apart as
+    before, but in no healthy direction.
     """
 
     shares: Float64[np.ndarray, "e"]
@@ -91,7 +91,7 @@ def fit_curves(space: Space, rows: Rows, bank: Float64[np.ndarray, "b s"], n: in
     """Curves from windows of R_cal (`rows`) of `n` rows, of which known shares are injected; none is there twice."""
     m, on = len(rows.centred), rows.centred.device
     source = rows.lead[:, 0].argsort(descending=True)[: max(ceil(m / 10), n)]
-    everything = joined(rows, observe(space, reversed_axes(space, rows.centred[source])))
+    everything = joined(rows, observe(space, turned(rows.centred[source], rng)))
     counts = sorted({max(1, round(share * n)) for share in SHARES})
     known = np.stack([_injected(source.cpu().numpy(), m, n, k, rng) for k in counts for _ in range(REPEATS)])
     place = np.arange(m)
@@ -117,10 +117,11 @@ def _injected(source: Int[np.ndarray, "a"], m: int, n: int, k: int, rng: np.rand
     return np.concatenate([inside, spare[~np.isin(spare, inside)]])[:n]
 
 
-def reversed_axes(space: Space, centred: Float32[Tensor, "n d"]) -> Float32[Tensor, "n d"]:
-    """`centred` with the coordinates on the widest axis put on the narrowest, and so on; lengths do not change."""
-    coordinates = centred @ space.axes
-    return centred + (coordinates.flip(1) - coordinates) @ space.axes.mT
+def turned(centred: Float32[Tensor, "n d"], rng: np.random.Generator) -> Float32[Tensor, "n d"]:
+    """`centred` under one random rotation: as long and as far apart as before, in no direction of the reference's."""
+    d = centred.shape[1]
+    rotation, _ = np.linalg.qr(rng.standard_normal((d, d), dtype=np.float32))
+    return centred @ torch.from_numpy(rotation).to(centred.device)
 
 
 def joined(first: Rows, second: Rows) -> Rows:
@@ -134,4 +135,5 @@ def joined(first: Rows, second: Rows) -> Rows:
         first.anchored + second.anchored,
         torch.cat([first.along, second.along]),
         torch.cat([first.raw, second.raw]),
+        torch.cat([first.clusters, second.clusters]),
     )

@@ -52,7 +52,7 @@ class Result:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """A test whether windows come from the reference's distribution, by eleven statistics and one joint p-value.
+    """A test whether windows come from the reference's distribution, by twelve statistics and one joint p-value.
 
     The reference is shuffled and split. On one half, R_fit, everything is fitted; windows drawn from the other, R_cal,
     say how the statistics are distributed when nothing has changed. The rows must be independent: of each session (a
@@ -113,11 +113,11 @@ class Panel:
             )
         x = as_reference(reference)
         _require_segments(segments, len(x))
-        seeds = np.random.SeedSequence(seed).spawn(4)
-        shuffling, drawing, injecting, grouping = (np.random.default_rng(s) for s in seeds)
+        seeds = np.random.SeedSequence(seed).spawn(5)
+        shuffling, drawing, injecting, grouping, parting = (np.random.default_rng(s) for s in seeds)
         first, second = _halves(len(x), window_size, shuffling)
         fit, held_out = (x[torch.from_numpy(half).to(x.device)] for half in (first, second))
-        space = fit_space(fit, held_out)
+        space = fit_space(fit, held_out, parting)
         rows = observe(space, space.centred(held_out))
         picks = null_picks(len(held_out), window_size, nulls if bank is None else 1, drawing)
         found = evaluate(space, rows, torch.from_numpy(picks).to(held_out.device), progress).cpu().numpy()

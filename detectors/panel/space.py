@@ -1,12 +1,14 @@
 """What the panel pins to the reference: centre, axes, bandwidths, neighbours, cells. No window moves any of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from torch import Tensor
 
 from detectors.kernels import squared_distances
+from detectors.panel.clusters import Partitions, fit_partitions
 from detectors.panel.grid import Grid, fit_grid
 from drift.errors import BadReferenceError
 
@@ -18,7 +20,7 @@ LEAD = 128
 
 NEIGHBOURS = 5
 NOVEL = 0.01
-SCORE_RIDGE = 0.01
+SCORE_RIDGE = 0.001
 DEAD = 1e-4
 PIECE = 512
 
@@ -42,6 +44,7 @@ class Space:
     anchor_means: Float64[Tensor, "2"]
     along: Grid
     raw: Grid
+    partitions: Partitions
     neighbours: int
     radius: float = 0.0
     above: int = 0
@@ -73,10 +76,11 @@ class Rows:
     anchored: Float64[Tensor, "a"]
     along: UInt8[Tensor, "n r"]
     raw: UInt8[Tensor, "n l"]
+    clusters: Int[Tensor, "n p"]
 
 
-def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"]) -> Space:
-    """The geometry of `fit` (R_fit); only the novelty radius comes from `calibration` (R_cal).
+def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"], rng: np.random.Generator) -> Space:
+    """The geometry of `fit` (R_fit), with `rng` for k-means; only the novelty radius comes from `calibration` (R_cal).
 
     Raises:
         BadReferenceError: the rows are nearly all equal, so that there is no bandwidth.
@@ -94,14 +98,17 @@ def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"]) -> S
     anchors = x[:ANCHORS]
     means = pair_means(anchors[None], scale).mean(1)[0]
     k = min(NEIGHBOURS, len(anchors))
-    along, raw = fit_grid(x @ axes), fit_grid(x[:, live])
-    space = Space(centre, axes, spread, live, anchors, scale, means, along, raw, k)
+    coordinates = x @ axes
+    along, raw = fit_grid(coordinates), fit_grid(x[:, live])
+    lead = coordinates[:, :LEAD]
+    partitions = fit_partitions(lead[: len(anchors)], lead, rng)
+    space = Space(centre, axes, spread, live, anchors, scale, means, along, raw, partitions, k)
     above = max(1, int(NOVEL * (len(calibration) + 1) + 1e-9))
     below = len(calibration) + 1 - above
     reach = neighbour_distances(space, space.centred(calibration))
     # Half-way to the next: the same row, computed among others, must not change sides by rounding.
     radius = float(reach.sort().values[below - 1 : below + 1].mean())
-    return Space(centre, axes, spread, live, anchors, scale, means, along, raw, k, radius, above, below)
+    return replace(space, radius=radius, above=above, below=below)
 
 
 def less(x: Float[Tensor, "n d"], centre: Float64[Tensor, "d"]) -> Float32[Tensor, "n d"]:
@@ -171,15 +178,17 @@ def observe(space: Space, centred: Float32[Tensor, "n d"]) -> Rows:
     weights = (1 / (space.spread + ridge)).float()
     score = (coordinates.square() @ weights).double() + off_axes / ridge
     near, novel, anchored = _against_anchors(space, centred)
+    lead = coordinates[:, :LEAD].contiguous()
     return Rows(
         centred,
-        coordinates[:, :LEAD].contiguous(),
+        lead,
         score,
         near,
         novel,
         anchored,
         space.along.cells(coordinates),
         space.raw.cells(centred[:, space.live]),
+        space.partitions.cells(lead),
     )
 
 

@@ -16,6 +16,7 @@ NAMES: Final = (
     "ridge_strong",
     "ridge_light",
     "frechet",
+    "clusters",
     "mahalanobis_mean",
     "mahalanobis_sd",
     "trace",
@@ -26,13 +27,13 @@ NAMES: Final = (
 """The columns of a null bank.
 
 Squared MMD (unbiased, never floored) at a quarter of and at the median squared distance; Hotelling's statistic of the
-mean with ridges of 0.4 and 0.04 mean variances; squared Frechet distance of mean and covariance; mean and standard
-deviation of the rows' squared Mahalanobis distances; total variance; largest Kolmogorov-Smirnov distance over the
-principal axes and over the dimensions that are not dead; share of novel rows.
+mean with ridges of 0.4 and 0.04 mean variances; squared Frechet distance of mean and covariance; chi-square of the
+shares of clusters; mean and standard deviation of the rows' squared Mahalanobis distances; total variance; largest
+Kolmogorov-Smirnov distance over the principal axes and over the dimensions that are not dead; share of novel rows.
 """
 
-QUADRATIC: Final = frozenset(NAMES[:5])
-"""Squared lengths of a mean deviation: under the null a weighted sum of chi-squares."""
+QUADRATIC: Final = frozenset(NAMES[:6])
+"""Squared lengths of a mean deviation, of rows or indicators: under the null a weighted sum of chi-squares."""
 
 TWO_SIDED: Final = frozenset({"mahalanobis_mean", "mahalanobis_sd", "trace"})
 """Those that drift may lower as well as raise."""
@@ -68,6 +69,7 @@ def _block(space: Space, rows: Rows, picks: Int[Tensor, "b n"]) -> Float64[Tenso
         *mmd2(space, pair_means(x, space.scale).mean(1), rows.near[picks].mean(1)).unbind(1),
         *(hotelling(space, mean, ridge) for ridge in RIDGES),
         frechet(space, mean, rows.lead[picks], total),
+        space.partitions.distances(rows.clusters[picks]),
         score.mean(1),
         score.std(1),
         total,
