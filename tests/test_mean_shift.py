@@ -18,6 +18,12 @@ def held() -> Reference:
     return reference(s1(20_480, np.random.default_rng(0)))
 
 
+@pytest.fixture(scope="module")
+def many() -> Reference:
+    rng = np.random.default_rng(0)
+    return reference(np.concatenate([s1(10_000, rng) for _ in range(20)]))
+
+
 @pytest.mark.parametrize("degrees", [1, 5, 300])
 @pytest.mark.parametrize("chance", [0.9, 0.5, 0.01, 1e-6, 1e-12])
 def test_the_tail_is_that_of_a_chi_square_where_all_weigh_the_same(degrees, chance):
@@ -50,15 +56,44 @@ def test_each_form_keeps_to_its_level(held, ridge):
         assert stats.binomtest(int(np.sum(np.array(p) <= alpha)), 500, alpha).pvalue > 1e-3
 
 
+def random_features(x: np.ndarray) -> np.ndarray:
+    """512 random Fourier features of the Gaussian kernel at S1's median squared distance."""
+    rng = np.random.default_rng(20)
+    frequencies = rng.standard_normal((x.shape[1], 512)) * (2 / 1.78) ** 0.5
+    return np.cos(x @ frequencies + rng.uniform(0, 2 * np.pi, 512)) / 16
+
+
+@pytest.mark.parametrize("features", [np.asarray, random_features], ids=["linear", "random Fourier features"])
+def test_the_null_law_of_the_distance_of_means_counts_the_references_rows_too(features):
+    """Case A3."""
+    rng, n = np.random.default_rng(21), 500
+    held = reference(features(s1(10_000, rng)))
+    p = [measured(MeanShift(ridges=(inf,)), window(features(s1(n, rng))), held).p_value for _ in range(300)]
+    assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.09
+
+    few, m = [reference(features(s1(2000, rng)), version=str(i)) for i in range(12)], 2000
+    right, without = [], []
+    for small in few:
+        law = null_law(small, inf).spectrum
+        for _ in range(25):
+            found = measured(MeanShift(ridges=(inf,)), window(features(s1(n, rng))), small)
+            statistic = float(law.sum()) * (1 + found.value / (1 / n + 1 / m))
+            right.append(tail(statistic, law) <= 0.05)
+            without.append(tail(statistic * (1 + n / m), law) <= 0.05)
+    assert 0.02 <= np.mean(right) <= 0.09
+    assert np.mean(without) > 0.09
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("windows", "shift", "least"), [(1, 0.02, 0.9), (3, 0.015, 0.9), (12, 0.01, 0.95)])
-def test_merged_windows_find_what_single_ones_cannot(held, windows, shift, least):
-    """Case A9 of the acceptance list, with a smaller reference."""
+def test_merged_windows_find_what_single_ones_cannot(many, windows, shift, least):
+    """Case A9."""
     rng, detector, found = np.random.default_rng(3), MeanShift(), []
     for _ in range(20):
         x = shifted(s1(512 * windows, rng), shift, rng)
-        merged = sum_of(detector, np.split(x, windows), held)
+        merged = sum_of(detector, np.split(x, windows), many)
         span = window(x[:1]).span
-        found.append(detector.measure_sketch(merged, window(x[:1]).stream, span, held).p_value <= 0.01)
+        found.append(detector.measure_sketch(merged, window(x[:1]).stream, span, many).p_value <= 0.01)
     assert np.mean(found) >= least
 
 

@@ -9,6 +9,7 @@ import torch
 from samples import most_by_chance, s1
 from scipy.stats import chi2, expon, genpareto, kstest, pearson3
 
+from benchmarks.conditional import panel as joint_p
 from detectors.nulls import null_picks
 from detectors.panel.calibration import Calibration, calibrate, shortfall
 from detectors.panel.space import Space, fit_space, observe
@@ -135,3 +136,19 @@ def test_null_windows_have_no_row_twice_and_longer_banks_begin_alike():
     taken = np.bincount(many.ravel(), minlength=60)
     assert taken.min() > 0
     assert taken.max() <= most_by_chance(50, 0.5) + 3
+
+
+@pytest.mark.long
+def test_nearly_every_reference_keeps_the_level_where_it_has_twenty_rows_for_each_of_a_window():
+    """Case A10, as shipped (the p-value doubled), by a quarter of its references (`benchmarks.conditional` takes all).
+
+    At the fewest rows that are taken the same count sees it broken.
+    """
+
+    def bad(seed: int, ratio: int) -> float:
+        rng = np.random.default_rng([10, seed])
+        p = joint_p(s1(ratio * 128, rng), [s1(20 * 128, rng) for _ in range(10)], 128)
+        return float(np.mean(2 * np.array(p) <= 0.05))
+
+    assert np.quantile([bad(seed, 20) for seed in range(24)], 0.95) <= 0.07
+    assert np.quantile([bad(seed, 4) for seed in range(6)], 0.95) >= 0.12
