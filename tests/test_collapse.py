@@ -45,6 +45,7 @@ def partly_constant(x: Vectors, share: float) -> Vectors:
 
 
 def test_the_participation_ratio_does_not_depend_on_the_number_of_rows():
+    """Case A13."""
     rng = np.random.default_rng(2)
     small = np.mean([figures(s1(250, rng)).participation_ratio for _ in range(20)])
     large = figures(s1(5000, rng)).participation_ratio

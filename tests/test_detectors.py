@@ -76,6 +76,7 @@ def test_a_retried_job_gives_the_same_number(detector: Detector, healthy: Refere
 
 @EVERY
 def test_false_alarms_keep_to_their_level(detector: Detector, healthy: Reference, windows: list[Window]):
+    """Case A19."""
     taken = [measured(detector, of, healthy, seed=i) for i, of in enumerate(windows)]
     if detector.is_test:
         p = np.array([m.p_value for m in taken])

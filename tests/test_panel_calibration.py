@@ -46,6 +46,7 @@ def trials() -> list[Trial]:
 
 
 def test_the_joint_p_value_keeps_its_level_on_fresh_windows(trials: list[Trial]):
+    """Case A4."""
     p = np.concatenate([t.calibration.joint_p(t.fresh) for t in trials])
     assert len(p) == 1200
     assert p.min() > 0

@@ -44,6 +44,7 @@ def replaced(x: Vectors, share: float, rows: Vectors) -> Vectors:
 
 
 def test_finds_a_small_shift_in_any_direction(panel: Panel):
+    """Case A5, but for MMD, which finds fewer here than there."""
     found = results(panel, lambda x, rng: shifted(x, 0.02, rng))
     assert power(found) >= 0.9
     assert max(power(found, "ridge_strong"), power(found, "ridge_light")) >= 0.95
@@ -51,6 +52,7 @@ def test_finds_a_small_shift_in_any_direction(panel: Panel):
 
 
 def test_finds_a_shift_along_a_narrow_axis(panel: Panel):
+    """Case A6."""
     axes = panel.space.axes.numpy()
 
     def along_a_narrow_axis(x: Vectors, rng: np.random.Generator) -> Vectors:
@@ -64,6 +66,7 @@ def test_finds_a_shift_along_a_narrow_axis(panel: Panel):
 
 
 def test_finds_one_row_in_a_hundred_from_another_model(panel: Panel):
+    """Case A7."""
     turn = rotation(DIM, np.random.default_rng(2))
     found = results(panel, lambda x, rng: replaced(x, 0.01, x @ turn))
     assert power(found) >= 0.95
@@ -75,6 +78,7 @@ def test_finds_one_row_in_a_hundred_from_another_model(panel: Panel):
 
 
 def test_finds_a_shrink_towards_the_mean(panel: Panel, reference: Vectors):
+    """Case A8; `tests/test_collapse.py` has its name."""
     centre = reference.mean(0)
     found = results(panel, lambda x, rng: normalise(0.9 * x + 0.1 * centre))
     assert power(found) >= 0.99

@@ -29,6 +29,7 @@ def splits_of(n: int, m: int, b: int = 40) -> torch.Tensor:
 @pytest.mark.parametrize("strip", [512, 128])
 @pytest.mark.parametrize("level", [0.0, 0.3])
 def test_the_strips_equal_indexing_again(dtype: torch.dtype, tolerance: float, strip: int, level: float):
+    """Case A1."""
     x, splits, scales = some_rows(), splits_of(100, 200), (2.0, 8.0)
     ours = permuted_mmd2(Plain(x.to(dtype), Gaussian(scales, level), dtype), splits, strip)
     k = gram(x.numpy(), scales)

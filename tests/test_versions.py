@@ -47,6 +47,7 @@ def test_the_unbiased_hsic_needs_no_matrix_of_pairs():
 
 
 def test_independent_vectors_have_no_alignment_where_the_biased_estimator_sees_much():
+    """Case A14."""
     found = [(gaussians(500, 384, 2 * i), gaussians(500, 384, 2 * i + 1)) for i in range(3)]
     assert max(abs(cka(x, y)) for x, y in found) <= 0.02
     x, y = found[0]
