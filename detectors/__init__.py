@@ -7,7 +7,7 @@ from detectors.accuracy import Diagnosis, ProbeReport, probe
 from detectors.alone import hold, measure
 from detectors.base import Detector
 from detectors.classifier import Classifier
-from detectors.collapse import Collapse, Verdict, collapse
+from detectors.collapse import Collapse, Compared, Verdict, collapse
 from detectors.context_mmd import ContextMmd
 from detectors.copies import distinct_rows
 from detectors.duplicates import Duplicates
@@ -25,7 +25,7 @@ from detectors.mmd_fuse import MmdFuse
 from detectors.novelty import Novelty
 from detectors.online import Alarm, Online, OnlineInWindow
 from detectors.paired import PairedAccuracy, PairedSequence, paired_accuracy
-from detectors.panel import Panel
+from detectors.panel import Attribution, Effect, Panel, Result, Statistic
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
 from detectors.recall import Recall
@@ -36,17 +36,21 @@ from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
 from detectors.versions import Compatibility, VersionComparison, compare_versions
 from detectors.views import ViewTerms, view_terms
+from drift.records import Measurement, Part, Reference, Rows
 
 __all__ = [
     "DETECTORS",
     "Accuracy",
     "Alarm",
+    "Attribution",
     "Classifier",
     "Collapse",
+    "Compared",
     "Compatibility",
     "ContextMmd",
     "Diagnosis",
     "Duplicates",
+    "Effect",
     "EffectiveRank",
     "Energy",
     "Estimate",
@@ -56,6 +60,7 @@ __all__ = [
     "Ks",
     "Lsdd",
     "MeanShift",
+    "Measurement",
     "Mmd",
     "MmdFuse",
     "Novelty",
@@ -64,13 +69,18 @@ __all__ = [
     "PairedAccuracy",
     "PairedSequence",
     "Panel",
+    "Part",
     "PermutationTest",
     "Probe",
     "ProbeReport",
     "Recall",
+    "Reference",
     "RefitProbe",
+    "Result",
+    "Rows",
     "Skew",
     "SlicedWasserstein",
+    "Statistic",
     "ValidRatio",
     "VarianceRatio",
     "Verdict",

@@ -37,7 +37,8 @@ def as_rows(x: Vectors, name: str, least: int) -> Float32[Tensor, "n d"]:
 
 def as_wide_rows(x: Vectors, name: str, least: int) -> Float[Tensor, "n d"]:
     """`as_rows` for those who centre before they round: in float64 where `x` has more digits than float32 holds."""
-    return _rows(x, name, least, torch.float64 if x.dtype.itemsize > 4 else torch.float32)
+    wide = isinstance(x, np.ndarray | Tensor) and x.dtype.itemsize > 4
+    return _rows(x, name, least, torch.float64 if wide else torch.float32)
 
 
 def as_reference(x: Vectors, least: int = 1) -> Float[Tensor, "m d"]:
@@ -103,6 +104,10 @@ def require_same_width(x: int, y: int, names: tuple[str, str]) -> None:
 
 
 def _rows(x: Vectors, name: str, least: int, dtype: torch.dtype) -> Float[Tensor, "n d"]:
+    if not isinstance(x, np.ndarray | Tensor):
+        raise UnmeasurableError(
+            f"{name} needs a numpy array or a torch tensor, it has {type(x).__name__}: pass np.asarray({name})"
+        )
     if x.ndim != 2 or not x.shape[1]:
         raise UnmeasurableError(
             f"{name} needs shape (n, d) with d >= 1, it has {tuple(x.shape)}: pass one row for each vector"

@@ -14,6 +14,8 @@ from detectors.kernels import tensor
 from detectors.nulls import rank_p, require_held
 from drift.records import Measurement, Reference, Window
 
+MOST_ROWS = 2000
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Classifier:
     in the labels.
 
     Of the reference, `per_row` rows for each of the window's are drawn anew for each window, so that windows do not
-    share the error of one draw; of either side as many rows are used as fill the folds.
+    share the error of one draw; of either side as many rows are used as fill the folds, and of
+    a window at most `MOST_ROWS`: memory grows with their square.
     """
 
     name: ClassVar[str] = "classifier"
@@ -56,6 +59,8 @@ class Classifier:
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         used = independent_rows(self.name, window, reference, self.min_rows)
+        if len(used) > MOST_ROWS:
+            used = used.take(rng.permutation(len(used))[:MOST_ROWS])
         taken = self.per_row * len(used)
         n, m = (min(rows, taken) // self.folds for rows in (len(used), len(reference.rows)))
         require_held(self.name, reference, len(reference.rows), 2 * self.folds, len(used))

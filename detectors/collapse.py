@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from detectors.arrays import Vectors, as_reference, as_rows, require_same_width
-from detectors.kernels import draw, entropy_rank, spectrum
+from detectors.copies import NEAR
+from detectors.kernels import draw, entropy_rank, spectrum, squared_distances
 from detectors.labels import Accuracy
 from drift.errors import BadReferenceError
 
@@ -45,8 +46,9 @@ class Shape:
     and Vetterli, EUSIPCO 2007) count directions by the entropy of the singular values and of the variances, centred.
     `trace` is the total variance, `anisotropy` the share of it in the first principal component, `alpha_req` (Agrawal
     et al., NeurIPS 2022) the exponent by which variances fall. `mean_cosine` and `uniformity` (Wang and Isola, ICML
-    2020; towards 0 in a point) are over pairs of rows. `duplicates` is the share of rows with a cosine above .9999 to
-    another (near copies too, where the detector `duplicates` counts equal ones), `dead_dimensions` the share of the
+    2020; towards 0 in a point) are over pairs of rows. `duplicates` is the share of rows that have
+    another within a thousandth of the mean squared distance (near copies too, where the detector `duplicates` counts
+    equal ones), `dead_dimensions` the share of the
     reference's live dimensions whose standard deviation is below a tenth of the median. `norm` is the mean length.
     """
 
@@ -190,6 +192,8 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
     cosines = units @ units.mT
     pairs = n * (n - 1)
     off = cosines.double().fill_diagonal_(0)
+    centred = x - x.mean(0)
+    nearest = squared_distances(centred, centred).fill_diagonal_(torch.inf).amin(1)
     return Shape(
         participation_ratio=participation_ratio(variances, n, x.shape[1]),
         rank_me=entropy_rank(variances.sqrt()),
@@ -199,7 +203,7 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
         alpha_req=decay(variances),
         mean_cosine=float(off.sum()) / pairs,
         uniformity=float((torch.exp(4 * off - 4).fill_diagonal_(0).sum() / pairs).log()),
-        duplicates=float((cosines.fill_diagonal_(-1).amax(1) > 0.9999).double().mean()),
+        duplicates=float((nearest <= NEAR * 2 * total).double().mean()),
         dead_dimensions=float((live & ~live_dimensions(x)).sum()) / max(int(live.sum()), 1),
         norm=float(torch.linalg.vector_norm(x.double(), dim=1).mean()),
     )

@@ -59,7 +59,7 @@ class Joint:
             raise ValueError(f"joint needs nulls >= 19 and min_rows >= 2, got {self}")
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
-        # Twelve null laws, all of independent rows.
+        # The null laws are of independent rows.
         places = independent_places(self.name, window, reference, self.min_rows)
         rows = window.rows.take(places)
         size = self._size(reference, len(rows))

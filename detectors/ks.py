@@ -13,7 +13,7 @@ from scipy.stats import false_discovery_control
 from torch import Tensor
 
 from detectors.copies import independent_rows
-from detectors.kernels import LEAST_P, device, pinned
+from detectors.kernels import LEAST_P, pinned, tensor
 from detectors.nulls import guarded
 from drift.records import Measurement, Reference, Window
 
@@ -94,7 +94,7 @@ def columns(reference: Reference) -> Columns:
     x = reference.vectors
     spread = x.std(0, dtype=np.float64)
     live = np.flatnonzero((spread > DEAD * np.median(spread)) & (spread > 0))
-    return Columns(live, torch.from_numpy(np.sort(x[:, live].T, axis=1)).to(device()))
+    return Columns(live, tensor(np.sort(x[:, live].T, axis=1)))
 
 
 def two_sample_p(distances: Float64[np.ndarray, "k"], n: int, m: int) -> Float64[np.ndarray, "k"]:

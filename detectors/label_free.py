@@ -12,10 +12,10 @@ from detectors.alone import hold
 from detectors.arrays import Labels, Vectors, as_labels, as_reference, as_rows, require_same_width
 from detectors.classifiers import fitted_probe
 from detectors.labels import codes, labelled
-from drift.errors import UnmeasurableError
+from drift.errors import MissingLabelsError, UnmeasurableError
 from drift.records import Rows
 
-MOST_ROWS = 1000
+LEAST, MOST_ROWS = 64, 1000
 """Matching rows to labels takes their number to the third power: half a second for so many."""
 
 
@@ -88,8 +88,13 @@ def estimate_accuracy(
     rng = np.random.default_rng(seed)
     rows = Rows(x.cpu().numpy()).take(rng.permutation(len(x))[:MOST_ROWS])
     probe = fitted_probe(held, strength)
-    known = labelled(held.calibration, 64, "estimate_accuracy", "the second half of the reference")
+    known = labelled(held.calibration, LEAST, "estimate_accuracy", "the second half of the reference")
     label = codes(known, probe.classes).numpy()
+    if (seen := int((label >= 0).sum())) < LEAST:
+        raise MissingLabelsError(
+            f"estimate_accuracy needs at least {LEAST} rows in the second half of the reference whose label the first "
+            f"half has too, it has {seen}: give it classes that occur again, not ids"
+        )
     healthy, found_logits = (probe.scores(of).double().cpu().numpy() for of in (known, rows))
     heat = temperature(healthy[label >= 0], label[label >= 0])
     return estimates(log_softmax(healthy / heat, 1), label, log_softmax(found_logits / heat, 1))

@@ -196,6 +196,8 @@ def tail(value: float, spectrum: Float64[np.ndarray, "k"]) -> float:
     top = float(spectrum.max())
     w = spectrum / top
     q = value / top
+    if q > 1e6 * len(w):
+        return 0.0  # beyond all that a float can tell from it, and the equation below loses its digits
 
     def slope(t: float) -> float:
         return float((w / (1 - 2 * t * w)).sum()) - q

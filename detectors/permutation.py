@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from detectors.arrays import Vectors, as_rows, require_same_width
+from detectors.arrays import Vectors, as_wide_rows, require_same_width
 from detectors.kernels import draw, length_scale, mean_kernel, pair_distances
 from detectors.pooled import permuted_mmd2, random_splits, tail_chance
 from detectors.strips import Gaussian, strips_of
@@ -53,11 +53,11 @@ def mmd_permutation_test(
         raise ValueError(
             f"mmd_permutation_test needs permutations >= 1 and bandwidths > 0, got {permutations} and {bandwidths}"
         )
-    a, b = as_rows(x, "x", 2), as_rows(y, "y", 2)
+    a, b = as_wide_rows(x, "x", 2), as_wide_rows(y, "y", 2)
     require_same_width(a.shape[1], b.shape[1], ("x", "y"))
     pooled = torch.cat([a, b])
     # The test does not see a shift of both sides; float32 does.
-    pooled -= pooled.double().mean(0).float()
+    pooled = (pooled - pooled.double().mean(0).to(pooled.dtype)).float()
     rng = np.random.default_rng(seed)
     kernel = pooled_kernel(pooled, bandwidths, rng)
     splits = random_splits(rng, permutations, len(a), len(b), pooled.device)

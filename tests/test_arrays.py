@@ -1,8 +1,10 @@
+from inspect import unwrap
+
 import numpy as np
 import pytest
 import torch
 
-from detectors.arrays import as_labels, as_reference, as_rows, as_wide_rows, require_same_width
+from detectors.arrays import _rows, as_labels, as_reference, as_rows, as_wide_rows, require_same_width
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 
@@ -89,6 +91,14 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]):
 def test_other_types_are_refused(given: np.ndarray | torch.Tensor):
     with pytest.raises(UnmeasurableError, match=r"floating-point vectors"):
         as_rows(given, "x", 1)
+
+
+def test_what_is_no_array_is_refused():
+    """As callers meet it: without the checks of types that tests add."""
+    with pytest.raises(
+        UnmeasurableError, match=r"x needs a numpy array .* it has list: pass np.asarray"
+    ):
+        unwrap(_rows)([[1.0]], "x", 1, torch.float32)
 
 
 def test_vectors_of_two_lengths_are_refused():

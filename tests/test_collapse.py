@@ -156,11 +156,21 @@ def test_each_fault_gets_its_name(change: object, name: Verdict, held: Vectors):
     assert found.verdict is name
 
 
+@pytest.mark.parametrize("offset", [0, 1, 10, 100])
+def test_copies_are_seen_among_rows_that_all_point_one_way(offset: int):
+    """At 100 the mean cosine is .9999."""
+    held, x = (of + offset * np.eye(1, 384, 5, dtype=np.float32) for of in (fresh(2000, 5), fresh(500, 6)))
+    assert seen(x, held).duplicates.value == 0
+    found = seen(partly_constant(x, 0.1), held)
+    assert found.verdict is Verdict.DUPLICATES
+    assert found.duplicates.value == pytest.approx(0.1)
+
+
 def test_other_content_is_changed_and_not_collapsed(held: Vectors):
     x = fresh(3000)
     one_sided = x[(x - held.mean(0)) @ (held[0] - held.mean(0)) > 0.05][:400]
     found = seen(one_sided, held)
-    assert found.verdict not in (Verdict.COLLAPSE, Verdict.HEALTHY)
+    assert found.verdict is Verdict.CHANGED
 
 
 def test_a_falling_rank_alone_is_no_collapse():

@@ -5,7 +5,17 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 import torch
-from samples import complete, encoded_again, labelled_reference, measured, most_by_chance, rotation, s1, window
+from samples import (
+    complete,
+    encoded_again,
+    labelled_reference,
+    measured,
+    most_by_chance,
+    normalise,
+    rotation,
+    s1,
+    window,
+)
 
 from detectors import DETECTORS
 from detectors.base import Detector
@@ -193,6 +203,19 @@ def test_a_large_common_offset_or_one_loud_dimension_is_no_drift(detector: Detec
         assert all(np.isfinite(m.value) for m in taken)
         if detector.is_test:
             assert np.sum([m.p_value <= 0.05 for m in taken]) <= most_by_chance(40, 0.12)
+
+
+@EVERY
+def test_a_window_far_beyond_the_reference_is_measured(detector: Detector):
+    """Lengths that nothing normalises, however large, are a finding and no failure."""
+    rng = np.random.default_rng(7)
+    held = labelled_reference(normalise(s1(2048, rng) + 100 * np.eye(1, 384, 5)), rng)
+    for scale in (10, 1e4, 1e8, 1e14):
+        rows = (scale * normalise(s1(128, rng) + 100 * np.eye(1, 384, 5))).astype(np.float32)
+        found = measured(detector, complete(rows, rng), held)
+        assert np.isfinite(found.value)
+        if detector.is_test:
+            assert 0 < found.p_value <= 1
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ from benchmarks import label_free
 from detectors import Estimate, estimate_accuracy
 from detectors.label_free import estimates, share_above, temperature, transported
 from drift.config.model import DETECTORS as BY_DEFAULT
-from drift.errors import TooFewRowsError, UnmeasurableError
+from drift.errors import MissingLabelsError, TooFewRowsError, UnmeasurableError
 from drift.records import Texts
 
 
@@ -85,6 +85,11 @@ def test_labels_are_given_to_rows_as_often_as_they_occur():
     chances = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.7, 0.3]])
     assert transported(chances, np.array([0, 1, 0, 1])) == pytest.approx((0.9 + 0.8 + 0.4 + 0.3) / 4)
     assert transported(chances, np.array([0, 0])) == pytest.approx(chances[:, 0].mean())
+
+
+def test_labels_that_name_each_row_are_refused(held):
+    with pytest.raises(MissingLabelsError, match=r"at least 64 rows .* it has 0: give it classes"):
+        estimate_accuracy(held[0][:64], held[0], list(range(len(held[0]))), skew_healthy=True)
 
 
 def test_too_few_rows_are_refused(held):

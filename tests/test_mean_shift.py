@@ -40,6 +40,10 @@ def test_the_tail_of_a_spectrum_is_that_of_simulation():
         assert quantile(chance, spectrum) == pytest.approx(value, rel=0.01)
 
 
+def test_far_beyond_any_chance_the_tail_is_nothing():
+    assert [tail(value, np.array([1.0, 0.5])) for value in (1e3, 1e7, 1e13, 1e300)] == [pytest.approx(0)] * 4
+
+
 def test_the_tail_falls_from_one_and_passes_the_mean_smoothly():
     spectrum = np.arange(1, 50) ** -1.0
     values = spectrum.sum() * np.sort(np.concatenate([np.linspace(0, 3, 200), 1 + np.geomspace(1e-12, 1e-2, 50)]))

@@ -174,6 +174,16 @@ def test_constant_windows_and_copies_of_one_row_are_drift(panel: Panel):
         assert result.drifted
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_vector_that_most_of_the_reference_has_leaves_a_bandwidth(seed: int):
+    """Most pairs are copies, a rounding error apart."""
+    rows = healthy(2000, seed)
+    rows[np.random.default_rng(seed).random(2000) < 0.75] = rows[0]
+    scale = Panel.fit(rows, 100, nulls=19, seed=seed).space.scale
+    differing = ((rows[:400, None] - rows[None, :400]) ** 2).sum(2)
+    assert scale == pytest.approx(differing.mean(), rel=0.3)
+
+
 def test_a_window_far_beyond_the_reference_still_has_a_p_value_above_zero(panel: Panel):
     result = panel.test(1e6 * healthy(N, 0))
     assert 0 < result.p_value < 1e-6

@@ -1,6 +1,7 @@
 """Where the panel says that a change comes from, on a mixture of known topics."""
 
 from collections.abc import Sequence
+from inspect import unwrap
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import torch
 from detectors import Panel
 from detectors.panel import Attribution, Part
 from detectors.panel.clusters import fit_centres, nearest
+from detectors.panel.fitted import _require_segments
 
 torch.set_num_threads(1)  # see samples.py
 
@@ -214,6 +216,8 @@ def test_segments_may_be_known_of_the_window_alone(panel: Panel):
 def test_segments_of_other_rows_are_refused(panel: Panel):
     with pytest.raises(ValueError, match=r"one segment for each of 200 rows, it was given 199"):
         panel.test(topics(N, np.random.default_rng(14))[0], segments=["a"] * (N - 1))
+    with pytest.raises(ValueError, match=r"text as segments, row 1 has None"):
+        unwrap(_require_segments)(["a", None], 2)
     with pytest.raises(ValueError, match=r"one segment for each of 8000 rows, it was given 8001"):
         Panel.fit(REFERENCE, N, nulls=19, segments=["a"] * 8001)
 

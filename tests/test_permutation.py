@@ -166,6 +166,13 @@ def test_one_seed_gives_one_answer_and_leaves_its_input_alone():
     assert torch.equal(x, kept)
 
 
+def test_digits_that_float32_would_lose_are_kept_until_the_rows_are_centred():
+    rng = np.random.default_rng(16)
+    x, y = rng.standard_normal((100, 5)), rng.standard_normal((80, 5)) + 0.5
+    plain, far = mmd_permutation_test(x, y), mmd_permutation_test(x + 1e8, y + 1e8)
+    assert far.statistic == pytest.approx(plain.statistic, rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", [np.float16, np.float64, torch.float16, torch.float64, torch.bfloat16])
 def test_any_floating_point_type_will_do(kind: type | torch.dtype):
     rng = np.random.default_rng(10)

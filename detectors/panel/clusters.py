@@ -32,9 +32,9 @@ class Partitions:
         return torch.stack([nearest(x, self.centres[a:b]) + a for a, b in parts], 1)
 
     def distances(self, cells: Int[Tensor, "b n p"]) -> Float64[Tensor, "b"]:
-        """How far each window's shares are from the reference's, by chi-square with a floor under the expected ones.
+        """How far each window's shares are from the reference's: chi-square, each expected share raised by an even one.
 
-        Without the floor a handful of rows in the smallest clusters would outweigh all others.
+        As it is, a handful of rows in the smallest clusters would outweigh all others.
         """
         b, n, _ = cells.shape
         c = len(self.shares)

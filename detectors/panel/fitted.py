@@ -52,7 +52,7 @@ class Result:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """A test whether windows come from the reference's distribution, by twelve statistics and one joint p-value.
+    """A test whether windows come from the reference's distribution, by many statistics and one joint p-value.
 
     The reference is shuffled and split. On one half, R_fit, everything is fitted; windows drawn from the other, R_cal,
     say how the statistics are distributed when nothing has changed. The rows must be independent: of each session (a
@@ -209,5 +209,9 @@ def _halves(m: int, n: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "
 
 
 def _require_segments(segments: Sequence[str] | None, rows: int) -> None:
-    if segments is not None and len(segments) != rows:
+    if segments is None:
+        return
+    if len(segments) != rows:
         raise ValueError(f"panel needs one segment for each of {rows} rows, it was given {len(segments)}")
+    if (wrong := next((at for at, name in enumerate(segments) if not isinstance(name, str)), None)) is not None:
+        raise ValueError(f"panel needs text as segments, row {wrong} has {segments[wrong]!r}: convert it, '' for none")

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from torch import Tensor
 
-from detectors.kernels import squared_distances
+from detectors.kernels import length_scale, pair_distances
 from detectors.panel.clusters import Partitions, fit_partitions
 from detectors.panel.grid import Grid, fit_grid
 from drift.errors import BadReferenceError
@@ -87,7 +87,7 @@ def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"], rng:
     """
     centre = torch.stack([piece.double().sum(0) for piece in torch.split(fit, 65_536)]).sum(0) / len(fit)
     x = less(fit, centre)
-    scale = median_squared_distance(x[:2000])
+    scale = length_scale(pair_distances(x[:2000]))
     if scale <= 0:
         raise BadReferenceError(
             f"panel needs reference rows that differ, {len(x[:2000])} drawn from them are equal: de-duplicate them"
@@ -132,12 +132,6 @@ def principal_axes(x: Float32[Tensor, "m d"]) -> tuple[Float32[Tensor, "d r"], F
     # The sign of an eigenvector is chance; the longer tail is not, however the rows are turned.
     axes = torch.where((wide @ axes).pow(3).sum(0) < 0, -axes, axes)
     return axes.float().contiguous(), variance
-
-
-def median_squared_distance(x: Float32[Tensor, "m d"]) -> float:
-    """Median over pairs of rows; their mean where more than half of the pairs are duplicates."""
-    pairs = squared_distances(x, x)[tuple(torch.triu_indices(len(x), len(x), 1, device=x.device))]
-    return float(pairs.median()) or float(pairs.mean())
 
 
 def exponents(x: Float[Tensor, "*b n d"], y: Float[Tensor, "*b m d"], scale: float) -> Float[Tensor, "*b n m"]:

@@ -32,8 +32,8 @@ shares of clusters; mean and standard deviation of the rows' squared Mahalanobis
 Kolmogorov-Smirnov distance over the principal axes and over the dimensions that are not dead; share of novel rows.
 """
 
-QUADRATIC: Final = frozenset(NAMES[:6])
-"""Squared lengths of a mean deviation, of rows or indicators: under the null a weighted sum of chi-squares."""
+QUADRATIC: Final = frozenset({"mmd_narrow", "mmd_wide", "ridge_strong", "ridge_light", "frechet", "clusters"})
+"""Squared lengths of mean deviations: under the null weighted sums of chi-squares, Frechet's at small deviations."""
 
 TWO_SIDED: Final = frozenset({"mahalanobis_mean", "mahalanobis_sd", "trace"})
 """Those that drift may lower as well as raise."""

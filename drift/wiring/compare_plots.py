@@ -107,7 +107,7 @@ def p_values(found: Comparison) -> Figure:
     x = across(least, 1.0, log=True, start=150)
     marks = [mark(x, level, f"level {level:g}"), rods(x, 1.0, [(name, p, p <= level) for name, p in rows])]
     return Figure(
-        "The panel: one p-value from twelve statistics",
+        f"The panel: one p-value from {len(found.result.statistics)} statistics",
         chart("p-values", x, None, ("p-value", ""), marks),
         f"The joint p ({chance(found.result.p_value)}) decides. Each statistic's own p says which way the rows moved.",
     )
