@@ -170,7 +170,7 @@ def test_other_content_is_changed_and_not_collapsed(held: Vectors):
     x = fresh(3000)
     one_sided = x[(x - held.mean(0)) @ (held[0] - held.mean(0)) > 0.05][:400]
     found = seen(one_sided, held)
-    assert found.verdict is Verdict.CHANGED
+    assert found.verdict in (Verdict.CHANGED, Verdict.SHRINK)  # one side of it has less spread
 
 
 def test_a_falling_rank_alone_is_no_collapse():
