@@ -95,9 +95,7 @@ def test_other_types_are_refused(given: np.ndarray | torch.Tensor):
 
 def test_what_is_no_array_is_refused():
     """As callers meet it: without the checks of types that tests add."""
-    with pytest.raises(
-        UnmeasurableError, match=r"x needs a numpy array .* it has list: pass np.asarray"
-    ):
+    with pytest.raises(UnmeasurableError, match=r"x needs a numpy array .* it has list: pass np.asarray"):
         unwrap(_rows)([[1.0]], "x", 1, torch.float32)
 
 

@@ -157,6 +157,21 @@ def test_the_share_of_a_grown_topic_is_recovered(panel: Panel, reference: Vector
     assert np.mean([e.low <= share <= e.high for e in effects]) >= 0.8
 
 
+@pytest.mark.parametrize("share", [0.01, 0.03])
+def test_rows_that_are_surely_wrong_pass_the_gate_however_unusual_each_is(share: float):
+    """Of turned signs it takes more rows than of turned axes to move the scores as far."""
+    rng = np.random.default_rng(6)
+    spread = np.linspace(1, 0.2, 64)
+
+    def unit_rows(n: int) -> Vectors:
+        return normalise(rng.standard_normal((n, 64)) * spread + 0.5)
+
+    panel = Panel.fit(unit_rows(12_000), 500, nulls=300)
+    found = [panel.test(replaced(x, share, -x)) for x in (unit_rows(500) for _ in range(8))]
+    assert all(r.drifted for r in found if r.p_value <= panel.level)
+    assert power(found) >= 0.9
+
+
 def test_what_is_surely_smaller_than_the_least_effect_does_not_alarm():
     """Eight rows in a hundred of a known kind more: real and found, but less than what this caller cares about."""
     rng = np.random.default_rng(4)

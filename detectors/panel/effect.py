@@ -28,6 +28,7 @@ class Effect:
 
     `share` in [0, 1] is the equivalent contamination: what share of a window's rows, replaced by rows of another kind,
     would move the statistic `by` as far; `low` and `high` are the shares that could as well have given the value seen.
+    Rows of quite another kind than those two that are tried (`Curves`) may be more or fewer.
     `mmd2` is the unbiased squared MMD at the median bandwidth, in kernel units, not floored.
     """
 
@@ -56,13 +57,15 @@ class Curves:
     No one kind of rows moves every statistic, so there are two. "Known": one region of the reference, its most extreme
     tenth along the widest axis, as when one topic grows. "Foreign", for the statistics `FOREIGN` that weigh or
     look for what is unusual in the reference: those same rows rotated, as if from another model; as long and as far
-    apart as before, but in no healthy direction.
+    apart as before, but in no healthy direction. How many rows it takes to move these depends on how unusual the rows
+    are, so the upper end of their interval is that of the kind which moves them less.
     """
 
     shares: Float64[np.ndarray, "e"]
     resting: Float64[np.ndarray, "s"]
     moved: Float64[np.ndarray, "e s"]
     spread: Float64[np.ndarray, "e s"]
+    least: Float64[np.ndarray, "e s"]
 
     def equivalents(self, values: Float64[np.ndarray, "s"]) -> Shares:
         """The smallest share that moves each statistic as far as `values`; 1 if none does."""
@@ -71,7 +74,7 @@ class Curves:
         return Shares(
             self._inverted(gap, self.moved),
             self._inverted(gap, self.moved + Z * self.spread),
-            self._inverted(gap, self.moved - Z * self.spread),
+            self._inverted(gap, self.least),
         )
 
     def _inverted(self, gap: Float64[np.ndarray, "s"], curves: Float64[np.ndarray, "e s"]) -> Float64[np.ndarray, "s"]:
@@ -100,14 +103,18 @@ def fit_curves(space: Space, rows: Rows, bank: Float64[np.ndarray, "b s"], n: in
     first = np.arange(n) < np.repeat(counts, REPEATS)[:, None]
     foreign = np.where(first, place[known], known)
     by_kind = [evaluate(space, everything, torch.from_numpy(p).to(on)).cpu().numpy() for p in (known, foreign)]
-    values = np.where(_FOREIGN, by_kind[1], by_kind[0]).reshape(len(counts), REPEATS, len(NAMES))
+    values = np.stack(by_kind).reshape(2, len(counts), REPEATS, len(NAMES))
     resting = bank.mean(0)
-    moved = values.mean(1) - resting
+    moved = values.mean(2) - resting
+    moved = np.pad(np.where(_BOTH, np.abs(moved), moved), ((0, 0), (1, 0), (0, 0)))
+    spread = np.concatenate([np.tile(bank.std(0), (2, 1, 1)), values.std(2)], 1)
+    known_least, foreign_least = np.maximum.accumulate(moved - Z * spread, axis=1)
     return Curves(
         np.array([0, *counts]) / n,
         resting,
-        np.concatenate([np.zeros_like(moved[:1]), np.where(_BOTH, np.abs(moved), moved)]),
-        np.concatenate([bank.std(0)[None], values.std(1)]),
+        np.where(_FOREIGN, moved[1], moved[0]),
+        np.where(_FOREIGN, spread[1], spread[0]),
+        np.where(_FOREIGN, np.minimum(known_least, foreign_least), known_least),
     )
 
 
