@@ -18,6 +18,7 @@ from drift.errors import PayloadError, SourceError
 SUFFIXES: Final = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
 _PARQUET: Final = "parquet"
 _MAGIC: Final = {b"PAR1": _PARQUET, b"ARRO": "ipc"}
+_STREAM: Final = b"\xff\xff\xff\xff"
 _BATCH_ROWS: Final = 8192
 _BUFFER: Final = 1 << 20
 
@@ -78,6 +79,11 @@ def _open(path: Path, root: Path) -> SourceFile:
     with reading(path):
         with path.open("rb") as file:
             start = file.read(4)
+        if start == _STREAM:
+            raise PayloadError(
+                "needed is a whole Parquet or Arrow IPC (Feather) file, found an Arrow IPC stream: "
+                "write it with pyarrow.ipc.new_file or pyarrow.feather.write_feather"
+            )
         if (kind := _MAGIC.get(start)) is None:
             raise PayloadError(
                 f"needed is a whole Parquet or Arrow IPC (Feather) file, found one that starts with {start!r}"

@@ -121,6 +121,12 @@ def test_the_change_is_taken_apart_by_cluster_and_row(folder):
     assert "What moved" in drift("ref.npy", "other.npy").stdout
 
 
+def test_parts_of_a_statistic_that_has_not_moved_are_called_chance(folder):
+    said = "these parts may be chance"
+    assert said in " ".join(drift("ref.npy", "same.npy").stdout.split())
+    assert said not in " ".join(drift("ref.npy", "other.npy").stdout.split())
+
+
 def test_the_change_is_taken_apart_by_a_column_of_both_files(folder):
     x = healthy(N, 2, foreign=N // 3)
     tenants = ["new" if i < N // 3 else "old" for i in range(N)]

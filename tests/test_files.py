@@ -65,6 +65,12 @@ def test_a_damaged_file_is_named(tmp_path):
         assert "needed is a whole Parquet or Arrow IPC" in message
 
 
+def test_an_arrow_stream_is_told_from_a_file(tmp_path):
+    with pa.ipc.new_stream(tmp_path / "rows.arrow", table(5).schema) as stream:
+        stream.write_table(table(5))
+    assert "found an Arrow IPC stream: write it with pyarrow.ipc.new_file" in fault(tmp_path / "rows.arrow")
+
+
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.feather"])
 def test_damage_inside_a_file_is_never_worse_than_an_error(tmp_path, name):
     rng = np.random.default_rng(0)

@@ -166,6 +166,8 @@ def _moved(found: Comparison) -> Grid:
         "What each group of rows adds to the squared MMD (mmd_wide): all clusters together give it, and so do all "
         "segments. Of it, `mix` is due to the group's share, the rest to what is in it. Rows: those that add most."
     )
+    if (p := found.result.statistics["mmd_wide"].p_value) > found.panel.level:
+        note += f" Its own p is {chance(p)}: these parts may be chance, and what other statistics found lies elsewhere."
     heads = ("group", "reference", "current", "adds", "mix", "rows")
     return Grid("What moved", heads, cells, frozenset(), note)
 
