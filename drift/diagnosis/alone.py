@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from detectors import Novelty, Verdict, collapse
-from detectors.copies import first_equal, times_seen
+from detectors import Novelty, collapse
+from detectors.collapse import BEYOND
+from detectors.copies import first_equal, independent, times_seen
 from drift.diagnosis.causes import DATA, NONE, UNKNOWN, Cause, Diagnosis
 from drift.diagnosis.data import from_data
 from drift.diagnosis.pairs import Vectors
@@ -17,11 +18,8 @@ from drift.records import Reference, Window
 LEAST: Final = 0.02
 """Fewer rows than this share may be anything."""
 FEWEST: Final = 3
-SHAPES: Final = {
-    Verdict.DEAD_DIMENSIONS: "zeroed-dimensions",
-    Verdict.COLLAPSE: "dimensional-collapse",
-    Verdict.SHRINK: "shrink",
-}
+LEAST_ROWS: Final = 16
+LOST: Final = 0.6
 ASK: Final = "With inputs and an encoder it could be told whether the serving path or the data changed."
 
 
@@ -32,7 +30,7 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
         TooFewRowsError: the window has fewer rows than its shape can be judged by.
     """
     sought = [look(window.vectors, reference.vectors) for look in LOOKS]
-    found = [cause for cause in sought if cause is not None] or list(_shape(window, reference))
+    found = [cause for cause in sought if cause is not None][:1] or list(_shape(window, reference))
     if not found:
         found = _data(window, reference, rng)
     total = max(1.0, sum(cause.score for cause in found))
@@ -65,12 +63,19 @@ def _novel(window: Window, reference: Reference, rng: np.random.Generator) -> fl
 
 
 def _shape(window: Window, reference: Reference) -> Iterator[Cause]:
-    found = collapse(window.vectors, reference.vectors)
-    if (slug := SHAPES.get(found.verdict)) is not None:
-        rank, trace = found.rank_me, found.trace
-        rank_said = f"Rank {rank.value:.3g} where {rank.expected:.3g} is usual"
-        said = f"{rank_said}, variance {trace.value:.3g} where {trace.expected:.3g} is."
-        yield Cause.of(slug, 0.85, said)
+    """What has lost nearly half of its directions, or of its spread; a new topic takes less."""
+    once = independent(window.rows, reference).vectors
+    if len(once) < LEAST_ROWS:
+        return
+    found = collapse(once, reference.vectors)
+    for slug, what, figure in (
+        ("dimensional-collapse", "rank", found.rank_me),
+        ("shrink", "variance", found.trace),
+    ):
+        if figure.z < -BEYOND and figure.value < LOST * figure.expected:
+            said = f"The {what} is {figure.value:.3g} where {figure.expected:.3g} is usual."
+            yield Cause.of(slug, 0.85, said)
+            return
 
 
 def unnormalised(window: Vectors, reference: Vectors) -> Cause | None:
@@ -131,7 +136,7 @@ def _enough(rows: np.ndarray) -> bool:
     return int(rows.sum()) >= max(FEWEST, LEAST * len(rows))
 
 
-LOOKS: Final = (lattice, constant, unnormalised, zeroed, permuted)
+LOOKS: Final = (lattice, constant, unnormalised, permuted, zeroed)
 VISIBLE: Final = (
     "quantised-storage",
     "constant-output",

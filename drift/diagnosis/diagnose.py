@@ -20,7 +20,7 @@ from drift.records import Reference, Window
 if TYPE_CHECKING:
     from drift.encoder.transformer import TransformerEncoder
 
-RECOMPUTED: Final = 32
+RECOMPUTED: Final = 16
 """So many failing rows are encoded under each variant."""
 SOME: Final = 0.98
 """Where fewer rows fail than this share, some are right."""
@@ -84,7 +84,8 @@ def _explanations(
 
     rows = Failing.of(pairs, reference.vectors)
     texts = [text for text, failing in zip(pairs.inputs, pairs.failing, strict=True) if failing][:RECOMPUTED]
-    served, apart = rows.served[: len(texts)], rows.apart[: len(texts)]
+    served = rows.served[: len(texts)]
+    apart = deviation(served, rows.again[: len(texts)])
     for one in explanations(rows):
         yield replace(one, explained=one.explained[: len(texts)])
     others = (

@@ -36,7 +36,7 @@ def features(usual: Sequence[str]) -> Mapping[str, Feature]:
     """What an input may be like, by a verb phrase; what is common and long is taken from the usual inputs."""
     words = Counter(word for text in usual for word in set(WORD.findall(text.lower())))
     common = {word for word, _ in words.most_common(COMMON)}
-    longest = sorted(map(len, usual))[int(0.995 * (len(usual) - 1))]
+    longest = 2 * sorted(map(len, usual))[int(0.995 * (len(usual) - 1))]
     return {
         f"have none of the {COMMON} words that are common": lambda text: common.isdisjoint(WORD.findall(text.lower())),
         "are not in Latin letters": lambda text: sum(c.isalpha() and c > "\u024f" for c in text) > 0.3 * len(text),

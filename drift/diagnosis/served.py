@@ -1,7 +1,7 @@
 """Faults that show in the vectors: what was done to them after the encoder had made them right."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,13 +15,15 @@ from drift.diagnosis.storage import as_stored
 EXACT: Final = 0.02
 """What has many free numbers (a rotation, an order of dimensions) must leave less than this part of the deviation."""
 FEW: Final = 8
+TURNED: Final = 1e-5
 SAME: Final = 1e-6
 DIRECTIONS: Final = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failing:
-    """The failing rows: served, encoded again, and how far apart; what else was encoded again; the reference."""
+    """The failing rows: served, encoded again, and how far apart in direction; what else was encoded again; the
+    reference."""
 
     served: Vectors
     again: Vectors
@@ -32,7 +34,7 @@ class Failing:
     @classmethod
     def of(cls, pairs: Pairs, reference: Vectors) -> "Failing":
         served, again = pairs.served[pairs.failing], pairs.again[pairs.failing]
-        return cls(served, again, deviation(served, again), pairs.again, reference)
+        return cls(served, again, deviation(unit(served), unit(again)), pairs.again, reference)
 
     def by(self, vectors: Vectors) -> Shares:
         """How much of each row's deviation is explained if `vectors`, at whatever length, are what was meant."""
@@ -40,7 +42,16 @@ class Failing:
 
 
 def explanations(rows: Failing) -> Iterator[Explanation]:
-    """What explains the failing rows from their vectors alone, the simplest first."""
+    """What explains that failing rows point elsewhere, from their vectors alone, the simplest first.
+
+    Rows of the right direction and another length are for others to explain.
+    """
+    turned = rows.apart > TURNED
+    for one in _explanations(rows):
+        yield replace(one, explained=np.where(turned, one.explained, 0.0))
+
+
+def _explanations(rows: Failing) -> Iterator[Explanation]:
     yield constant(rows)
     yield zeroed(rows)
     yield joined(rows)
@@ -81,7 +92,7 @@ def dead(served: Vectors, again: Vectors) -> Bool[np.ndarray, "n d"]:
 def joined(rows: Failing) -> Explanation:
     """Rows whose vector is that of another input: exactly one of those encoded again, or like the reference's."""
     cosines = unit(rows.served) @ unit(rows.everything).T
-    found = cosines.max(1) > 1 - 3e-4
+    found = cosines.max(1) > 1 - np.minimum(3e-4, rows.apart / 2)
     how = f"{int(found.sum())} vectors are those of other inputs"
     if found.sum() >= 2:
         # The others' inputs were not in the sample, if their vectors look like any input's and unlike their own.
