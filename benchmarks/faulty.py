@@ -149,7 +149,7 @@ FAULTS: Final[Mapping[str, tuple[str, Serve]]] = {
         "prefix",
         on_texts(lambda text: f"Represent this sentence for searching relevant passages: {text}"),
     ),
-    "a prefix of its own": ("prefix", on_texts(lambda text: f"user says: {text}")),
+    "a prefix that nobody knows": ("unknown", on_texts(lambda text: f"user says: {text}")),
     "capitals as unknown tokens": ("tokenizer-case", lambda p, t, x, r: p.pooled(t, mean, ids=cased_ids(p, t))),
     "punctuation stripped": ("tokenizer-case", lambda p, t, x, r: p.encoder.encode(stripped(t))),
     "layer 5 of 6": ("wrong-layer", lambda p, t, x, r: p.pooled(t, mean, layer=5)),

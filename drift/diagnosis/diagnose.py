@@ -80,7 +80,7 @@ def _explanations(
     pairs: Pairs, reference: Reference, encoder: "TransformerEncoder", candidates: Versions
 ) -> Iterator[Explanation]:
     """What may explain the first failing rows: their vectors, other models, then each variant of the recipe."""
-    from drift.encoder.variants import variants  # noqa: PLC0415  (transformers takes seconds to import)
+    from drift.encoder.variants import Variant, variants  # noqa: PLC0415  (transformers takes seconds to import)
 
     rows = Failing.of(pairs, reference.vectors)
     texts = [text for text, failing in zip(pairs.inputs, pairs.failing, strict=True) if failing][:RECOMPUTED]
@@ -89,13 +89,13 @@ def _explanations(
     for one in explanations(rows):
         yield replace(one, explained=one.explained[: len(texts)])
     others = (
-        (OTHER, f"the model {name!r} is served", other.encode(texts)[:, None])
+        Variant(OTHER, f"the model {name!r} is served", other.encode(texts)[:, None])
         for name, other in candidates.items()
         if other.dim == served.shape[1]
     )
-    for cause, how, vectors in chain(others, ((v.cause, v.how, v.vectors) for v in variants(encoder, texts))):
-        left = deviation(served[:, None], vectors).min(1)
-        yield Explanation(cause, how, explained(left, apart))
+    for variant in chain(others, variants(encoder, texts)):
+        left = deviation(served[:, None], variant.vectors).min(1)
+        yield Explanation(variant.cause, variant.how, explained(left, variant.leeway * apart))
 
 
 def _environment(reference: Reference, encoder: Encoder, tolerance: Tolerance) -> Cause | None:
