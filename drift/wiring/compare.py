@@ -139,8 +139,8 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
         BadReferenceError: the reference's rows are all equal.
         UnmeasurableError: the vectors' numbers are too large to compute with.
     """
-    held, reference = _reference(request)
-    window = _window(request, held)
+    held, reference = reference_of(request)
+    window = window_of(request, held)
     once = independent(window.rows, held)
     # Hardly anything but copies is drift, and not too few rows to say so.
     tested = once if len(once) >= LEAST else window.rows
@@ -166,7 +166,8 @@ def _segments(rows: Rows, column: str) -> list[str] | None:
     return [value or "" for value in rows.segments.get(column) or (None,) * len(rows)] if column else None
 
 
-def _reference(request: Request) -> tuple[Reference, Side]:
+def reference_of(request: Request) -> tuple[Reference, Side]:
+    """The reference that `request` names, in random order and without pairs of equal rows; see `compare`."""
     path = request.reference
     sampled = read_vectors(path, limit=request.rows, segment=request.segment)
     rows = without_pairs(_shuffled(sampled.rows, request.seed))
@@ -176,7 +177,8 @@ def _reference(request: Request) -> tuple[Reference, Side]:
     return Reference(path.name, rows, EPOCH), side
 
 
-def _window(request: Request, held: Reference) -> Window:
+def window_of(request: Request, held: Reference) -> Window:
+    """The current rows that `request` names, in random order; see `compare`."""
     dim = held.vectors.shape[1]
     sampled = _current(request, dim, min(request.window, len(held.rows) // PART))
     if (rows := len(sampled.rows)) < LEAST:

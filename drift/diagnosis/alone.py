@@ -1,0 +1,148 @@
+"""What vectors alone tell, where no input can be encoded again."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from detectors import Novelty, collapse
+from detectors.collapse import BEYOND
+from detectors.copies import first_equal, independent, times_seen
+from drift.diagnosis.causes import DATA, NONE, UNKNOWN, Cause, Diagnosis
+from drift.diagnosis.data import from_data
+from drift.diagnosis.pairs import Vectors
+from drift.diagnosis.storage import on_lattice
+from drift.errors import UnmeasurableError
+from drift.records import Reference, Window
+
+LEAST: Final = 0.02
+"""Fewer rows than this share may be anything."""
+FEWEST: Final = 3
+LEAST_ROWS: Final = 16
+LOST: Final = 0.6
+ASK: Final = "With inputs and an encoder it could be told whether the serving path or the data changed."
+
+
+def from_vectors(window: Window, reference: Reference, rng: np.random.Generator) -> Diagnosis:
+    """The causes that show in vectors alone; else how the data seems to have changed, with less certainty.
+
+    Raises:
+        TooFewRowsError: the window has fewer rows than its shape can be judged by.
+    """
+    sought = [look(window.vectors, reference.vectors) for look in LOOKS]
+    found = [cause for cause in sought if cause is not None][:1] or list(_shape(window, reference))
+    if not found:
+        found = _data(window, reference, rng)
+    total = max(1.0, sum(cause.score for cause in found))
+    causes = tuple(
+        Cause.of(one.cause, one.score / total, f"{one.evidence} {ASK}")
+        for one in sorted(found, key=lambda one: -one.score)
+    )
+    named = {cause.cause for cause in causes}
+    return Diagnosis(causes, tuple(slug for slug in (*VISIBLE, *DATA) if slug not in named))
+
+
+def _data(window: Window, reference: Reference, rng: np.random.Generator) -> list[Cause]:
+    """A change of the data, or of the serving path in a way that vectors do not show."""
+    data = from_data(window, reference, rng)
+    if not data:
+        return [Cause.of(NONE, 0.8, "The window is like the reference.")]
+    novel = _novel(window, reference, rng)
+    # New topics take some of the traffic; a changed encoder moves nearly all of it.
+    unknown = 0.6 if novel > 0.5 else 0.25
+    said = f"{novel:.0%} of rows lie where no row of the reference does: a fault of the serving path would look so too."
+    kept = [Cause.of(one.cause, (1 - unknown) * one.score, one.evidence) for one in data]
+    return [*kept, Cause.of(UNKNOWN, unknown, said)]
+
+
+def _novel(window: Window, reference: Reference, rng: np.random.Generator) -> float:
+    try:
+        return Novelty().measure(window, reference, rng=rng).value
+    except UnmeasurableError:
+        return 0.0
+
+
+def _shape(window: Window, reference: Reference) -> Iterator[Cause]:
+    """What has lost nearly half of its directions, or of its spread; a new topic takes less."""
+    once = independent(window.rows, reference).vectors
+    if len(once) < LEAST_ROWS:
+        return
+    found = collapse(once, reference.vectors)
+    for slug, what, figure in (
+        ("dimensional-collapse", "rank", found.rank_me),
+        ("shrink", "variance", found.trace),
+    ):
+        if figure.z < -BEYOND and figure.value < LOST * figure.expected:
+            said = f"The {what} is {figure.value:.3g} where {figure.expected:.3g} is usual."
+            yield Cause.of(slug, 0.85, said)
+            return
+
+
+def unnormalised(window: Vectors, reference: Vectors) -> Cause | None:
+    """Rows of another length than all of the reference's."""
+    lengths, usual = (np.linalg.norm(v, axis=1) for v in (window, reference))
+    middle = float(np.median(usual))
+    off = np.abs(lengths / middle - 1) > max(0.01, 2 * float(np.abs(usual / middle - 1).max()))
+    if not _enough(off):
+        return None
+    typical = float(np.median(lengths[off]))
+    said = f"{off.mean():.0%} of vectors have lengths of about {typical:.3g}, the reference's {middle:.3g}."
+    return Cause.of("missing-normalisation", 0.9, said)
+
+
+def zeroed(window: Vectors, reference: Vectors) -> Cause | None:
+    """Rows with zeros in the same dimensions, in which the reference has none."""
+    alive = (reference != 0).mean(0) > 0.99
+    zero = (window == 0) & alive
+    gone = zero.sum(0) >= max(FEWEST, LEAST * len(window))
+    rows = zero[:, gone].any(1) if gone.any() else np.zeros(len(window), bool)
+    if not _enough(rows):
+        return None
+    return Cause.of("zeroed-dimensions", 0.9, f"{gone.sum()} dimensions are zero in {rows.mean():.0%} of rows.")
+
+
+def constant(window: Vectors, reference: Vectors) -> Cause | None:
+    """One vector in many rows."""
+    most = int(times_seen(first_equal(window)).max())
+    usual = int(times_seen(first_equal(reference)).max()) / len(reference)
+    if most < max(5, (LEAST + 2 * usual) * len(window)):
+        return None
+    return Cause.of("constant-output", 0.85, f"One vector is that of {most} of {len(window)} rows.")
+
+
+def lattice(window: Vectors, reference: Vectors) -> Cause | None:
+    """Rows whose numbers are whole steps, where the reference's are not."""
+    rows = on_lattice(window)
+    if not _enough(rows) or on_lattice(reference[:256]).mean() > LEAST:
+        return None
+    levels = int(np.median([len(np.unique(row)) for row in window[rows]]))
+    said = f"{rows.mean():.0%} of vectors have about {levels} different numbers at equal steps, the reference's do not."
+    return Cause.of("quantised-storage", 0.95, said)
+
+
+def permuted(window: Vectors, reference: Vectors) -> Cause | None:
+    """Dimensions whose means and spreads are the reference's, but in other places."""
+    own, usual = (np.stack([v.mean(0), v.std(0)]) for v in (window, reference))
+    place, order = (np.corrcoef(a[0], b[0])[0, 1] for a, b in ((own, usual), (np.sort(own), np.sort(usual))))
+    spread = np.corrcoef(own[1], usual[1])[0, 1]
+    sorted_spread = np.corrcoef(np.sort(own[1]), np.sort(usual[1]))[0, 1]
+    if not (place < 0.5 and spread < 0.5 and order > 0.98 and sorted_spread > 0.95):
+        return None
+    said = f"The dimensions' means are the reference's by size (r = {order:.2f}) and not by place ({place:.2f})."
+    return Cause.of("permuted-dimensions", 0.85, said)
+
+
+def _enough(rows: np.ndarray) -> bool:
+    return int(rows.sum()) >= max(FEWEST, LEAST * len(rows))
+
+
+LOOKS: Final = (lattice, constant, unnormalised, permuted, zeroed)
+VISIBLE: Final = (
+    "quantised-storage",
+    "constant-output",
+    "missing-normalisation",
+    "zeroed-dimensions",
+    "permuted-dimensions",
+    "dimensional-collapse",
+    "shrink",
+)

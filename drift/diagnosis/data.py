@@ -1,0 +1,85 @@
+"""How the inputs have changed, where the vectors are the right ones."""
+
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from detectors import Duplicates, Joint, Novelty, mmd_permutation_test
+from detectors.base import Detector
+from detectors.copies import independent
+from drift.diagnosis.causes import Cause
+from drift.diagnosis.language import changed_features
+from drift.errors import UnmeasurableError
+from drift.records import Measurement, Reference, Window
+
+LEVEL: Final = 0.002
+"""For two tests: a change is named in well under 1 % of healthy windows."""
+LEAST_EFFECT: Final = 0.01
+COPIED: Final = 0.05
+SHOWN_ROWS: Final = 3
+LEAST_ROWS: Final = 16
+
+
+def from_data(window: Window, reference: Reference, rng: np.random.Generator) -> list[Cause]:
+    """How the window's inputs differ from the reference's, the likeliest first; scores add up to at most 1."""
+    strength: dict[str, tuple[float, str]] = {}
+    if (copied := _measured(Duplicates(), window, reference, rng)) is not None and copied.value > COPIED:
+        strength["duplicates"] = 0.9, f"{copied.value:.0%} of rows are copies beyond what is usual."
+    if feature := changed_features(window.rows.inputs, reference.rows.inputs):
+        strength["language"] = 0.9, f"{feature}."
+    novel = _measured(Novelty(), window, reference, rng)
+    joint = _measured(Joint(), window, reference, rng)
+    p, moved = _moved(window, reference, joint)
+    new = novel is not None and novel.p_value is not None and novel.p_value <= LEVEL
+    if new or moved:
+        said = f"The panel's p is {p:.2g}" + (
+            f", {novel.value:.1%} of rows are novel where 1% would be" if novel else ""
+        )
+        topic, mix = (0.8, 0.1) if new else (0.1, 0.8)
+        typical = _typical(window, joint)
+        strength["new-topic"] = topic, f"{said}{typical}."
+        strength["traffic-mix"] = mix, f"{said}; {_shares(joint)}."
+    total = max(1.0, sum(score for score, _ in strength.values()))
+    found = [Cause.of(slug, score / total, text) for slug, (score, text) in strength.items()]
+    return sorted(found, key=lambda cause: -cause.score)
+
+
+def _measured(detector: Detector, window: Window, reference: Reference, rng: np.random.Generator) -> Measurement | None:
+    """What the detector measures; None where it refuses, for which other detectors stand in."""
+    try:
+        return detector.measure(window, reference, rng=rng)
+    except UnmeasurableError:
+        return None
+
+
+def _moved(window: Window, reference: Reference, joint: Measurement | None) -> tuple[float, bool]:
+    """The p-value that the distribution is the reference's, and whether it has moved enough to matter."""
+    if joint is not None and joint.p_value is not None and joint.high is not None:
+        return joint.p_value, joint.p_value <= LEVEL and joint.high >= LEAST_EFFECT
+    # Too few rows for the panel.
+    once = independent(window.rows, reference)
+    p = mmd_permutation_test(once.vectors, reference.vectors).p_value if len(once) >= LEAST_ROWS else 1.0
+    return p, p <= LEVEL
+
+
+def _typical(window: Window, joint: Measurement | None) -> str:
+    """The rows from which most of the change comes, by their inputs or ids."""
+    if joint is None or joint.attribution is None:
+        return ""
+    rows = window.rows
+    names = (
+        (rows.inputs[at] if rows.inputs else None) or (rows.ids[at] if rows.ids else None) or f"row {at}"
+        for at in (row.position for row in joint.attribution.rows)
+    )
+    return "; most of it comes from " + ", ".join(repr(name[:60]) for name in islice(names, SHOWN_ROWS))
+
+
+def _shares(joint: Measurement | None) -> str:
+    """How the shares of those segments, else clusters, have changed that contribute most."""
+    if joint is None or joint.attribution is None:
+        return "the shares of kinds have changed"
+    kept = joint.attribution
+    parts = [part for part in kept.segments or kept.clusters if part.reference is not None][:SHOWN_ROWS]
+    kind = "segment" if kept.segments else "cluster"
+    return ", ".join(f"{kind} {part.name} went from {part.reference:.0%} to {part.window:.0%}" for part in parts)

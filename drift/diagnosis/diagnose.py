@@ -1,0 +1,158 @@
+"""Did the data move or did the encoder, and what is the fault called?"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from drift.diagnosis.alone import from_vectors, lattice
+from drift.diagnosis.causes import DATA, NONE, SERVING, UNKNOWN, Cause, Diagnosis
+from drift.diagnosis.data import from_data
+from drift.diagnosis.explain import Explanation, Ranked, explained, rank
+from drift.diagnosis.pairs import Pairs, Tolerance, deviation, paired
+from drift.diagnosis.served import Failing, explanations
+from drift.encoder.base import Encoder
+from drift.records import Reference, Window
+
+if TYPE_CHECKING:
+    from drift.encoder.transformer import TransformerEncoder
+
+RECOMPUTED: Final = 16
+"""So many failing rows are encoded under each variant."""
+SOME: Final = 0.98
+"""Where fewer rows fail than this share, some are right."""
+BESIDE: Final = 0.15
+"""What is left for a change of the data where the serving path is at fault."""
+OTHER: Final = "other-model-version"
+MIXED: Final = "mixed-versions"
+
+Progress = Callable[[str], None]
+Versions = Mapping[str, Encoder]
+
+
+def diagnose(
+    window: Window,
+    reference: Reference,
+    encoder: "TransformerEncoder | None" = None,
+    *,
+    rng: np.random.Generator,
+    candidates: Versions = MappingProxyType({}),
+    tolerance: Tolerance | None = None,
+    progress: Progress = lambda _: None,
+) -> Diagnosis:
+    """What is wrong with `window`, held against `reference`. The rows of both are in random order.
+
+    With `encoder` and inputs up to 256 rows are encoded again. Where all agree with what was served, the data is what
+    may have changed; else failing rows are encoded under each variant of the recipe and by the `candidates`, other
+    models by name, until all are explained. Without either, vectors alone tell less. `progress` is told what is tried.
+
+    Raises:
+        UnmeasurableError: the encoder gives vectors of another length than the window's.
+        TooFewRowsError: the window has too few rows to say anything.
+    """
+    bounds = tolerance or Tolerance()
+    progress("encoding again")
+    pairs = paired(window.rows, encoder, bounds) if encoder is not None else None
+    if encoder is None or pairs is None:
+        return from_vectors(window, reference, rng)
+    progress("comparing with the reference")
+    right = replace(window.rows.take(pairs.index), vectors=pairs.again)
+    if not pairs.failing.any():
+        data = from_data(window, reference, rng)
+        return _healthy(pairs, [cause] if (cause := lattice(window.vectors, reference.vectors)) else data)
+    data = from_data(replace(window, rows=right), reference, rng)
+    elsewhere = _environment(reference, encoder, bounds)
+    if elsewhere is not None and pairs.share > 0.5:
+        return Diagnosis((elsewhere,), ())
+    tried: list[Explanation] = []
+    for one in _explanations(pairs, reference, encoder, candidates):
+        progress(one.cause)
+        tried.append(one)
+        if one.complete:
+            break
+    return _failing(window, pairs, tried, data)
+
+
+def _explanations(
+    pairs: Pairs, reference: Reference, encoder: "TransformerEncoder", candidates: Versions
+) -> Iterator[Explanation]:
+    """What may explain the first failing rows: their vectors, other models, then each variant of the recipe."""
+    from drift.encoder.variants import Variant, variants  # noqa: PLC0415  (transformers takes seconds to import)
+
+    rows = Failing.of(pairs, reference.vectors)
+    texts = [text for text, failing in zip(pairs.inputs, pairs.failing, strict=True) if failing][:RECOMPUTED]
+    served = rows.served[: len(texts)]
+    apart = deviation(served, rows.again[: len(texts)])
+    for one in explanations(rows):
+        yield replace(one, explained=one.explained[: len(texts)])
+    others = (
+        Variant(OTHER, f"the model {name!r} is served", other.encode(texts)[:, None])
+        for name, other in candidates.items()
+        if other.dim == served.shape[1]
+    )
+    for variant in chain(others, variants(encoder, texts)):
+        left = deviation(served[:, None], variant.vectors).min(1)
+        yield Explanation(variant.cause, variant.how, explained(left, variant.leeway * apart))
+
+
+def _environment(reference: Reference, encoder: Encoder, tolerance: Tolerance) -> Cause | None:
+    """Whether the encoder no longer gives the reference's own vectors for the reference's own inputs."""
+    own = paired(reference.rows, encoder, tolerance, most=RECOMPUTED)
+    if own is None or own.share <= 0.5:
+        return None
+    said = f"{own.failing.sum()} of {len(own)} of the reference's own inputs get another vector here"
+    return Cause.of("environment", 0.9, f"{said}: this encoder, or what it runs on, did not make the reference.")
+
+
+def _healthy(pairs: Pairs, found: list[Cause]) -> Diagnosis:
+    said = f"All {len(pairs)} re-encoded rows are within tolerance"
+    causes = tuple(replace(cause, evidence=f"{said}. {cause.evidence}") for cause in found)
+    if not causes:
+        text = f"{said}, and the window is like the reference."
+        causes = (Cause.of(NONE, 0.95, text),)
+    named = {cause.cause for cause in causes}
+    return Diagnosis(causes, tuple(slug for slug in (*SERVING, *DATA) if slug not in named))
+
+
+def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: list[Cause]) -> Diagnosis:
+    rows = len(tried[0].explained)
+    ranked = list(_versions(window, pairs, rank(tried, rows)))
+    room = 1 - BESIDE if data else 1.0
+    causes = [Cause.of(one.cause, room * one.score, _evidence(pairs, one, rows)) for one in ranked]
+    causes += [replace(cause, score=round(BESIDE * cause.score, 3)) for cause in data]
+    named = {cause.cause for cause in causes}
+    sought = dict.fromkeys([one.cause for one in tried] + ([] if data else [*DATA]))
+    return Diagnosis(tuple(causes), tuple(slug for slug in sought if slug not in named))
+
+
+def _versions(window: Window, pairs: Pairs, ranked: Iterator[Ranked]) -> Iterator[Ranked]:
+    """The ranking, where another version in some of the rows is called a mixture of versions."""
+    for one in ranked:
+        if one.cause in {OTHER, UNKNOWN} and pairs.share < SOME:
+            told = one.cause == OTHER or _told_apart(window, pairs)
+            yield replace(one, cause=MIXED if told else one.cause)
+        else:
+            yield one
+
+
+def _told_apart(window: Window, pairs: Pairs) -> bool:
+    """Whether the failing rows say that another encoder version made them than the right ones do."""
+    said = window.rows.encoder_versions
+    if not said or pairs.failing.all():
+        return False
+    failing, right = ({said[i] for i in pairs.index[mask]} for mask in (pairs.failing, ~pairs.failing))
+    return not failing & right
+
+
+def _evidence(pairs: Pairs, one: Ranked, rows: int) -> str:
+    apart = float(np.median(deviation(pairs.served[pairs.failing], pairs.again[pairs.failing])))
+    count = int(pairs.failing.sum())
+    said = f"{count} of {len(pairs)} re-encoded rows are beyond tolerance (median deviation {apart:.2g})"
+    if one.best is None:
+        return f"{said}, and no known fault explains them."
+    share = one.best.explained
+    whole = f"all of it in {int((share > SOME).sum())} of {rows} rows"
+    return f"{said}; that {one.best.how} explains {share.mean():.0%} of it, {whole}."

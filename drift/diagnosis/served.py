@@ -1,0 +1,190 @@
+"""Faults that show in the vectors: what was done to them after the encoder had made them right."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from scipy.optimize import linear_sum_assignment
+
+from drift.diagnosis.explain import Explanation, Shares, explained
+from drift.diagnosis.pairs import Pairs, Vectors, deviation, like
+from drift.diagnosis.storage import as_stored
+
+EXACT: Final = 0.02
+"""What has many free numbers (a rotation, an order of dimensions) must leave less than this part of the deviation."""
+FEW: Final = 8
+TURNED: Final = 1e-5
+SAME: Final = 1e-6
+DIRECTIONS: Final = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failing:
+    """The failing rows: served, encoded again, and how far apart in direction; what else was encoded again; the
+    reference."""
+
+    served: Vectors
+    again: Vectors
+    apart: Shares
+    everything: Vectors
+    reference: Vectors
+
+    @classmethod
+    def of(cls, pairs: Pairs, reference: Vectors) -> "Failing":
+        served, again = pairs.served[pairs.failing], pairs.again[pairs.failing]
+        return cls(served, again, deviation(unit(served), unit(again)), pairs.again, reference)
+
+    def by(self, vectors: Vectors) -> Shares:
+        """How much of each row's deviation is explained if `vectors`, at whatever length, are what was meant."""
+        return explained(deviation(self.served, like(vectors, self.served)), self.apart)
+
+
+def explanations(rows: Failing) -> Iterator[Explanation]:
+    """What explains that failing rows point elsewhere, from their vectors alone, the simplest first.
+
+    Rows of the right direction and another length are for others to explain.
+    """
+    turned = rows.apart > TURNED
+    for one in _explanations(rows):
+        yield replace(one, explained=np.where(turned, one.explained, 0.0))
+
+
+def _explanations(rows: Failing) -> Iterator[Explanation]:
+    yield constant(rows)
+    yield zeroed(rows)
+    yield joined(rows)
+    for how, vectors in as_stored(rows.again, rows.reference):
+        yield Explanation("quantised-storage", how, rows.by(vectors))
+    if len(rows.served) >= FEW:
+        yield permuted(rows)
+        yield rotated(rows)
+    yield shrunk(rows)
+    yield collapsed(rows)
+
+
+def constant(rows: Failing) -> Explanation:
+    """Rows of one vector whose inputs have different ones."""
+    same = deviation(rows.served[:, None], rows.served[None]) < SAME
+    differ = deviation(rows.again[:, None], rows.again[None]) > SAME
+    others = (same & differ).sum(1)
+    most = int(others.max(initial=0)) + 1
+    share = np.where(others >= max(2, 0.02 * len(others)), 1.0, 0.0)
+    return Explanation("constant-output", f"{most} different inputs have one vector", share)
+
+
+def zeroed(rows: Failing) -> Explanation:
+    """Rows that lack the same dimensions, and are right otherwise."""
+    gone = dead(rows.served, rows.again)
+    vectors = np.where(gone, 0, rows.again).astype(np.float32)
+    share = rows.by(vectors) if gone.any() else np.zeros(len(rows.served))
+    return Explanation("zeroed-dimensions", f"{int(gone.any(0).sum())} of {gone.shape[1]} dimensions are zero", share)
+
+
+def dead(served: Vectors, again: Vectors) -> Bool[np.ndarray, "n d"]:
+    """Where a served number is zero and should not be, in dimensions where that is so in several rows or in all."""
+    zero = (np.abs(served) < 1e-9) & (np.abs(again) > 1e-6)
+    gone: Bool[np.ndarray, "n d"] = zero & (zero.sum(0) >= min(3, len(zero)))
+    return gone
+
+
+def joined(rows: Failing) -> Explanation:
+    """Rows whose vector is that of another input: exactly one of those encoded again, or like the reference's."""
+    cosines = unit(rows.served) @ unit(rows.everything).T
+    found = cosines.max(1) > 1 - np.minimum(3e-4, rows.apart / 2)
+    how = f"{int(found.sum())} vectors are those of other inputs"
+    if found.sum() >= 2:
+        # The others' inputs were not in the sample, if their vectors look like any input's and unlike their own.
+        return Explanation("id-join", how, np.where(found, 1.0, np.where(_strangers(rows), 0.97, 0.0)))
+    share = 0.7 if len(found) >= FEW and _strangers(rows).mean() > 0.8 else 0.0
+    return Explanation(
+        "id-join", "vectors are like the reference's, and not those of their inputs", np.full(len(found), share)
+    )
+
+
+def _strangers(rows: Failing) -> Bool[np.ndarray, "n"]:
+    """Rows as near to the reference as right ones are, whose vector has nothing to do with their input."""
+    known = unit(rows.reference[:4096])
+    usual = (unit(rows.everything) @ known.T).max(1)
+    pairs = unit(rows.everything) @ unit(rows.everything).T
+    unrelated = np.quantile(pairs[~np.eye(len(pairs), dtype=bool)], 0.95)
+    near = (unit(rows.served) @ known.T).max(1) >= np.quantile(usual, 0.05)
+    strange: Bool[np.ndarray, n] = near & (1 - deviation(unit(rows.served), unit(rows.again)) < unrelated)
+    return strange
+
+
+def permuted(rows: Failing) -> Explanation:
+    """Rows whose dimensions come in another order, the same in all rows."""
+    x, y = unit(rows.served).astype(np.float64), unit(rows.again).astype(np.float64)
+    distances = np.square(x).sum(0)[:, None] + np.square(y).sum(0)[None] - 2 * x.T @ y
+    order = linear_sum_assignment(distances)[1]
+    moved = int((order != np.arange(len(order))).sum())
+    left = deviation(x, y[:, order])
+    return Explanation(
+        "permuted-dimensions", f"{moved} of {len(order)} dimensions are in other places", exact(left, rows)
+    )
+
+
+def rotated(rows: Failing) -> Explanation:
+    """Rows whose cosines to one another are right, and whose directions are not: an orthogonal map does that."""
+    served, right = (unit(v).astype(np.float64) for v in (rows.served, rows.again))
+    found, wanted = served @ served.T, right @ right.T
+    others = ~np.eye(len(found), dtype=bool)
+    spread = np.square(wanted - wanted[others].mean()).sum(1, where=others)
+    left = np.square(found - wanted).sum(1, where=others) / np.maximum(spread, 1e-30)
+    return Explanation("rotated", f"cosines among rows are kept to {np.sqrt(left.mean()):.1g}", exact(left, rows))
+
+
+def exact(left: Float64[np.ndarray, "n"], rows: Failing) -> Shares:
+    """Like `explained`, for what fits nearly anything a little."""
+    return explained(left, EXACT * rows.apart)
+
+
+def shrunk(rows: Failing) -> Explanation:
+    """Rows mixed with the mean of all: of each, the best two factors."""
+    mean = rows.reference.astype(np.float64).mean(0)
+    own = unit(rows.again).astype(np.float64)
+    served = unit(rows.served).astype(np.float64)
+    along = own @ mean
+    # The part of the mean across each row; what is served is own * a + across * b.
+    across = mean - along[:, None] * own
+    b = (served * across).sum(1) / np.square(across).sum(1)
+    a = (served * own).sum(1)
+    left = deviation(served, a[:, None] * own + b[:, None] * across)
+    toward = np.median(b / np.maximum(a - b * along, 1e-12))
+    share = explained(left, rows.apart) if toward > 0 else np.zeros(len(own))
+    return Explanation("shrink", f"rows are mixed with {toward:.2g} times the reference's mean", share)
+
+
+def collapsed(rows: Failing) -> Explanation:
+    """Rows of which few principal directions of the reference are left, or that use half as many as they should."""
+    centre = rows.reference.mean(0)
+    directions = np.linalg.svd(rows.reference[:4096] - centre, full_matrices=False)[2]
+    best = (np.zeros(len(rows.served)), 0)
+    for count in DIRECTIONS:
+        kept = directions[:count]
+        for middle in (centre, np.zeros_like(centre)):
+            share = rows.by(middle + (rows.again - middle) @ kept.T @ kept)
+            best = max(best, (share, count), key=lambda one: float(one[0].mean()))
+    used, expected = (_rank(unit(v)) for v in (rows.served, rows.again))
+    if best[0].mean() < 0.5 and len(rows.served) >= 2 * FEW and used < expected / 2:
+        return Explanation(
+            "dimensional-collapse",
+            f"rows use {used:.0f} directions instead of {expected:.0f}",
+            np.full(len(best[0]), 0.8),
+        )
+    return Explanation("dimensional-collapse", f"{best[1]} principal directions are left", best[0])
+
+
+def _rank(x: Vectors) -> float:
+    """Number of directions that rows use: the exponential of the entropy of their singular values."""
+    s = np.linalg.svd(x - x.mean(0), compute_uv=False)
+    p = s[s > 1e-6 * max(s.max(), 1e-12)]
+    p = p / p.sum()
+    return float(np.exp(-(p * np.log(p)).sum())) if len(p) else 0.0
+
+
+def unit(x: Vectors) -> Vectors:
+    """Rows at length 1."""
+    return like(x, np.ones((len(x), 1), np.float32)).astype(np.float32)

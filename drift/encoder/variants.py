@@ -1,0 +1,142 @@
+"""The ways in which a serving path goes wrong, each with the vectors that it would give for some inputs."""
+
+import json
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from drift.encoder import states
+from drift.encoder.quantised import with_rounded_activations, with_rounded_weights
+from drift.encoder.transformer import TransformerEncoder, sendable
+
+LIMITS: Final = (*range(4, 16), *range(16, 32, 2), *range(32, 64, 8), 64, 96, 100, 128, 192, 256, 384, 512)
+PREFIXES: Final = (
+    "query: ",
+    "passage: ",
+    "search_query: ",
+    "search_document: ",
+    "Represent this sentence for searching relevant passages: ",
+    "clustering: ",
+    "classification: ",
+    "title: none | text: ",
+    "task: search result | query: ",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """A fault by its slug, how it came about in words, and what it makes of each input.
+
+    Where the fault depends on what cannot be known (how far a row was padded) a row has several choices. One that
+    leaves more than the part `leeway` of a row's deviation explains nothing of it.
+    """
+
+    cause: str
+    how: str
+    vectors: Float32[np.ndarray, "n c d"]
+    leeway: float = 1.0
+
+
+def variants(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Variant]:
+    """Every variant, the simplest and cheapest first; each costs what encoding `texts` costs when it is asked for."""
+    tokens = encoder.tokenize(texts)
+    yield _recipe(encoder, texts)
+    for (cause, how), vectors in states.pooled(encoder, tokens).items():
+        yield Variant(cause, how, finished(encoder, vectors))
+    yield from _tokens(encoder, tokens)
+    yield from _texts(encoder, texts)
+    yield from _truncated(encoder, texts, max(len(row) for row in tokens))
+    yield Variant(
+        "padding-pooled", "padding counts in the mean", finished(encoder, states.over_padding(encoder, tokens))
+    )
+    yield Variant("mask-ignored", "tokens attend to padding", finished(encoder, states.without_mask(encoder, tokens)))
+    for how, other in with_rounded_weights(encoder):
+        # Rounded alike each time: what comes near only has more than its weights rounded.
+        yield Variant("quantised-weights", how, one(other.encode(texts)), leeway=0.2)
+    for how, other in with_rounded_activations(encoder):
+        yield Variant("quantised-activations", how, one(other.encode(texts)))
+
+
+def _recipe(encoder: TransformerEncoder, texts: Sequence[str]) -> Variant:
+    how = "vectors are not normalised" if encoder.recipe.normalise else "vectors are normalised, the recipe does not"
+    other = replace(encoder, recipe=replace(encoder.recipe, normalise=not encoder.recipe.normalise))
+    return Variant("missing-normalisation", how, one(other.encode(texts)))
+
+
+def _tokens(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Iterator[Variant]:
+    special = states.framing(encoder)
+    inner = [[token for token in row if token not in special] or list(row) for row in tokens]
+    without: dict[str, Sequence[Sequence[int]]] = {
+        "all are missing": inner,
+        "the first is missing": [row[1:] if row[0] in special and len(row) > 1 else row for row in tokens],
+        "the last is missing": [row[:-1] if row[-1] in special and len(row) > 1 else row for row in tokens],
+    }
+    for how, rows in without.items():
+        yield Variant("missing-special-tokens", how, one(forward(encoder, rows)))
+
+
+def _texts(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Variant]:
+    recipe = encoder.recipe
+    for prefix in ("", *PREFIXES):
+        if prefix != recipe.prefix:
+            how = f"{prefix!r} is put first" if prefix else f"the prefix {recipe.prefix!r} is missing"
+            yield Variant("prefix", how, one(replace(encoder, recipe=replace(recipe, prefix=prefix)).encode(texts)))
+    plain = str.maketrans("", "", string.punctuation)
+    upper, title = [text.upper() for text in texts], [text.title() for text in texts]
+    changes = {
+        "inputs are lower-cased": [text.lower() for text in texts],
+        "inputs are upper-cased": upper,
+        "punctuation is stripped": [text.translate(plain) for text in texts],
+    }
+    for how, changed in changes.items():
+        if changed != list(texts):
+            yield Variant("tokenizer-case", how, one(encoder.encode(changed)))
+    if (cased := case_kept(encoder)) is not None:
+        kept = (("", list(texts)), (" of upper-cased inputs", upper), (" of capitalised inputs", title))
+        for what, changed in kept:
+            tokens = [encoding.ids for encoding in cased.encode_batch([sendable(text) for text in changed])]
+            yield Variant("tokenizer-case", f"the tokenizer keeps the case{what}", one(forward(encoder, tokens)))
+
+
+def case_kept(encoder: TransformerEncoder) -> Tokenizer | None:
+    """The tokenizer without its lower-casing; None where it has none."""
+    backend = getattr(encoder.tokenizer, "backend_tokenizer", None)
+    parts = json.loads(backend.to_str()) if backend is not None else {}
+    if not (parts.get("normalizer") or {}).get("lowercase"):
+        return None
+    parts["normalizer"]["lowercase"] = False
+    cased = Tokenizer.from_str(json.dumps(parts))
+    cased.enable_truncation(encoder.recipe.max_length)
+    cased.no_padding()
+    return cased
+
+
+def _truncated(encoder: TransformerEncoder, texts: Sequence[str], longest: int) -> Iterator[Variant]:
+    for limit in reversed([limit for limit in LIMITS if limit < longest]):
+        cut = replace(encoder, recipe=replace(encoder.recipe, max_length=limit))
+        yield Variant("truncation", f"inputs are cut to {limit} tokens", one(cut.encode(texts)))
+
+
+def forward(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Float32[np.ndarray, "n d"]:
+    """`encoder.forward` in pieces of its batch size."""
+    size = encoder.batch_size
+    return np.concatenate([encoder.forward(tokens[at : at + size]) for at in range(0, len(tokens), size)])
+
+
+def finished(encoder: TransformerEncoder, vectors: Float[Tensor, "n *c d"]) -> Float32[np.ndarray, "n c d"]:
+    """Normalised where the recipe says so, with an axis for choices."""
+    if encoder.recipe.normalise:
+        vectors = torch.nn.functional.normalize(vectors, dim=-1)
+    return vectors.reshape(len(vectors), -1, vectors.shape[-1]).cpu().numpy()
+
+
+def one(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n c d"]:
+    """One choice for each row."""
+    return vectors[:, None]

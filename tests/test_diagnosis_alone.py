@@ -1,0 +1,136 @@
+"""What vectors alone tell, how explanations are ranked, and how stored bits are seen."""
+
+import json
+
+import numpy as np
+import pytest
+from samples import reference, s1, window
+from typer.testing import CliRunner
+
+from benchmarks.alternatives import collapsed, noisy, quantised, replaced, topic, zeroed
+from drift.cli import app
+from drift.diagnosis import diagnose
+from drift.diagnosis.explain import Explanation, rank
+from drift.diagnosis.language import changed_features
+from drift.diagnosis.storage import on_lattice
+
+ROWS = 256
+HELD = reference(s1(2600, np.random.default_rng(1)))
+
+
+def longer(x, rng):
+    return x * rng.uniform(2.4, 7, (len(x), 1))
+
+
+FAULTS = {
+    "missing-normalisation": longer,
+    "quantised-storage": lambda x, rng: quantised(x, 8),
+    "zeroed-dimensions": lambda x, rng: zeroed(x),
+    "constant-output": lambda x, rng: np.repeat(x[:1], len(x), axis=0),
+    "new-topic": lambda x, rng: topic(len(x), rng),
+}
+OF_ALL = {
+    "permuted-dimensions": lambda x, rng: x[:, rng.permutation(x.shape[1])],
+    "dimensional-collapse": lambda x, rng: collapsed(x, 16),
+    "duplicates": lambda x, rng: np.concatenate([x[: ROWS // 2], x[: ROWS // 2]]),
+}
+
+
+def said(vectors):
+    found = diagnose(window(vectors), HELD, rng=np.random.default_rng(0))
+    assert sum(cause.score for cause in found.causes) <= 1.005
+    return found
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2])
+@pytest.mark.parametrize("cause", FAULTS)
+def test_vectors_alone_show_the_fault(cause, share):
+    rng = np.random.default_rng(2)
+    x = s1(ROWS, rng)
+    if cause == "new-topic" and share == 1:
+        pytest.skip("a fault of the serving path would look the same")
+    found = said(replaced(x, share, lambda n: FAULTS[cause](x[:n], rng)))
+    assert found.causes[0].cause == cause, found
+    assert "inputs and an encoder" in found.causes[0].evidence
+
+
+@pytest.mark.parametrize("cause", OF_ALL)
+def test_vectors_alone_show_the_fault_of_all_rows(cause):
+    rng = np.random.default_rng(2)
+    assert said(OF_ALL[cause](s1(ROWS, rng), rng)).causes[0].cause == cause
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_vectors_alone_of_a_healthy_window_show_no_fault(seed):
+    assert [cause.cause for cause in said(s1(ROWS, np.random.default_rng(seed + 10))).causes] == ["none"]
+
+
+def test_vectors_that_are_all_elsewhere_are_unknown_without_inputs():
+    rng = np.random.default_rng(3)
+    assert said(noisy(s1(ROWS, rng), 0.05, rng)).causes[0].cause == "unknown"
+
+
+def explanation(cause, *explained):
+    return Explanation(cause, "", np.array(explained, np.float64))
+
+
+def test_what_explains_all_is_first_and_what_explains_little_is_unknown():
+    (first, *_) = rank([explanation("prefix", 0.2, 0.1), explanation("truncation", 1.0, 0.99)], 2)
+    assert first.cause == "truncation"
+    assert first.score > 0.95
+    assert next(one.cause for one in rank([explanation("prefix", 0.05, 0.1)], 2)) == "unknown"
+
+
+def test_of_two_that_explain_all_the_simpler_is_named_and_the_other_is_not():
+    ranked = [one.cause for one in rank([explanation("permuted-dimensions", 1, 1), explanation("rotated", 1, 1)], 2)]
+    assert ranked[0] == "permuted-dimensions"
+    assert "rotated" not in ranked
+
+
+def test_scores_follow_the_share_of_rows_that_each_explains():
+    ranked = {one.cause: one.score for one in rank([explanation("a", 1, 1, 1, 0), explanation("b", 0, 0, 0, 1)], 4)}
+    assert ranked["a"] == pytest.approx(0.75, abs=0.02)
+    assert ranked["b"] == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_integers_are_seen_and_floats_of_half_the_width_are_not(bits):
+    x = s1(20, np.random.default_rng(0))
+    assert on_lattice(quantised(x, bits)).all()
+    scaled = quantised(x, bits) / np.linalg.norm(quantised(x, bits), axis=1, keepdims=True)
+    assert on_lattice(scaled.astype(np.float32)).all()
+    assert not on_lattice(x).any()
+    assert not on_lattice(x.astype(np.float16).astype(np.float32)).any()
+
+
+def test_another_language_is_seen_and_another_topic_in_the_same_is_not():
+    usual = [f"what is the {thing} of my {other}" for thing in ("balance", "rate") for other in "abcdefghij"] * 5
+    topics = [f"what is the {thing} of my car" for thing in ("engine", "wheel")] * 50
+    spanish = ["cual es el saldo de mi cuenta", "quiero viajar hoy"] * 50
+    assert changed_features(topics, usual) == ""
+    assert "none of the" in changed_features(spanish, usual)
+    assert "capitals" in changed_features([text.upper() for text in topics], usual)
+    assert changed_features((), usual) == ""
+
+
+def test_the_command_needs_neither_inputs_nor_an_encoder(tmp_path):
+    np.save(tmp_path / "held.npy", HELD.vectors)
+    np.save(tmp_path / "long.npy", longer(s1(300, np.random.default_rng(5)), np.random.default_rng(6)))
+    words = ["diagnose", str(tmp_path / "long.npy"), "--reference", str(tmp_path / "held.npy")]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert list(found) == ["causes", "ruled_out"]
+    assert list(found["causes"][0]) == ["cause", "score", "evidence", "next_step"]
+    assert found["causes"][0]["cause"] == "missing-normalisation"
+    text = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout
+    assert "missing-normalisation" in text
+    assert "ruled out: quantised-storage" in text
+
+
+def test_files_of_two_lengths_end_the_command_with_an_error(tmp_path):
+    np.save(tmp_path / "held.npy", HELD.vectors)
+    np.save(tmp_path / "short.npy", HELD.vectors[:300, :100])
+    done = CliRunner().invoke(app, ["diagnose", str(tmp_path / "short.npy"), "--reference", str(tmp_path / "held.npy")])
+    assert done.exit_code == 1
+    assert "100 dimensions" in done.output
