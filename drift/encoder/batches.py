@@ -6,21 +6,24 @@ from typing import Final
 import torch
 from transformers import PreTrainedModel
 
-CPU_TOKENS: Final = 1024
-"""Enough to keep a core's products at full speed; more only leaves the caches."""
+CPU_TOKENS: Final = 2048
+"""Enough to keep a few cores' products at full speed."""
 CUDA_TOKENS: Final = 131_072
 """A GPU gains nothing from more."""
 SHARE: Final = 0.5
 """Of the free memory: what an estimate may claim."""
-LEAST_FULL: Final = 0.85
+LEAST_FULL: Final = 0.9
 """A row shorter than this share of the longest would be too much padding: it begins another batch."""
+SMALL: Final = 1 / 8
+"""Of a batch's tokens: with fewer a call of the model costs more than padding does."""
 
 
 def batch_end(lengths: Sequence[int], start: int, tokens: int) -> int:
     """Where the batch from `start` ends, of inputs sorted longest first: within `tokens`, or of one input."""
     longest = max(1, lengths[start])
     last = min(len(lengths), start + max(1, tokens // longest))
-    return next((end for end in range(start + 1, last) if lengths[end] < LEAST_FULL * longest), last)
+    early = start + max(1, int(SMALL * tokens) // longest)
+    return next((end for end in range(early, last) if lengths[end] < LEAST_FULL * longest), last)
 
 
 def tokens_that_fit(model: PreTrainedModel) -> int:
