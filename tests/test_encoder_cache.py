@@ -1,6 +1,7 @@
 """The cache of vectors: the same bits, no second call, across restarts, processes and kills."""
 
 import hashlib
+import re
 import signal
 import sqlite3
 import subprocess
@@ -12,9 +13,10 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from drift.encoder.cache import CachedEncoder
+from drift.encoder.cache import PIECE, CachedEncoder
 from drift.encoder.shelf import Shelf, patiently
 from drift.errors import EncoderError
+from drift.wiring.encoding import shown
 
 DIM = 5
 
@@ -238,6 +240,51 @@ def test_what_was_put_survives_a_kill(tmp_path):
         acknowledged = max([acknowledged, *(int(line) for line in process.stdout.read().splitlines() if line)])
     assert process.returncode == -signal.SIGKILL
     assert kept(path, "killed", acknowledged + 1)
+
+
+JOB = """
+import sys
+from pathlib import Path
+from drift.encoder.cache import CachedEncoder
+from tests.test_encoder_cache import Counting
+class Slow(Counting):
+    def encode(self, inputs):
+        print(len(inputs), flush=True)
+        sys.stdin.readline()
+        return super().encode(inputs)
+CachedEncoder(Slow(), Path(sys.argv[1])).encode([f"text {n}" for n in range(int(sys.argv[2]))])
+"""
+
+
+def test_a_killed_job_goes_on_where_it_was(tmp_path):
+    path, count = tmp_path / "cache.sqlite", 4 * PIECE + 100
+    command = [sys.executable, "-c", JOB, str(path), str(count)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+    ) as process:
+        for _ in range(2):
+            assert int(process.stdout.readline()) == PIECE
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        assert int(process.stdout.readline()) == PIECE  # the third is being encoded
+        process.send_signal(signal.SIGKILL)
+    encoder, texts = Counting(), [f"text {n}" for n in range(count)]
+    cached = CachedEncoder(encoder, path)
+    assert same(cached.encode(texts), Counting().encode(texts))
+    assert [text for asked in encoder.asked for text in asked] == texts[2 * PIECE :]
+    cached.close()
+
+
+def test_long_jobs_show_how_far_they_are(capsys):
+    texts = [f"text {n}" for n in range(PIECE + 1)]
+    steps = []
+    cached = CachedEncoder(Counting(), progress=lambda starts: (steps.append(start) or start for start in starts))
+    cached.encode(texts[:PIECE])
+    assert steps == []
+    assert same(cached.encode(texts), Counting().encode(texts))
+    assert steps == [0, PIECE]
+    assert list(shown(range(0, PIECE + 1, PIECE))) == [0, PIECE]
+    assert f"inputs={PIECE + 1}" in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
 
 
 def test_a_known_input_costs_microseconds():

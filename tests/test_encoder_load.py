@@ -172,7 +172,8 @@ def test_only_a_hub_name_reaches_for_the_network(encoder, monkeypatch, tmp_path)
     assert asked == [("org/name", "1110a243")]
 
 
-def test_fingerprint_is_of_the_files_and_of_the_numbers(encoder, tmp_path):
+def test_fingerprint_is_of_the_files_and_of_the_numbers(encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"amx_bf16": True})
     folder = copy_of(MODEL, tmp_path / "model")
     assert load(EncoderSpec(model=str(folder), device="cpu")).fingerprint == encoder.fingerprint
     half = load(EncoderSpec(model=str(folder), device="cpu", dtype="bfloat16"))
@@ -182,6 +183,6 @@ def test_fingerprint_is_of_the_files_and_of_the_numbers(encoder, tmp_path):
 
 
 def test_a_setting_out_of_range_is_refused():
-    for wrong in ({"batch_size": 0}, {"max_length": 2}, {"threads": 0}):
+    for wrong in ({"batch_tokens": 0}, {"max_length": 2}, {"threads": 0}):
         with pytest.raises(EncoderError, match=next(iter(wrong))):
             EncoderSpec(**wrong)

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import final
+from typing import Final, TypeAlias, final
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,7 +13,12 @@ from jaxtyping import Float32
 from drift.encoder.base import Encoder
 from drift.encoder.shelf import Shelf
 
+PIECE: Final = 2048
+"""Inputs that are encoded before they are kept: what a kill loses at most. An encoder sorts so many by length."""
+
 Row = Float32[np.ndarray, "d"]
+Progress: TypeAlias = Callable[[range], Iterable[int]]
+"""Gives back where each piece of a long job starts, and shows meanwhile how far it is."""
 
 
 @final
@@ -22,23 +27,40 @@ class CachedEncoder:
 
     Memory holds the `capacity` rows used last. With `path`, a file holds the `shelved` rows written last; it survives
     restarts and is shared by processes. A file that fails later on is logged and given up; encoding goes on.
+
+    A job of any length is encoded in pieces, each in the file before the next: killed, it goes on from there when it is
+    asked for again. Memory takes the result and a piece. `progress` goes along with jobs of several pieces.
     """
 
-    __slots__ = ("_encoder", "_lock", "_rows", "_shelf", "capacity", "dim", "fingerprint")
+    __slots__ = ("_encoder", "_lock", "_rows", "_shelf", "capacity", "dim", "fingerprint", "progress")
 
     def __init__(
-        self, encoder: Encoder, path: Path | None = None, *, capacity: int = 20_000, shelved: int = 200_000
+        self,
+        encoder: Encoder,
+        path: Path | None = None,
+        *,
+        capacity: int = 20_000,
+        shelved: int = 1_500_000,
+        progress: Progress | None = None,
     ) -> None:
         self._encoder = encoder
         self._rows: OrderedDict[bytes, Row] = OrderedDict()
         self._lock = Lock()
         self._shelf = Shelf(path, shelved) if path is not None else None
         self.capacity = capacity
+        self.progress = progress
         self.dim = encoder.dim
         self.fingerprint = encoder.fingerprint
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
-        """One row per input, in the order given; the encoder sees each unknown input once."""
+        """One row per input, in the order given; the encoder sees each unknown input of a piece once."""
+        vectors = np.empty((len(inputs), self.dim), np.float32)
+        starts = range(0, len(inputs), PIECE)
+        for start in starts if self.progress is None or len(starts) < 2 else self.progress(starts):
+            vectors[start : start + PIECE] = self._encode(inputs[start : start + PIECE])
+        return vectors
+
+    def _encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         keys = [self._key(text) for text in inputs]
         found = self._recall(keys)
         # By key, so that an input that occurs twice is encoded once.
@@ -50,10 +72,7 @@ class CachedEncoder:
             self._keep(fresh)
             if self._shelf is not None:
                 self._shelf.put({key: row.tobytes() for key, row in fresh.items()})
-        vectors = np.empty((len(keys), self.dim), np.float32)
-        for i, key in enumerate(keys):
-            vectors[i] = found[key]
-        return vectors
+        return np.stack([found[key] for key in keys])
 
     def close(self) -> None:
         """Let go of the file. What was encoded is in it already."""

@@ -29,6 +29,8 @@ class EncoderSpec:
     `model` is "bundled", a directory, or a hub name as in "sentence-transformers/all-MiniLM-L6-v2"; only a hub name
     uses the network, at `revision`. `weights_sha256` refuses any other weights. `max_length` is in tokens.
     `device` is one of torch's, by default CUDA when there; `threads` are torch's own, for the whole process.
+    `dtype` bfloat16 is float32 on a CPU without instructions for it, where it would be several times slower.
+    `batch_tokens` bounds a batch, by default as memory allows.
     """
 
     model: str = BUNDLED
@@ -40,11 +42,15 @@ class EncoderSpec:
     prefix: str | None = None
     dtype: Dtype = "float32"
     device: str | None = None
-    batch_size: int = 32
+    batch_tokens: int | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        least = {"batch_size": (self.batch_size, 1), "max_length": (self.max_length, 3), "threads": (self.threads, 1)}
+        least = {
+            "batch_tokens": (self.batch_tokens, 1),
+            "max_length": (self.max_length, 3),
+            "threads": (self.threads, 1),
+        }
         for name, (value, minimum) in least.items():
             if value is not None and value < minimum:
                 raise EncoderError(f"an encoder's {name} needs to be at least {minimum}, found {value}: raise it")
@@ -66,18 +72,18 @@ def load(spec: EncoderSpec) -> "TransformerEncoder":
     # Imported late: transformers takes seconds, and a service without an encoder runs without it.
     import torch  # noqa: PLC0415
 
-    from drift.encoder.transformer import TransformerEncoder, longest, read_model, read_tokenizer  # noqa: PLC0415
+    from drift.encoder.transformer import TransformerEncoder, dtype_on, longest, read_model, read_tokenizer  # noqa: PLC0415
 
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
-    wanted = spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(spec.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         tokenizer = read_tokenizer(folder)
-        model = read_model(folder, getattr(torch, spec.dtype), torch.device(wanted))
+        model = read_model(folder, dtype_on(device, getattr(torch, spec.dtype)), device)
     except (OSError, ValueError, RuntimeError, KeyError) as fault:
-        raise EncoderError(f"transformers cannot load the model in {folder} on {wanted}: {fault}") from fault
+        raise EncoderError(f"transformers cannot load the model in {folder} on {device}: {fault}") from fault
     recipe = settled(spec, said, longest(model, tokenizer), folder)
-    return TransformerEncoder(model, tokenizer, recipe, files, spec.batch_size)
+    return TransformerEncoder(model, tokenizer, recipe, files, spec.batch_tokens)
 
 
 def settled(spec: EncoderSpec, said: Declared, limit: int | None, folder: Path) -> Recipe:

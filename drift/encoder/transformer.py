@@ -16,11 +16,12 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from drift.encoder.batches import batch_end, tokens_that_fit
 from drift.encoder.fingerprint import Fingerprint, Pooling, Recipe
 from drift.encoder.layout import Checksums
 from drift.errors import EncoderError
 
-# Inputs tokenized at once: bounds memory on long jobs, and is plenty to sort by length.
+# Inputs tokenized at once, on all cores: bounds memory on long jobs, and is plenty to sort by length.
 CHUNK: Final = 4096
 # What transformers itself uses for "no limit declared" is far above any real length.
 NO_LIMIT: Final = 1_000_000
@@ -32,14 +33,15 @@ UNUSED_WEIGHTS: Final = ("pooler.",)
 class TransformerEncoder:
     """Embeds texts with a transformer. Safe to share between threads; deterministic but for rounding (1e-7).
 
-    A copy with another recipe (`dataclasses.replace`) shares the weights and costs nothing.
+    A copy with another recipe (`dataclasses.replace`) shares the weights and costs nothing. `batch_tokens` bounds a
+    batch, padding included; None is what memory takes.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     recipe: Recipe
     files: Checksums
-    batch_size: int = 32
+    batch_tokens: int | None = None
     # A fast tokenizer keeps truncation as state, and refuses to be used by two threads at once.
     lock: Lock = field(default_factory=Lock)
 
@@ -69,12 +71,27 @@ class TransformerEncoder:
         """One row per input, in the order given; unit length if the recipe normalises. No inputs give no rows."""
         vectors = np.empty((len(inputs), self.dim), np.float32)
         for start in range(0, len(inputs), CHUNK):
-            tokens = self.tokenize(inputs[start : start + CHUNK])
-            # Longest first: a batch wastes next to nothing on padding, and too little memory shows at once.
-            order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
-            for at in range(0, len(order), self.batch_size):
-                batch = order[at : at + self.batch_size]
-                vectors[[start + i for i in batch]] = self.forward([tokens[i] for i in batch])
+            vectors[start : start + CHUNK] = self.embed(self.tokenize(inputs[start : start + CHUNK]))
+        return vectors
+
+    def embed(self, tokens: Sequence[Sequence[int]]) -> Float32[np.ndarray, "n d"]:
+        """One row per tokenized input, in the order given. A batch that is too large for memory is halved."""
+        vectors = np.empty((len(tokens), self.dim), np.float32)
+        # Longest first: a batch wastes next to nothing on padding, and too little memory shows at once.
+        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
+        lengths = [len(tokens[i]) for i in order]
+        most = self.batch_tokens or tokens_that_fit(self.model)
+        start = 0
+        while start < len(order):
+            batch = order[start : batch_end(lengths, start, most)]
+            try:
+                vectors[batch] = self.forward([tokens[i] for i in batch])
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                most = len(batch) // 2 * lengths[start]
+            else:
+                start += len(batch)
         return vectors
 
     def tokenize(self, inputs: Sequence[str]) -> list[list[int]]:
@@ -99,6 +116,13 @@ class TransformerEncoder:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         found: Float32[np.ndarray, "n d"] = vectors.cpu().numpy()
         return found
+
+
+def dtype_on(device: torch.device, wanted: torch.dtype) -> torch.dtype:
+    """The type of the weights there: float32 in place of bfloat16 on a CPU that would emulate it, four times slower."""
+    has = torch.cpu.get_capabilities()
+    native = device.type != "cpu" or has.get("avx512_bf16") or has.get("amx_bf16")
+    return torch.float32 if wanted is torch.bfloat16 and not native else wanted
 
 
 def read_model(folder: Path, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:

@@ -33,6 +33,7 @@ from drift.store import writes
 from drift.store.connect import Connection, Engine
 from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
+from drift.wiring.encoding import shown
 from drift.wiring.fits import prepare_all
 
 
@@ -206,7 +207,7 @@ def build_encoder(spec: EncoderConfig, home: Path) -> Encoder:
         max_length=spec.max_length,
         threads=spec.threads,
     )
-    return CachedEncoder(load(wanted), home / "embeddings.sqlite")
+    return CachedEncoder(load(wanted), home / "embeddings.sqlite", progress=shown)
 
 
 def build_alertmanagers(config: Config) -> dict[str, Notifier]:
