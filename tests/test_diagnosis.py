@@ -26,8 +26,8 @@ from drift.records import Reference
 DATA = Path(__file__).parents[2] / "shared/data/clinc150/clinc150.csv.gz"
 ROWS, REFERENCE = 160, 1600
 KNOWN, UNTOLD = "older model, known", "older model, not known"
-# Few enough to be run each time; the others take minutes.
-QUICK = {"not normalised", "max pooling", "cut to 6 tokens", "rotated", "vectors of the next row", "one cached vector"}
+# Few enough to be run each time; `benchmarks.faults` has all, and takes minutes.
+QUICK = ("not normalised", "max pooling", "cut to 6 tokens", "rotated", "vectors of the next row", "one cached vector")
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ def faulty(case: Case, fault: str, share: float):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.2])
-@pytest.mark.parametrize(
-    "fault", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in FAULTS]
-)
+@pytest.mark.parametrize("fault", QUICK)
 def test_the_fault_is_named_first(case, fault, share):
     candidates = {"older": case.path.older} if fault == KNOWN else {}
     expected = "mixed-versions" if fault == KNOWN and share < 1 else FAULTS[fault][0]
