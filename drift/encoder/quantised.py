@@ -67,7 +67,7 @@ def with_rounded_activations(encoder: TransformerEncoder) -> Iterator[tuple[str,
                 if isinstance(layer, nn.Linear):
                     layer.register_forward_pre_hook(partial(_round_input, steps=steps, by_token=each == "token"))
             how = f"{steps + 1} levels of activation for each {each}, {rounding}"
-            yield how, replace(encoder, model=model, batch_size=1)
+            yield how, replace(encoder, model=model, batch_tokens=1)
 
 
 def _round_input(_: nn.Module, inputs: tuple[Tensor, ...], *, steps: int, by_token: bool) -> tuple[Tensor, ...]:

@@ -102,7 +102,7 @@ def _texts(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Varian
         kept = (("", list(texts)), (" of upper-cased inputs", upper), (" of capitalised inputs", title))
         for what, changed in kept:
             tokens = [encoding.ids for encoding in cased.encode_batch([sendable(text) for text in changed])]
-            yield Variant("tokenizer-case", f"the tokenizer keeps the case{what}", one(forward(encoder, tokens)))
+            yield Variant("tokenizer-case", f"the tokenizer keeps the case{what}", one(encoder.embed(tokens)))
 
 
 def case_kept(encoder: TransformerEncoder) -> Tokenizer | None:
@@ -122,12 +122,6 @@ def _truncated(encoder: TransformerEncoder, texts: Sequence[str], longest: int) 
     for limit in reversed([limit for limit in LIMITS if limit < longest]):
         cut = replace(encoder, recipe=replace(encoder.recipe, max_length=limit))
         yield Variant("truncation", f"inputs are cut to {limit} tokens", one(cut.encode(texts)))
-
-
-def forward(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Float32[np.ndarray, "n d"]:
-    """`encoder.forward` in pieces of its batch size."""
-    size = encoder.batch_size
-    return np.concatenate([encoder.forward(tokens[at : at + size]) for at in range(0, len(tokens), size)])
 
 
 def finished(encoder: TransformerEncoder, vectors: Float[Tensor, "n *c d"]) -> Float32[np.ndarray, "n c d"]:
