@@ -79,7 +79,7 @@ def _tokens(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Ite
         "the last is missing": [row[:-1] if row[-1] in special and len(row) > 1 else row for row in tokens],
     }
     for how, rows in without.items():
-        yield Variant("missing-special-tokens", how, one(forward(encoder, rows)))
+        yield Variant("missing-special-tokens", how, one(encoder.embed(rows)))
 
 
 def _texts(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Variant]:
