@@ -1,13 +1,10 @@
-"""How far a long job of encoding is, and how fast: a bar on standard error, and a line in the log at its end."""
+"""How far a long job of encoding is, and how fast: a bar on standard error, and a line there at its end."""
 
 from collections.abc import Iterator
 
-import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
-
-log = structlog.get_logger()
 
 
 class Rate(ProgressColumn):
@@ -22,11 +19,13 @@ class Rate(ProgressColumn):
 def shown(starts: range) -> Iterator[int]:
     """The starts of a job's pieces, with a bar on a terminal."""
     columns = ("encoding", BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Never on standard output, which is for what the command prints.
+    console = Console(stderr=True, soft_wrap=True)
+    with Progress(*columns, console=console, transient=True) as bar:
         bar.add_task("", total=starts.stop)
         task = bar.tasks[0]
         for start in starts:
             yield start
             bar.update(task.id, completed=min(start + starts.step, starts.stop))
     seconds = task.elapsed or 0.0
-    log.info("inputs encoded", inputs=starts.stop, seconds=round(seconds, 1), per_second=round(starts.stop / seconds))
+    console.print(f"{starts.stop:,} inputs encoded in {seconds:.1f} s", highlight=False)
