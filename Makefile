@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAI
 # Without an NVIDIA GPU, PyTorch's CPU build saves several gigabytes. Set TORCH_ARGS= to take it from elsewhere.
 TORCH_ARGS ?= $(shell command -v nvidia-smi >/dev/null 2>&1 || echo --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench bench-faults clean
 run: $(VENV)/.run
 	@$(BIN)/drift demo --fault $(FAULT) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
@@ -49,6 +49,10 @@ $(VENV)/.dev: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
 BENCHMARKS := permutation window cost encoder operating conditional power
 bench: $(VENV)/.dev
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# Which fault of a serving path gets its name, on real texts: tens of minutes. `FAULTS="--faults int8"` says how much of it.
+bench-faults: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.faults $(FAULTS)
 
 clean:
 	-@$(BIN)/drift db stop

@@ -119,16 +119,14 @@ class Bench:
         return np.concatenate([self.encoder.encode(texts[at : at + 7]) for at in range(0, len(texts), 7)])
 
     def _changed(self, how: str, texts: list[str], count: int, rng: np.random.Generator) -> list[str]:
-        if how == "in markup":
-            new = [f"<p>{text}</p>" for text in texts[:count]]
-        elif how == "sent twice":
-            half = len(texts) - count // 2 if count == len(texts) else len(texts) - count
-            new, texts = texts[:half][: len(texts) - half], [*texts[: len(texts) - half], *texts[:half]]
-            count = len(new)
+        if how == "sent twice":
+            count = min(count, len(texts) // 2)
+            changed = texts[:count] + texts[: len(texts) - count]
+        elif how == "in markup":
+            changed = [f"<p>{text}</p>" for text in texts[:count]] + texts[count:]
         else:
             source = self.foreign if how == "out of scope" else self.growing
-            new = [source[i] for i in rng.choice(len(source), count, replace=count > len(source))]
-        changed = [*new, *texts[count:]]
+            changed = [source[i] for i in rng.choice(len(source), count, replace=count > len(source))] + texts[count:]
         return [changed[i] for i in rng.permutation(len(changed))]
 
     def diagnosed(self, fault: str, window: Window, seed: int) -> Diagnosis:

@@ -33,8 +33,8 @@ class Classifier:
     in the labels.
 
     Of the reference, `per_row` rows for each of the window's are drawn anew for each window, so that windows do not
-    share the error of one draw; of either side as many rows are used as fill the folds, and of
-    a window at most `MOST_ROWS`: memory grows with their square.
+    share the error of one draw; of either side as many rows are used as fill the folds, and of a window at
+    most `MOST_ROWS`: memory grows with their square.
     """
 
     name: ClassVar[str] = "classifier"

@@ -46,10 +46,10 @@ class Shape:
     and Vetterli, EUSIPCO 2007) count directions by the entropy of the singular values and of the variances, centred.
     `trace` is the total variance, `anisotropy` the share of it in the first principal component, `alpha_req` (Agrawal
     et al., NeurIPS 2022) the exponent by which variances fall. `mean_cosine` and `uniformity` (Wang and Isola, ICML
-    2020; towards 0 in a point) are over pairs of rows. `duplicates` is the share of rows that have
-    another within a thousandth of the mean squared distance (near copies too, where the detector `duplicates` counts
-    equal ones), `dead_dimensions` the share of the
-    reference's live dimensions whose standard deviation is below a tenth of the median. `norm` is the mean length.
+    2020; towards 0 in a point) are over pairs of rows. `duplicates` is the share of rows that have another within a
+    thousandth of the mean squared distance (near copies too, where the detector `duplicates` counts equal ones),
+    `dead_dimensions` the share of the reference's live dimensions whose standard deviation is below a tenth of the
+    median. `norm` is the mean length.
     """
 
     participation_ratio: float

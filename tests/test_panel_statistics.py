@@ -88,7 +88,7 @@ def test_kolmogorov_smirnov_falls_short_of_the_two_sample_one_by_a_cell_at_most(
 def test_clusters_are_compared_by_the_shares_of_rows_nearest_to_their_centres(small, found):
     x, _, y = small
     space = fitted(*small[:2])
-    centres = space.partitions.centres.numpy()
+    centres = torch.cat(space.partitions.centres).numpy()
     assert len(centres) == PARTITIONS * CLUSTERS
     distance = 0.0
     for start in range(0, len(centres), CLUSTERS):

@@ -1,6 +1,8 @@
 """Groups of rows alike, found once on the reference."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from math import log
 
 import numpy as np
@@ -18,18 +20,15 @@ PARTITIONS, CLUSTERS = 4, 16
 class Partitions:
     """The reference cut into clusters several times over: where one cut parts a topic, another holds it together.
 
-    `centres` holds the clusters of all partitions, `first` where each partition's begin; `shares` are the reference's.
+    `centres` are the clusters of each partition; `shares` the reference's in all of them, one partition after another.
     """
 
-    centres: Float32[Tensor, "c k"]
-    first: tuple[int, ...]
-    shares: Float64[Tensor, "c"]
+    centres: tuple[Float32[Tensor, "c k"], ...]
+    shares: Float64[Tensor, "s"]
 
     def cells(self, x: Float32[Tensor, "n k"]) -> Int[Tensor, "n p"]:
-        """The cluster of each row in each partition, numbered as `centres` are."""
-        ends = (*self.first[1:], len(self.centres))
-        parts = zip(self.first, ends, strict=True)
-        return torch.stack([nearest(x, self.centres[a:b]) + a for a, b in parts], 1)
+        """The cluster of each row in each partition, numbered as `shares` are."""
+        return _cells(x, self.centres)
 
     def distances(self, cells: Int[Tensor, "b n p"]) -> Float64[Tensor, "b"]:
         """How far each window's shares are from the reference's: chi-square, each expected share raised by an even one.
@@ -37,21 +36,22 @@ class Partitions:
         As it is, a handful of rows in the smallest clusters would outweigh all others.
         """
         b, n, _ = cells.shape
-        c = len(self.shares)
-        place = cells + torch.arange(b, device=cells.device)[:, None, None] * c
-        counts = torch.bincount(place.view(-1), minlength=b * c).view(b, c)
+        s = len(self.shares)
+        place = cells + torch.arange(b, device=cells.device)[:, None, None] * s
+        counts = torch.bincount(place.view(-1), minlength=b * s).view(b, s)
         return ((counts.double() / n - self.shares).square() / (self.shares + 1 / CLUSTERS)).sum(1)
 
 
 def fit_partitions(anchors: Float32[Tensor, "a k"], x: Float32[Tensor, "m k"], rng: np.random.Generator) -> Partitions:
     """Partitions of `anchors`, from several starts; the shares are those of `x`."""
-    found = [fit_centres(anchors, CLUSTERS, rng) for _ in range(PARTITIONS)]
-    first = tuple(sum(map(len, found[:i])) for i in range(PARTITIONS))
-    centres = torch.cat(found)
-    shares = torch.zeros(len(centres), dtype=torch.float64, device=x.device)
-    fitted = Partitions(centres, first, shares)
-    counts = fitted.cells(x).view(-1).bincount(minlength=len(centres))
-    return replace(fitted, shares=counts.double() / len(x))
+    centres = tuple(fit_centres(anchors, CLUSTERS, rng) for _ in range(PARTITIONS))
+    counts = _cells(x, centres).view(-1).bincount(minlength=sum(map(len, centres)))
+    return Partitions(centres, counts.double() / len(x))
+
+
+def _cells(x: Float32[Tensor, "n k"], centres: Sequence[Float32[Tensor, "c k"]]) -> Int[Tensor, "n p"]:
+    first = accumulate(map(len, centres), initial=0)
+    return torch.stack([nearest(x, own) + start for own, start in zip(centres, first, strict=False)], 1)
 
 
 def fit_centres(x: Float32[Tensor, "m k"], clusters: int, rng: np.random.Generator) -> Float32[Tensor, "c k"]:

@@ -58,7 +58,8 @@ class Curves:
     tenth along the widest axis, as when one topic grows. "Foreign", for the statistics `FOREIGN` that weigh or
     look for what is unusual in the reference: those same rows rotated, as if from another model; as long and as far
     apart as before, but in no healthy direction. How many rows it takes to move these depends on how unusual the rows
-    are, so the upper end of their interval is that of the kind which moves them less.
+    are, so the upper end of their interval is that of the kind which moves them less: `least` is the lower end of what
+    a statistic has moved by at each share, of either kind.
     """
 
     shares: Float64[np.ndarray, "e"]

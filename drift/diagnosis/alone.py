@@ -9,10 +9,9 @@ from detectors import Novelty, collapse
 from detectors.collapse import BEYOND
 from detectors.copies import first_equal, independent, times_seen
 from drift.diagnosis.causes import DATA, NONE, UNKNOWN, Cause, Diagnosis
-from drift.diagnosis.data import from_data
+from drift.diagnosis.data import attempted, from_data
 from drift.diagnosis.pairs import Vectors
 from drift.diagnosis.storage import on_lattice
-from drift.errors import UnmeasurableError
 from drift.records import Reference, Window
 
 LEAST: Final = 0.02
@@ -47,19 +46,13 @@ def _data(window: Window, reference: Reference, rng: np.random.Generator) -> lis
     data = from_data(window, reference, rng)
     if not data:
         return [Cause.of(NONE, 0.8, "The window is like the reference.")]
-    novel = _novel(window, reference, rng)
+    found = attempted(Novelty(), window, reference, rng)
+    novel = 0.0 if found is None else found.value
     # New topics take some of the traffic; a changed encoder moves nearly all of it.
     unknown = 0.6 if novel > 0.5 else 0.25
     said = f"{novel:.0%} of rows lie where no row of the reference does: a fault of the serving path would look so too."
     kept = [Cause.of(one.cause, (1 - unknown) * one.score, one.evidence) for one in data]
     return [*kept, Cause.of(UNKNOWN, unknown, said)]
-
-
-def _novel(window: Window, reference: Reference, rng: np.random.Generator) -> float:
-    try:
-        return Novelty().measure(window, reference, rng=rng).value
-    except UnmeasurableError:
-        return 0.0
 
 
 def _shape(window: Window, reference: Reference) -> Iterator[Cause]:

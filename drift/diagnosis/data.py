@@ -24,12 +24,12 @@ LEAST_ROWS: Final = 16
 def from_data(window: Window, reference: Reference, rng: np.random.Generator) -> list[Cause]:
     """How the window's inputs differ from the reference's, the likeliest first; scores add up to at most 1."""
     strength: dict[str, tuple[float, str]] = {}
-    if (copied := _measured(Duplicates(), window, reference, rng)) is not None and copied.value > COPIED:
+    if (copied := attempted(Duplicates(), window, reference, rng)) is not None and copied.value > COPIED:
         strength["duplicates"] = 0.9, f"{copied.value:.0%} of rows are copies beyond what is usual."
     if feature := changed_features(window.rows.inputs, reference.rows.inputs):
         strength["language"] = 0.9, f"{feature}."
-    novel = _measured(Novelty(), window, reference, rng)
-    joint = _measured(Joint(), window, reference, rng)
+    novel = attempted(Novelty(), window, reference, rng)
+    joint = attempted(Joint(), window, reference, rng)
     p, moved = _moved(window, reference, joint)
     new = novel is not None and novel.p_value is not None and novel.p_value <= LEVEL
     if new or moved:
@@ -45,7 +45,7 @@ def from_data(window: Window, reference: Reference, rng: np.random.Generator) ->
     return sorted(found, key=lambda cause: -cause.score)
 
 
-def _measured(detector: Detector, window: Window, reference: Reference, rng: np.random.Generator) -> Measurement | None:
+def attempted(detector: Detector, window: Window, reference: Reference, rng: np.random.Generator) -> Measurement | None:
     """What the detector measures; None where it refuses, for which other detectors stand in."""
     try:
         return detector.measure(window, reference, rng=rng)

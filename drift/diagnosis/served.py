@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float64
 from scipy.optimize import linear_sum_assignment
 
+from detectors.kernels import entropy_rank
 from drift.diagnosis.explain import Explanation, Shares, explained
 from drift.diagnosis.pairs import Pairs, Vectors, deviation, like
 from drift.diagnosis.storage import as_stored
@@ -110,8 +112,7 @@ def _strangers(rows: Failing) -> Bool[np.ndarray, "n"]:
     pairs = unit(rows.everything) @ unit(rows.everything).T
     unrelated = np.quantile(pairs[~np.eye(len(pairs), dtype=bool)], 0.95)
     near = (unit(rows.served) @ known.T).max(1) >= np.quantile(usual, 0.05)
-    strange: Bool[np.ndarray, n] = near & (1 - deviation(unit(rows.served), unit(rows.again)) < unrelated)
-    return strange
+    return np.asarray(near & (1 - deviation(unit(rows.served), unit(rows.again)) < unrelated))
 
 
 def permuted(rows: Failing) -> Explanation:
@@ -178,11 +179,8 @@ def collapsed(rows: Failing) -> Explanation:
 
 
 def _rank(x: Vectors) -> float:
-    """Number of directions that rows use: the exponential of the entropy of their singular values."""
-    s = np.linalg.svd(x - x.mean(0), compute_uv=False)
-    p = s[s > 1e-6 * max(s.max(), 1e-12)]
-    p = p / p.sum()
-    return float(np.exp(-(p * np.log(p)).sum())) if len(p) else 0.0
+    """Number of directions that rows use, RankMe of the centred rows."""
+    return entropy_rank(torch.linalg.svdvals(torch.from_numpy((x - x.mean(0)).astype(np.float64))))
 
 
 def unit(x: Vectors) -> Vectors:
