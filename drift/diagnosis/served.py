@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float64
 from scipy.optimize import linear_sum_assignment
 
-from detectors.kernels import entropy_rank
+from detectors.kernels import entropy_rank, spectrum, tensor
 from drift.diagnosis.explain import Explanation, Shares, explained
 from drift.diagnosis.pairs import Pairs, Vectors, deviation, like
 from drift.diagnosis.storage import as_stored
@@ -180,7 +179,7 @@ def collapsed(rows: Failing) -> Explanation:
 
 def _rank(x: Vectors) -> float:
     """Number of directions that rows use, RankMe of the centred rows."""
-    return entropy_rank(torch.linalg.svdvals(torch.from_numpy((x - x.mean(0)).astype(np.float64))))
+    return entropy_rank(spectrum(tensor(x)).sqrt())
 
 
 def unit(x: Vectors) -> Vectors:
