@@ -57,7 +57,7 @@ def drift(*words: str):
 @pytest.mark.parametrize("command", ["run", "demo", "check", "migrate", "status", "replay", "compare", "db"])
 def test_every_command_teaches(command):
     done = subprocess.run(
-        [sys.executable, "-m", "drift.cli", command, "--help"],
+        [sys.executable, "-m", "drift", command, "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -73,7 +73,7 @@ SECRET = generate_secret()
 def service(folder: Path, url: str, port: int) -> Iterator[subprocess.Popen]:
     """`drift run` until the block ends, once it is ready. A process that was killed in the block stays dead."""
     environment = {**os.environ, "DRIFT_DATABASE_URL": url, "DRIFT_PORT": str(port), "DRIFT_HOME": str(folder)}
-    command = [sys.executable, "-m", "drift.cli", "run", "drift.yaml", "--no-dashboard"]
+    command = [sys.executable, "-m", "drift", "run", "drift.yaml", "--no-dashboard"]
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 

@@ -1,0 +1,19 @@
+"""The command line. Each command parses its words and hands over to the wiring, imported when it runs."""
+
+from typing import Final
+
+import typer
+
+from drift.cli import database, files, service
+
+app: Final = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Know before your users do that the embeddings in production have gone bad, why, and what to do about it.\n\n"
+    "`drift demo` shows the whole story on real text; `drift check drift.yaml` says whether your own file would work; "
+    "`drift run drift.yaml` monitors.",
+)
+app.add_typer(service.app)
+app.add_typer(files.app)
+app.add_typer(database.app, name="db")
