@@ -16,16 +16,16 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.notify.base import Notifier
-from drift.pipeline import deliver, measure
+from drift.pipeline import deliver, diagnose, measure
 from drift.pipeline.monitor import Monitor
-from drift.store import jobs, retention
+from drift.store import diagnoses, jobs, retention
 from drift.store.connect import Connection, Engine
 from drift.store.jobs import Job
 
 log = structlog.get_logger()
 BATCH: Final = 16  # windows of one stream in one transaction
 GIVE_UP_AFTER: Final = 8  # attempts at one window, two minutes in all
-CLOCKS: Final = ("close", "measure", "deliver", "resend", "forget")
+CLOCKS: Final = ("close", "measure", "diagnose", "deliver", "resend", "forget")
 POLL: Final = timedelta(seconds=1)
 DAY: Final = timedelta(days=1)
 
@@ -69,6 +69,10 @@ class Service:
         return {**self.alertmanagers, **self.webhooks}
 
 
+class Stopped(Exception):  # noqa: N818  (a turn of events, no error)
+    """The service ends: long work is to be given up."""
+
+
 class Scheduler:
     """Runs a service until it is stopped."""
 
@@ -81,6 +85,7 @@ class Scheduler:
         clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
             ("close", self._close, POLL),
             ("measure", self._measure, POLL),
+            ("diagnose", self._diagnose, POLL),
             *(("deliver", work, POLL) for work in deliver_to),
             ("resend", self._resend, service.resend),
             ("forget", self._forget, DAY),
@@ -136,6 +141,15 @@ class Scheduler:
         while not self._stopping.is_set() and work_once(self._service):
             pass
 
+    def _diagnose(self) -> None:
+        while not self._stopping.is_set() and diagnose_one(self._service, self._go_on):
+            pass
+
+    def _go_on(self, _: str) -> None:
+        """A diagnosis takes up to a minute, and begins anew at the next start."""
+        if self._stopping.is_set():
+            raise Stopped
+
     def _deliver(self, receiver: str) -> None:
         """Each receiver has a clock of its own, so that one that does not answer delays no other."""
         service, notifier = self._service, self._service.notifiers[receiver]
@@ -177,6 +191,27 @@ def work_once(service: Service) -> bool:
         else:
             jobs.finish(conn, job)
             log.info("windows measured", stream=job.stream, windows=len(job.spans), until=str(job.spans[-1].end))
+    return True
+
+
+def diagnose_one(service: Service, progress: Callable[[str], None]) -> bool:
+    """Make the diagnosis that was asked for first; False when none is wanted. One that fails is kept with its error."""
+    with service.engine.begin() as conn:
+        request = diagnoses.claim(conn, names=list(service.monitors))
+        if request is None:
+            return False
+        monitor = service.monitors[request.stream.partition("/")[0]]
+        try:
+            with conn.begin_nested():
+                found = diagnose.make(conn, monitor, request, progress)
+        except Stopped:
+            return False
+        except Exception as error:
+            service.failures.add("diagnose")
+            log.exception("diagnosis failed", stream=request.stream, span=str(request.span))
+            found = diagnose.without(f"{type(error).__name__}: {error}")
+        made = diagnose.keep(conn, request, found, now=service.clock())
+    log.info("diagnosis made", stream=made.stream, span=str(made.span), cause=made.found.causes[0].cause)
     return True
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from drift.pipeline.intake import Receipt
-from drift.records import KeptAttribution, Measurement, tally
+from drift.records import Cause, Diagnosed, KeptAttribution, Measurement, tally
 from drift.slo import Calibration
 from drift.store.fleet import Standing
 from drift.store.reads import AlertRow, StreamRow
@@ -111,6 +111,33 @@ class AttributionAnswer(BaseModel):
     @classmethod
     def of(cls, m: Measurement, kept: KeptAttribution) -> "AttributionAnswer":
         return cls(measurement=MeasurementAnswer.of(m), attribution=kept)
+
+
+class DiagnosisAnswer(BaseModel):
+    """Why a stretch of a stream is as it is: causes, the likeliest first, and what was looked for in vain.
+
+    `slo` is the objective that asked, "" where a person did.
+    """
+
+    stream: str
+    slo: str
+    start: datetime
+    end: datetime
+    made_at: datetime
+    causes: list[Cause]
+    ruled_out: list[str]
+
+    @classmethod
+    def of(cls, made: Diagnosed) -> "DiagnosisAnswer":
+        return cls(
+            stream=made.stream,
+            slo=made.slo,
+            start=made.span.start,
+            end=made.span.end,
+            made_at=made.made_at,
+            causes=list(made.found.causes),
+            ruled_out=list(made.found.ruled_out),
+        )
 
 
 class CalibrationAnswer(BaseModel):

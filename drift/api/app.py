@@ -1,64 +1,45 @@
-"""The HTTP API: rows in over Arrow, JSON, NDJSON or .npy; health, metrics and reads out."""
+"""The HTTP API: rows in, health, metrics and reads out."""
 
-import hashlib
-import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from collectors.bodies import parse_body
-from collectors.rows import DEFAULT_LIMITS
 from drift import __version__
 from drift.alert import AlertState
 from drift.api.answers import (
     AlertAnswer,
     AttributionAnswer,
+    DiagnosisAnswer,
     MeasurementAnswer,
-    ReceiptAnswer,
     StatusAnswer,
     StreamAnswer,
 )
-from drift.api.metrics import TOO_LARGE, UNKNOWN_STREAM, UNREADABLE, Exporter
-from drift.errors import BatchConflictError, PayloadError, UnknownFormatError, UnknownStreamError
-from drift.pipeline import intake, measure
-from drift.pipeline.monitor import Monitor
+from drift.api.metrics import Exporter
+from drift.api.writes import add_writes
 from drift.scheduler import Scheduler, Service
-from drift.store import reads, views
+from drift.store import diagnoses, reads, views
 from drift.store.connect import OperationalError, PoolTimeoutError
 from drift.store.fleet import standings
 
-BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"schema": {"type": "array", "items": {"type": "object", "required": ["vector"]}}},
-            "application/x-ndjson": {"schema": {"type": "string"}},
-            "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 DAY: Final = timedelta(days=1)
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 RUNBOOKS: Final = (_PACKAGE / "runbook.md", _PACKAGE.parent / "docs" / "runbook.md")  # in the wheel, in the checkout
 
 
 StreamKey = Annotated[str, Query(description="key of a stream or segment, as /v1/streams lists it")]
-BatchKey = Annotated[str | None, Header(max_length=255, description="the same for each try to send a batch")]
 
 
 def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     """The API of `service`. It starts and stops nothing."""
     # Its /docs brings its own assets: an on-call engineer's network may reach no CDN.
     app = FastAPIOffline(title="drift", version=__version__, description="Representation drift monitoring.")
-    _add_intake(app, service)
+    add_writes(app, service)
     _add_reads(app, service)
     _add_health(app, service, scheduler)
 
@@ -69,76 +50,6 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
         return JSONResponse({"detail": text}, 503, {"Retry-After": "5"})
 
     return app
-
-
-def _monitor(service: Service, name: str) -> Monitor:
-    if (monitor := service.monitors.get(name)) is None:
-        known = ", ".join(sorted(service.monitors))
-        raise HTTPException(404, f"no stream {name!r} is declared; known are: {known}")
-    return monitor
-
-
-def _add_intake(app: FastAPI, service: Service) -> None:
-    sieve = intake.Sieve()
-
-    @app.post("/v1/streams/{stream}/embeddings", tags=["rows"], response_model=ReceiptAnswer, openapi_extra=BODY)
-    async def push(
-        stream: str,
-        request: Request,
-        response: Response,
-        idempotency_key: BatchKey = None,
-    ) -> ReceiptAnswer:
-        """Take a batch of rows.
-
-        Each has a `vector`, and where given `id`, `time`, `session`, `input`, `label`, `encoder_version`, segments. Of
-        the rows of one session, which depend on one another, a window is measured on one.
-
-        The answer comes once the batch is durable. Rows that are not valid are listed, and the others kept. A batch
-        that is sent again with the same Idempotency-Key is counted once. 422 says that no row was accepted.
-        """
-        if stream not in service.monitors:
-            service.refusals.add(UNKNOWN_STREAM)
-        monitor = _monitor(service, stream)
-        if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-            service.refusals.add(UNREADABLE)
-            raise HTTPException(415, f"the content encoding {encoding!r} is not taken: send the body as it is")
-        body = await _bounded_body(request, service)
-        columns = tuple({part.segment.partition("=")[0] for part in monitor.parts if part.segment})
-        key, digest = idempotency_key or uuid.uuid4().hex, hashlib.blake2b(body, digest_size=16).hexdigest()
-        try:
-            batch = await run_in_threadpool(
-                parse_body, request.headers.get("content-type", ""), body, monitor.stream, columns
-            )
-            receipt = await run_in_threadpool(
-                intake.take_in, service.engine, monitor, batch, sieve, batch_key=key, digest=digest, now=service.clock()
-            )
-        except PayloadError as error:
-            service.refusals.add(UNREADABLE)
-            raise HTTPException(415 if isinstance(error, UnknownFormatError) else 400, str(error)) from error
-        except BatchConflictError as error:
-            raise HTTPException(409, str(error)) from error
-        except UnknownStreamError as error:
-            raise HTTPException(404, str(error)) from error
-        response.status_code = 422 if receipt.received and not receipt.accepted else 200
-        return ReceiptAnswer.of(receipt)
-
-    @app.post("/v1/streams/{stream}/measure", tags=["rows"], status_code=202)
-    def measure_now(stream: str) -> dict[str, int]:
-        """Queue the windows that are over without waiting for late rows; answers how many."""
-        monitor = _monitor(service, stream)
-        with service.engine.begin() as conn:
-            queued = measure.queue_closed(conn, monitor, now=service.clock() + monitor.lateness)
-        return {"queued": queued}
-
-
-async def _bounded_body(request: Request, service: Service) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > DEFAULT_LIMITS.body:
-            service.refusals.add(TOO_LARGE)
-            raise HTTPException(413, f"a batch may have {DEFAULT_LIMITS.body} bytes: send it in parts")
-    return bytes(body)
 
 
 def _add_reads(app: FastAPI, service: Service) -> None:
@@ -183,6 +94,19 @@ def _add_reads(app: FastAPI, service: Service) -> None:
         with service.engine.connect() as conn:
             found = views.attributed(conn, stream, since or end - DAY, end, detector=detector, limit=limit)
         return [AttributionAnswer.of(m, m.attribution) for m in found if m.attribution]
+
+    @app.get("/v1/diagnoses", tags=["reads"])
+    def made(
+        stream: StreamKey,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> list[DiagnosisAnswer]:
+        """Why the stream was as it was, newest first: made for each alert, and for who asked. By default of a day."""
+        end = until or service.clock()
+        with service.engine.connect() as conn:
+            found = diagnoses.made(conn, stream, since=since or end - DAY, until=until, limit=limit)
+        return [DiagnosisAnswer.of(one) for one in found]
 
     @app.get("/v1/alerts", tags=["reads"])
     def alerts(state: AlertState | None = None, stream: str | None = None) -> list[AlertAnswer]:

@@ -34,27 +34,3 @@ def compare(
     with told(failed=2):
         drifted = run(Request(reference, current, rows, window, alpha, seed, segment), as_json=as_json, html=html)
     raise typer.Exit(int(drifted))
-
-
-@app.command()
-def diagnose(
-    current: Annotated[Path, typer.Argument(metavar="CURRENT", help="The embeddings in question, with inputs.")],
-    reference: Annotated[Path, typer.Option(metavar="REF", help="Healthy embeddings: .npy, Parquet or Arrow.")],
-    encoder: Annotated[
-        str, typer.Option(metavar="MODEL", help='What should have made them: "bundled", a directory, or a hub name.')
-    ] = "",
-    candidate: Annotated[
-        list[str] | None, typer.Option(metavar="MODEL", help="What may have made them instead; may be repeated.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides which rows are encoded again.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Name what is wrong with a file of embeddings: the data, or which fault of the serving path.
-
-    Parquet and Arrow need a column `vector`; with a column `input` and an encoder up to 256 rows are encoded again, and
-    failing ones under each known fault. Without them, vectors alone tell less. No configuration, no database.
-    """
-    from drift.wiring.diagnose_command import run
-
-    with told():
-        run(current, reference, encoder=encoder, candidates=candidate or [], seed=seed, as_json=as_json)

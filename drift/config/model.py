@@ -48,6 +48,7 @@ class EncoderConfig(_Model):
     """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, or a hub name.
 
     `threads` are torch's, for the whole process; fewer than there are cores is faster where cores are shared.
+    `candidates` are models that may be served instead by mistake (an older version, the next one): diagnoses try them.
     """
 
     model: str = "bundled"
@@ -56,6 +57,7 @@ class EncoderConfig(_Model):
     normalise: bool | None = None
     max_length: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
+    candidates: tuple[str, ...] = ()
 
 
 class ReferenceConfig(_Model):

@@ -8,11 +8,11 @@ import numpy as np
 from detectors import Novelty, collapse
 from detectors.collapse import BEYOND
 from detectors.copies import first_equal, independent, times_seen
-from drift.diagnosis.causes import DATA, NONE, UNKNOWN, Cause, Diagnosis
+from drift.diagnosis.causes import DATA, NONE, UNKNOWN, cause_of
 from drift.diagnosis.data import attempted, from_data
 from drift.diagnosis.pairs import Vectors
 from drift.diagnosis.storage import on_lattice
-from drift.records import Reference, Window
+from drift.records import Cause, Diagnosis, Reference, Window
 
 LEAST: Final = 0.02
 """Fewer rows than this share may be anything."""
@@ -34,7 +34,7 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
         found = _data(window, reference, rng)
     total = max(1.0, sum(cause.score for cause in found))
     causes = tuple(
-        Cause.of(one.cause, one.score / total, f"{one.evidence} {ASK}")
+        cause_of(one.cause, one.score / total, f"{one.evidence} {ASK}")
         for one in sorted(found, key=lambda one: -one.score)
     )
     named = {cause.cause for cause in causes}
@@ -45,14 +45,14 @@ def _data(window: Window, reference: Reference, rng: np.random.Generator) -> lis
     """A change of the data, or of the serving path in a way that vectors do not show."""
     data = from_data(window, reference, rng)
     if not data:
-        return [Cause.of(NONE, 0.8, "The window is like the reference.")]
+        return [cause_of(NONE, 0.8, "The window is like the reference.")]
     found = attempted(Novelty(), window, reference, rng)
     novel = 0.0 if found is None else found.value
     # New topics take some of the traffic; a changed encoder moves nearly all of it.
     unknown = 0.6 if novel > 0.5 else 0.25
     said = f"{novel:.0%} of rows lie where no row of the reference does: a fault of the serving path would look so too."
-    kept = [Cause.of(one.cause, (1 - unknown) * one.score, one.evidence) for one in data]
-    return [*kept, Cause.of(UNKNOWN, unknown, said)]
+    kept = [cause_of(one.cause, (1 - unknown) * one.score, one.evidence) for one in data]
+    return [*kept, cause_of(UNKNOWN, unknown, said)]
 
 
 def _shape(window: Window, reference: Reference) -> Iterator[Cause]:
@@ -67,7 +67,7 @@ def _shape(window: Window, reference: Reference) -> Iterator[Cause]:
     ):
         if figure.z < -BEYOND and figure.value < LOST * figure.expected:
             said = f"The {what} is {figure.value:.3g} where {figure.expected:.3g} is usual."
-            yield Cause.of(slug, 0.85, said)
+            yield cause_of(slug, 0.85, said)
             return
 
 
@@ -80,7 +80,7 @@ def unnormalised(window: Vectors, reference: Vectors) -> Cause | None:
         return None
     typical = float(np.median(lengths[off]))
     said = f"{off.mean():.0%} of vectors have lengths of about {typical:.3g}, the reference's {middle:.3g}."
-    return Cause.of("missing-normalisation", 0.9, said)
+    return cause_of("missing-normalisation", 0.9, said)
 
 
 def zeroed(window: Vectors, reference: Vectors) -> Cause | None:
@@ -91,7 +91,7 @@ def zeroed(window: Vectors, reference: Vectors) -> Cause | None:
     rows = zero[:, gone].any(1) if gone.any() else np.zeros(len(window), bool)
     if not _enough(rows):
         return None
-    return Cause.of("zeroed-dimensions", 0.9, f"{gone.sum()} dimensions are zero in {rows.mean():.0%} of rows.")
+    return cause_of("zeroed-dimensions", 0.9, f"{gone.sum()} dimensions are zero in {rows.mean():.0%} of rows.")
 
 
 def constant(window: Vectors, reference: Vectors) -> Cause | None:
@@ -100,7 +100,7 @@ def constant(window: Vectors, reference: Vectors) -> Cause | None:
     usual = int(times_seen(first_equal(reference)).max()) / len(reference)
     if most < max(5, (LEAST + 2 * usual) * len(window)):
         return None
-    return Cause.of("constant-output", 0.85, f"One vector is that of {most} of {len(window)} rows.")
+    return cause_of("constant-output", 0.85, f"One vector is that of {most} of {len(window)} rows.")
 
 
 def lattice(window: Vectors, reference: Vectors) -> Cause | None:
@@ -110,7 +110,7 @@ def lattice(window: Vectors, reference: Vectors) -> Cause | None:
         return None
     levels = int(np.median([len(np.unique(row)) for row in window[rows]]))
     said = f"{rows.mean():.0%} of vectors have about {levels} different numbers at equal steps, the reference's do not."
-    return Cause.of("quantised-storage", 0.95, said)
+    return cause_of("quantised-storage", 0.95, said)
 
 
 def permuted(window: Vectors, reference: Vectors) -> Cause | None:
@@ -122,7 +122,7 @@ def permuted(window: Vectors, reference: Vectors) -> Cause | None:
     if not (place < 0.5 and spread < 0.5 and order > 0.98 and sorted_spread > 0.95):
         return None
     said = f"The dimensions' means are the reference's by size (r = {order:.2f}) and not by place ({place:.2f})."
-    return Cause.of("permuted-dimensions", 0.85, said)
+    return cause_of("permuted-dimensions", 0.85, said)
 
 
 def _enough(rows: np.ndarray) -> bool:

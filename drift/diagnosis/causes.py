@@ -1,11 +1,13 @@
 """What a diagnosis says: the causes it can name, what speaks for each, and what to do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from drift.records import Cause
 
 NONE: Final = "none"
 UNKNOWN: Final = "unknown"
+SEASONALITY: Final = "seasonality"
 
 SERVING: Final[Mapping[str, str]] = {
     "missing-normalisation": "Normalise vectors to unit length where they are served, and re-embed what was stored.",
@@ -47,30 +49,13 @@ DATA: Final[Mapping[str, str]] = {
 NEXT_STEP: Final[Mapping[str, str]] = {
     **SERVING,
     **DATA,
+    SEASONALITY: "Nothing to repair: give the objective `calibrate: windows`, or the reference rows of these hours.",
     NONE: "Nothing to do.",
     UNKNOWN: "Compare model, tokenizer, pooling, precision and library versions of the serving path with the recipe; "
     "diagnose with the model that may be served instead.",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One possible cause by its slug, how likely it is among all in [0, 1], the numbers in one sentence, what to do."""
-
-    cause: str
-    score: float
-    evidence: str
-    next_step: str
-
-    @classmethod
-    def of(cls, cause: str, score: float, evidence: str) -> "Cause":
-        """With the next step that belongs to the slug."""
-        return cls(cause, round(score, 3), evidence, NEXT_STEP[cause])
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Causes, the likeliest first, their scores adding up to at most 1; and the slugs that were looked for in vain."""
-
-    causes: tuple[Cause, ...]
-    ruled_out: tuple[str, ...]
+def cause_of(slug: str, score: float, evidence: str) -> Cause:
+    """The cause of that slug, with the next step that belongs to it."""
+    return Cause(slug, round(score, 3), evidence, NEXT_STEP[slug])

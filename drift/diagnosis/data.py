@@ -8,10 +8,10 @@ import numpy as np
 from detectors import Duplicates, Joint, Novelty, mmd_permutation_test
 from detectors.base import Detector
 from detectors.copies import independent
-from drift.diagnosis.causes import Cause
+from drift.diagnosis.causes import cause_of
 from drift.diagnosis.language import changed_features
 from drift.errors import UnmeasurableError
-from drift.records import Measurement, Reference, Window
+from drift.records import Cause, Measurement, Reference, Window
 
 LEVEL: Final = 0.002
 """For two tests: a change is named in well under 1 % of healthy windows."""
@@ -41,7 +41,7 @@ def from_data(window: Window, reference: Reference, rng: np.random.Generator) ->
         strength["new-topic"] = topic, f"{said}{typical}."
         strength["traffic-mix"] = mix, f"{said}; {_shares(joint)}."
     total = max(1.0, sum(score for score, _ in strength.values()))
-    found = [Cause.of(slug, score / total, text) for slug, (score, text) in strength.items()]
+    found = [cause_of(slug, score / total, text) for slug, (score, text) in strength.items()]
     return sorted(found, key=lambda cause: -cause.score)
 
 
@@ -64,12 +64,12 @@ def _moved(window: Window, reference: Reference, joint: Measurement | None) -> t
 
 
 def _typical(window: Window, joint: Measurement | None) -> str:
-    """The rows from which most of the change comes, by their inputs or ids."""
+    """The rows from which most of the change comes: by ids, as what is said goes to receivers; else by inputs."""
     if joint is None or joint.attribution is None:
         return ""
     rows = window.rows
     names = (
-        (rows.inputs[at] if rows.inputs else None) or (rows.ids[at] if rows.ids else None) or f"row {at}"
+        (rows.ids[at] if rows.ids else None) or (rows.inputs[at] if rows.inputs else None) or f"row {at}"
         for at in (row.position for row in joint.attribution.rows)
     )
     return "; most of it comes from " + ", ".join(repr(name[:60]) for name in islice(names, SHOWN_ROWS))

@@ -4,21 +4,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from drift.diagnosis.alone import from_vectors, lattice
-from drift.diagnosis.causes import DATA, NONE, SERVING, UNKNOWN, Cause, Diagnosis
+from drift.diagnosis.causes import DATA, NONE, SERVING, UNKNOWN, cause_of
 from drift.diagnosis.data import from_data
 from drift.diagnosis.explain import Explanation, Ranked, explained, rank
 from drift.diagnosis.pairs import Pairs, Tolerance, deviation, paired
+from drift.diagnosis.season import seasonal
 from drift.diagnosis.served import Failing, explanations
 from drift.encoder.base import Encoder
-from drift.records import Reference, Window
-
-if TYPE_CHECKING:
-    from drift.encoder.transformer import TransformerEncoder
+from drift.encoder.cache import CachedEncoder
+from drift.records import Cause, Diagnosis, Reference, Rows, Window
 
 RECOMPUTED: Final = 16
 """So many failing rows are encoded under each variant."""
@@ -36,10 +35,11 @@ Versions = Mapping[str, Encoder]
 def diagnose(
     window: Window,
     reference: Reference,
-    encoder: "TransformerEncoder | None" = None,
+    encoder: Encoder | None = None,
     *,
     rng: np.random.Generator,
     candidates: Versions = MappingProxyType({}),
+    past: Rows | None = None,
     tolerance: Tolerance | None = None,
     progress: Progress = lambda _: None,
 ) -> Diagnosis:
@@ -47,13 +47,28 @@ def diagnose(
 
     With `encoder` and inputs up to 256 rows are encoded again. Where all agree with what was served, the data is what
     may have changed; else failing rows are encoded under each variant of the recipe and by the `candidates`, other
-    models by name, until all are explained. Without either, vectors alone tell less. `progress` is told what is tried.
+    models by name, until all are explained. Without either, vectors alone tell less. `past` are rows of the same hours
+    on other days, which tell a season from a change. `progress` is told what is tried.
 
     Raises:
         UnmeasurableError: the encoder gives vectors of another length than the window's.
         TooFewRowsError: the window has too few rows to say anything.
     """
     bounds = tolerance or Tolerance()
+    found = _diagnose(window, reference, encoder, rng=rng, candidates=candidates, bounds=bounds, progress=progress)
+    return found if past is None else seasonal(found, window.rows, past)
+
+
+def _diagnose(
+    window: Window,
+    reference: Reference,
+    encoder: Encoder | None,
+    *,
+    rng: np.random.Generator,
+    candidates: Versions,
+    bounds: Tolerance,
+    progress: Progress,
+) -> Diagnosis:
     progress("encoding again")
     pairs = paired(window.rows, encoder, bounds) if encoder is not None else None
     if encoder is None or pairs is None:
@@ -76,11 +91,13 @@ def diagnose(
     return _failing(window, pairs, tried, data)
 
 
-def _explanations(
-    pairs: Pairs, reference: Reference, encoder: "TransformerEncoder", candidates: Versions
-) -> Iterator[Explanation]:
+def _explanations(pairs: Pairs, reference: Reference, encoder: Encoder, candidates: Versions) -> Iterator[Explanation]:
     """What may explain the first failing rows: their vectors, other models, then each variant of the recipe."""
-    from drift.encoder.variants import Variant, variants  # noqa: PLC0415  (transformers takes seconds to import)
+    # transformers takes seconds to import.
+    from drift.encoder.transformer import TransformerEncoder  # noqa: PLC0415
+    from drift.encoder.variants import Variant, variants  # noqa: PLC0415
+
+    inner = encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
 
     rows = Failing.of(pairs, reference.vectors)
     texts = [text for text, failing in zip(pairs.inputs, pairs.failing, strict=True) if failing][:RECOMPUTED]
@@ -93,7 +110,8 @@ def _explanations(
         for name, other in candidates.items()
         if other.dim == served.shape[1]
     )
-    for variant in chain(others, variants(encoder, texts)):
+    recipes = variants(inner, texts) if isinstance(inner, TransformerEncoder) else ()
+    for variant in chain(others, recipes):
         left = deviation(served[:, None], variant.vectors).min(1)
         yield Explanation(variant.cause, variant.how, explained(left, variant.leeway * apart))
 
@@ -104,7 +122,7 @@ def _environment(reference: Reference, encoder: Encoder, tolerance: Tolerance) -
     if own is None or own.share <= 0.5:
         return None
     said = f"{own.failing.sum()} of {len(own)} of the reference's own inputs get another vector here"
-    return Cause.of("environment", 0.9, f"{said}: this encoder, or what it runs on, did not make the reference.")
+    return cause_of("environment", 0.9, f"{said}: this encoder, or what it runs on, did not make the reference.")
 
 
 def _healthy(pairs: Pairs, found: list[Cause]) -> Diagnosis:
@@ -112,7 +130,7 @@ def _healthy(pairs: Pairs, found: list[Cause]) -> Diagnosis:
     causes = tuple(replace(cause, evidence=f"{said}. {cause.evidence}") for cause in found)
     if not causes:
         text = f"{said}, and the window is like the reference."
-        causes = (Cause.of(NONE, 0.95, text),)
+        causes = (cause_of(NONE, 0.95, text),)
     named = {cause.cause for cause in causes}
     return Diagnosis(causes, tuple(slug for slug in (*SERVING, *DATA) if slug not in named))
 
@@ -121,7 +139,7 @@ def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: list[
     rows = len(tried[0].explained)
     ranked = list(_versions(window, pairs, rank(tried, rows)))
     room = 1 - BESIDE if data else 1.0
-    causes = [Cause.of(one.cause, room * one.score, _evidence(pairs, one, rows)) for one in ranked]
+    causes = [cause_of(one.cause, room * one.score, _evidence(pairs, one, rows)) for one in ranked]
     causes += [replace(cause, score=round(BESIDE * cause.score, 3)) for cause in data]
     named = {cause.cause for cause in causes}
     sought = dict.fromkeys([one.cause for one in tried] + ([] if data else [*DATA]))

@@ -32,7 +32,7 @@ class CachedEncoder:
     asked for again. Memory takes the result and a piece. `progress` goes along with jobs of several pieces.
     """
 
-    __slots__ = ("_encoder", "_lock", "_rows", "_shelf", "capacity", "dim", "fingerprint", "progress")
+    __slots__ = ("_lock", "_rows", "_shelf", "capacity", "dim", "encoder", "fingerprint", "progress")
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class CachedEncoder:
         shelved: int = 1_500_000,
         progress: Progress | None = None,
     ) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
         self._rows: OrderedDict[bytes, Row] = OrderedDict()
         self._lock = Lock()
         self._shelf = Shelf(path, shelved) if path is not None else None
@@ -66,7 +66,7 @@ class CachedEncoder:
         # By key, so that an input that occurs twice is encoded once.
         unknown = {key: text for key, text in zip(keys, inputs, strict=True) if key not in found}
         if unknown:
-            rows = np.ascontiguousarray(self._encoder.encode(list(unknown.values())), np.float32)
+            rows = np.ascontiguousarray(self.encoder.encode(list(unknown.values())), np.float32)
             fresh = dict(zip(unknown, rows, strict=True))
             found |= fresh
             self._keep(fresh)

@@ -12,7 +12,7 @@ import orjson
 from drift.alert import Alert, AlertKind
 from drift.config.values import format_duration
 from drift.notify.base import Notice
-from drift.records import Measurement, Stream
+from drift.records import Cause, Diagnosed, Measurement, Stream
 from drift.slo import Budget, Burn, Conformal, Slo
 
 
@@ -21,7 +21,7 @@ class Context:
     """All that is known when an alert changes: `measurement` is the window's as it was judged, None where it has none.
 
     `meaning` and `next_step` are the detector's plain words. `conformal` says where the judged p-value comes from,
-    where the objective is calibrated on windows.
+    where the objective is calibrated on windows. `diagnosed` is the newest diagnosis since it began.
     """
 
     stream: Stream
@@ -35,6 +35,7 @@ class Context:
     meaning: str
     next_step: str
     conformal: Conformal | None = None
+    diagnosed: Diagnosed | None = None
 
 
 ALERT_NAMES: Final = {
@@ -90,7 +91,22 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         found["value"] = f"{context.slo.sli.number(measured):.4g}"
         found["rows"] = str(measured.rows)
         found["reference"] = measured.reference[:12]
+    if context.diagnosed is not None and alert.kind not in NEXT_STEPS:
+        found |= diagnosed(context.diagnosed)
     return {name: value for name, value in found.items() if value}
+
+
+def diagnosed(diagnosed: Diagnosed) -> dict[str, str]:
+    """What the alerts of a stream say about their cause: its slug, how likely it is with the evidence, what to do."""
+    first, span = diagnosed.found.causes[0], diagnosed.span
+    when = f"Of {span.start:%H:%M:%S} to {span.end:%H:%M:%S} UTC"
+    said = {"cause": first.cause, "diagnosis": f"{first.cause} ({first.score:.0%}). {first.evidence} {when}."}
+    return said | ({"next_step": first.next_step} if is_named(first) else {})
+
+
+def is_named(cause: Cause) -> bool:
+    """Whether it says what is wrong."""
+    return cause.cause not in {"none", "unknown"}
 
 
 def notice(alert: Alert, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Notice:
@@ -137,6 +153,7 @@ def retrain_body(alert: Alert, context: Context) -> bytes:
             "objective": str(context.slo.sli),
             "target": float(context.slo.target),
             "why": context.meaning,
+            "cause": _cause(context),
             "detector": context.slo.sli.detector,
             "value": None if measured is None else measured.value,
             "p_value": None if measured is None else measured.p_value,
@@ -152,6 +169,14 @@ def retrain_body(alert: Alert, context: Context) -> bytes:
         },
     }
     return orjson.dumps(event)
+
+
+def _cause(context: Context) -> dict[str, object] | None:
+    """The likeliest cause; without its evidence, which may quote inputs."""
+    if context.diagnosed is None:
+        return None
+    first = context.diagnosed.found.causes[0]
+    return {"slug": first.cause, "score": first.score, "next_step": first.next_step}
 
 
 def _summary(alert: Alert, context: Context) -> str:

@@ -2,10 +2,11 @@
 
 from drift.alert import Alert, AlertKind, AlertState, transition
 from drift.notify import alertmanager, compose
+from drift.pipeline import diagnose
 from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
 from drift.slo import Outcome, Slo, Slot, budget
-from drift.store import objectives, outbox, reads, writes
+from drift.store import diagnoses, objectives, outbox, reads, writes
 from drift.store.connect import Connection
 from drift.store.outbox import MessageKind, MessageState
 
@@ -21,9 +22,12 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
     step = transition(reads.watch(conn, slo), slo, slot, left)
     writes.save_slot(conn, slo, slot, left, verdict.conformal)
     writes.save_watch(conn, slo, step.watch, slot.outcome)
+    if slot.outcome is Outcome.BAD:
+        diagnose.ask(conn, monitor, slo, findings, changed=step.changed, budget=left)
     if not step.changed and not step.watch.open:
         return
     detector = monitor.detector(slo.sli.detector)
+    since = objectives.bad_since(conn, slo, slot)
     context = compose.Context(
         stream=findings.stream,
         team=monitor.team,
@@ -31,11 +35,12 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         dashboard_url=monitor.outlet.dashboard_url,
         slo=slo,
         budget=left,
-        since=objectives.bad_since(conn, slo, slot),
+        since=since,
         measurement=verdict.measurement,
         meaning=detector.meaning if detector else "",
         next_step=detector.next_step if detector else "",
         conformal=verdict.conformal,
+        diagnosed=diagnoses.newest(conn, slo.stream, since=since),
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)

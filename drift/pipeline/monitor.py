@@ -1,7 +1,7 @@
 """A declared stream with everything that measures it, and what a window's measurement finds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from collectors.base import Collector
@@ -27,7 +27,8 @@ class Monitor:
     """One declared stream.
 
     `parts` are all of its traffic, then its segments; `references` and `slos` are by their keys. `merge` says how many
-    windows are measured together, beside each of them, by the detectors that can.
+    windows are measured together, beside each of them, by the detectors that can. `candidates` are models by name that
+    may have been served in place of `encoder`.
     """
 
     stream: Stream
@@ -45,6 +46,7 @@ class Monitor:
     reencode: int
     team: str
     runbook_url: str
+    candidates: Mapping[str, Encoder] = field(default_factory=dict)
 
     def detector(self, name: str) -> Detector | None:
         """The detector whose measurements, of one window or of several merged, are called `name`."""

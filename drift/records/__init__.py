@@ -1,6 +1,7 @@
 """The nouns that flow through the service, from a source's rows to a measurement or a gap."""
 
 from drift.records.attributions import KeptAttribution, Part, TopRow
+from drift.records.causes import Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
 from drift.records.measurements import Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
@@ -12,6 +13,9 @@ __all__ = [
     "EPOCH",
     "NO_TIME",
     "OWN_BITS",
+    "Cause",
+    "Diagnosed",
+    "Diagnosis",
     "Gap",
     "GapReason",
     "KeptAttribution",

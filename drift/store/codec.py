@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from drift.records import KeptAttribution, Texts
+from drift.records import Diagnosis, KeptAttribution, Texts
 
 HALF: Final = "float16"
 SINGLE: Final = "float32"
@@ -59,7 +59,18 @@ def read_attribution(data: object) -> KeptAttribution:
     return _ATTRIBUTION.validate_python(data)
 
 
+def diagnosis(found: Diagnosis) -> object:
+    """`found` as JSON takes it."""
+    return _without_nul(_DIAGNOSIS.dump_python(found, mode="json"))
+
+
+def read_diagnosis(data: object) -> Diagnosis:
+    """What `diagnosis` made."""
+    return _DIAGNOSIS.validate_python(data)
+
+
 _ATTRIBUTION: Final = TypeAdapter(KeptAttribution)
+_DIAGNOSIS: Final = TypeAdapter(Diagnosis)
 
 
 def _without_nul(value: object) -> object:

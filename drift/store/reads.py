@@ -10,6 +10,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
+from drift.errors import BadReferenceError
 from drift.records import Gap, GapReason, Measurement, Reference, Rows, Sketch, Span, Stream
 from drift.slo import Conformal, Hours, Outcome, Slo
 from drift.store import codec, tables
@@ -96,6 +97,25 @@ def reference(conn: sa.Connection, stream: str, version: str | None = None) -> R
     vectors, inputs, labels = codec.vectors(row.vectors, row.dim), tuple(row.inputs), tuple(row.labels)
     rows = Rows(vectors, inputs=inputs, labels=labels, segments=segments)
     return Reference(stream, rows, row.created_at, row.fingerprint, row.version)
+
+
+def reference_like(conn: sa.Connection, stream: str, prefix: str) -> Reference:
+    """The reference of `stream` whose version begins with `prefix`.
+
+    Raises:
+        BadReferenceError: there is none, or more than one; says which there are.
+    """
+    t = tables.reference
+    versions = conn.execute(sa.select(t.c.version).where(t.c.stream == stream).order_by(t.c.created_at.desc()))
+    known = list(versions.scalars())
+    mine = [version for version in known if version.startswith(prefix)]
+    found = reference(conn, stream, mine[0]) if len(mine) == 1 else None
+    if found is None:
+        there = ", ".join(version[:12] for version in known) or "none"
+        raise BadReferenceError(
+            f"{len(mine)} references of {stream!r} have a version that begins with {prefix!r}; there are: {there}"
+        )
+    return found
 
 
 def reference_of(conn: sa.Connection, stream: str, source: str) -> str | None:

@@ -21,12 +21,13 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: da
     """
     _abandon(conn, now)  # by the slots, so before they go
     window = tables.window
-    bare = {"vectors": b"", "rows": 0, "ids": [], "inputs": [], "labels": [], "encoder_versions": []}
+    bare = {"vectors": b"", "rows": 0, "segments": {}, "ids": [], "inputs": [], "labels": [], "encoder_versions": []}
     conn.execute(sa.update(window).where(window.c.start < vectors, window.c.rows > 0).values(**bare))
     for partitioned in (tables.window, tables.measurement):
         drop_before(conn, partitioned, history)
     for table in (tables.slot, tables.gap):
         conn.execute(sa.delete(table).where(table.c.end < history))
+    conn.execute(sa.delete(tables.diagnosis).where(tables.diagnosis.c.end < history))
     conn.execute(sa.delete(tables.attribution).where(tables.attribution.c.start < history))
     conn.execute(sa.delete(tables.sketch).where(tables.sketch.c.start < vectors))
     # Rows of windows that were given up. Those that are still to be measured stay, however old they are.

@@ -82,6 +82,7 @@ def save_window(conn: sa.Connection, window: Window) -> bool:
         "inputs": codec.texts(window.rows.inputs),
         "labels": codec.texts(window.rows.labels),
         "encoder_versions": codec.texts(window.rows.encoder_versions),
+        "segments": codec.segments(window.rows.segments),
     }
     new = insert(tables.window).values(row).on_conflict_do_nothing().returning(tables.window.c.start)
     return conn.execute(new).first() is not None

@@ -97,6 +97,7 @@ def build_monitor(
         detectors=detectors,
         references=references,
         encoder=encoder,
+        candidates=candidates_of(stream, home),
         slos={part.key: tuple(config.slos_of(stream, part)) for part in stream.streams},
         outlet=build_outlet(config),
         window=stream.window,
@@ -167,6 +168,14 @@ def encoder_of(stream: StreamConfig, home: Path) -> Encoder | None:
             "one of `dim` and `encoder` is wrong"
         )
     return encoder
+
+
+def candidates_of(stream: StreamConfig, home: Path) -> dict[str, Encoder]:
+    """The models that may be served in place of the stream's encoder, by the names that the file gives them."""
+    if (spec := stream.encoder) is None:
+        return {}
+    own = {"pooling": None, "normalise": None, "max_length": None, "revision": None, "candidates": ()}
+    return {name: build_encoder(spec.model_copy(update={"model": name, **own}), home) for name in spec.candidates}
 
 
 def build_detector(name: str, parameters: Mapping[str, float | int | str]) -> Detector:

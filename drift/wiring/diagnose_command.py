@@ -1,9 +1,10 @@
-"""`drift diagnose`: two files in, the causes out."""
+"""`drift diagnose`: two files, or a stored window, in; the causes out."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,38 +14,100 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from drift.diagnosis import Diagnosis, Progress, diagnose
+from drift.config import Config, EncoderConfig, Settings
+from drift.diagnosis import Progress, diagnose
 from drift.encoder.load import EncoderSpec, load
+from drift.errors import ConfigError, UnmeasurableError
+from drift.pipeline.diagnose import make
+from drift.records import Diagnosis, Span
+from drift.store import diagnoses, reads
+from drift.store.diagnoses import Request as Asked
+from drift.wiring.build import build_monitor, candidates_of, clock, encoder_of
 from drift.wiring.compare import Request, reference_of, window_of
+from drift.wiring.database import migrated
 
 
-def run(
-    current: Path, reference: Path, *, encoder: str, candidates: Sequence[str], seed: int, as_json: bool
-) -> Diagnosis:
-    """Diagnose `current` and print what was found; `encoder` and `candidates` are models as in `EncoderSpec`.
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What should have made the vectors, "" where it is not said, and what may have; models as in `EncoderSpec`."""
+
+    encoder: str = ""
+    candidates: tuple[str, ...] = ()
+
+
+def of_files(current: Path, reference: Path, models: Models, *, seed: int, progress: Progress) -> Diagnosis:
+    """What is wrong with the file `current`, held against the file `reference`.
 
     Raises:
         DriftError: a file cannot be read or is too small, a model cannot be loaded, or gives vectors of another length.
     """
     request = Request(reference, current, seed=seed)
-    with _bar(shown=not as_json) as progress:
-        progress("reading")
-        held, _ = reference_of(request)
-        window = window_of(request, held)
-        progress("loading models" if encoder else "looking at vectors")
-        found = diagnose(
-            window,
-            held,
-            load(EncoderSpec(model=encoder)) if encoder else None,
-            rng=np.random.default_rng(seed),
-            candidates={name: load(EncoderSpec(model=name)) for name in candidates},
-            progress=progress,
-        )
+    progress("reading")
+    held, _ = reference_of(request)
+    window = window_of(request, held)
+    progress("loading models" if models.encoder else "looking at vectors")
+    return diagnose(
+        window,
+        held,
+        load(EncoderSpec(model=models.encoder)) if models.encoder else None,
+        rng=np.random.default_rng(seed),
+        candidates={name: load(EncoderSpec(model=name)) for name in models.candidates},
+        progress=progress,
+    )
+
+
+def of_stream(
+    key: str,
+    config: Config,
+    settings: Settings,
+    models: Models,
+    *,
+    reference: str,
+    at: datetime | None,
+    progress: Progress,
+) -> tuple[Span, Diagnosis]:
+    """What is wrong with a stored window of the stream or segment `key`, and which: the newest, or that at `at`.
+
+    It is held against the reference whose version begins with `reference`, "" for the one in use.
+
+    Raises:
+        DriftError: the stream, the window or the reference is not known, or a model cannot be loaded.
+    """
+    declared = config.stream(key.partition("/")[0])
+    if declared is None or key not in {part.key for part in declared.streams}:
+        known = ", ".join(part.key for stream in config.streams for part in stream.streams)
+        raise ConfigError(f"no file and no stream is called {key!r}; known streams are: {known}")
+    encoder = declared.encoder or EncoderConfig()
+    if models.encoder:
+        encoder = EncoderConfig(model=models.encoder, threads=encoder.threads, candidates=encoder.candidates)
+    if models.candidates:
+        encoder = encoder.model_copy(update={"candidates": models.candidates})
+    progress("loading models and reference")
+    with migrated(settings) as found, found.engine.begin() as conn:
+        span = diagnoses.last_window(conn, key, at=at)
+        if span is None:
+            when = "yet" if at is None else f"at {at.isoformat()}, or not any more (`retention.vectors`)"
+            raise UnmeasurableError(f"stream {key!r} has no window with rows {when}")
+        monitor = build_monitor(config, declared, found.engine, settings.home, conn, now=clock())
+        if models.encoder or models.candidates:
+            declared = declared.model_copy(update={"encoder": encoder})
+            tried = candidates_of(declared, settings.home)
+            monitor = replace(monitor, encoder=encoder_of(declared, settings.home), candidates=tried)
+        if reference:
+            held = reads.reference_like(conn, key, reference)
+            monitor = replace(monitor, references={**monitor.references, key: held})
+        return span, make(conn, monitor, Asked(key, "", span), progress)
+
+
+def show(found: Diagnosis, span: Span | None, *, as_json: bool) -> None:
+    """Print what was found, and of which window where it was a stored one."""
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
-    else:
-        Console().print(as_text(found))
-    return found
+        when = {} if span is None else {"start": span.start.isoformat(), "end": span.end.isoformat()}
+        print(json.dumps(when | asdict(found), indent=2))
+        return
+    if span is not None:
+        Console().print(f"window {span.start:%Y-%m-%d %H:%M:%S} to {span.end:%H:%M:%S} UTC", highlight=False)
+    Console().print(as_text(found))
 
 
 def as_text(found: Diagnosis) -> RenderableType:
@@ -57,7 +120,7 @@ def as_text(found: Diagnosis) -> RenderableType:
 
 
 @contextmanager
-def _bar(*, shown: bool) -> Iterator[Progress]:
+def bar(*, shown: bool) -> Iterator[Progress]:
     """What is being tried, on a terminal's standard error; elsewhere nothing."""
     console = Console(stderr=True)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()

@@ -1,6 +1,6 @@
 """The tables, in a schema of their own. Migrations are held against them by `alembic check`."""
 
-from drift.store.tables.findings import attribution, gap, measurement, sketch
+from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.objectives import alert, outbox, slot, watch
 from drift.store.tables.rows import bank, batch, inbox, job, reference, stream, window
 from drift.store.tables.schema import SCHEMA, metadata
@@ -11,6 +11,7 @@ __all__ = [
     "attribution",
     "bank",
     "batch",
+    "diagnosis",
     "gap",
     "inbox",
     "job",

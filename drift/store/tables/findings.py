@@ -59,3 +59,18 @@ gap: Final = sa.Table(
     required("reason", sa.Text()),
     required("detail", sa.Text()),
 )
+
+# Why a stretch of a stream is as it is. Asked for in the transaction of the alert that wants to know, made later: until
+# then `made_at` and `found` are null. `slo` is the objective that asked, "" for a person.
+diagnosis: Final = sa.Table(
+    "diagnosis",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("start", At, primary_key=True),
+    sa.Column("end", At, primary_key=True),
+    required("slo", sa.Text()),
+    required("asked_at", At),
+    sa.Column("made_at", At),
+    sa.Column("found", JSONB()),
+)
+sa.Index("diagnosis_asked_idx", diagnosis.c.asked_at, postgresql_where=diagnosis.c.made_at.is_(None))

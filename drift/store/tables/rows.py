@@ -97,6 +97,7 @@ window: Final = sa.Table(
     required("inputs", TextArray),
     required("labels", TextArray),
     required("encoder_versions", TextArray),
+    required("segments", JSONB()),
     postgresql_partition_by='RANGE ("start")',
 )
 

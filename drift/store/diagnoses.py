@@ -1,0 +1,134 @@
+"""Diagnoses: asked for where an alert begins, made by whoever has time, kept with what they were made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from drift.alert import AlertKind, AlertState
+from drift.records import Diagnosed, Diagnosis, Rows, Span
+from drift.store import codec, tables
+
+TOLD: tuple[AlertKind, ...] = (AlertKind.PAGE, AlertKind.TICKET, AlertKind.EXHAUSTED)
+"""The alerts that a diagnosis says something about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A stretch of the stream of key `stream` that somebody wants diagnosed: an objective by name, "" for a person."""
+
+    stream: str
+    slo: str
+    span: Span
+
+
+def ask(conn: sa.Connection, request: Request, *, now: datetime) -> bool:
+    """Note that a diagnosis is wanted; False when it was asked for before."""
+    t, span = tables.diagnosis, request.span
+    row = {"stream": request.stream, "start": span.start, "end": span.end, "slo": request.slo, "asked_at": now}
+    new = insert(t).values(row).on_conflict_do_nothing().returning(t.c.stream)
+    return conn.execute(new).first() is not None
+
+
+def asked_since(conn: sa.Connection, stream: str, since: datetime) -> bool:
+    """Whether a diagnosis was asked for of a stretch of `stream` that ends after `since`."""
+    t = tables.diagnosis
+    return conn.execute(sa.select(sa.exists().where(t.c.stream == stream, t.c.end > since))).scalar_one()
+
+
+def claim(conn: sa.Connection, *, names: Sequence[str]) -> Request | None:
+    """The oldest request about one of the streams `names` that nobody works on, locked until the transaction ends."""
+    t = tables.diagnosis
+    mine = sa.func.split_part(t.c.stream, "/", 1).in_(list(names))
+    wanted = sa.select(t).where(t.c.made_at.is_(None), mine).order_by(t.c.asked_at, t.c.stream).limit(1)
+    row = conn.execute(wanted.with_for_update(skip_locked=True)).first()
+    return None if row is None else Request(row.stream, row.slo, Span(row.start, row.end))
+
+
+def keep(conn: sa.Connection, request: Request, found: Diagnosis, *, now: datetime) -> Diagnosed:
+    """Keep what was found for `request`."""
+    t, span = tables.diagnosis, request.span
+    mine = (t.c.stream == request.stream) & (t.c.start == span.start) & (t.c.end == span.end)
+    conn.execute(sa.update(t).where(mine).values(made_at=now, found=codec.diagnosis(found)))
+    return Diagnosed(request.stream, request.slo, span, now, found)
+
+
+def newest(conn: sa.Connection, stream: str, *, since: datetime) -> Diagnosed | None:
+    """The newest diagnosis of a stretch of `stream` that ends after `since`."""
+    return next(iter(made(conn, stream, since=since, limit=1)), None)
+
+
+def made(
+    conn: sa.Connection, stream: str, *, since: datetime, until: datetime | None = None, limit: int = 100
+) -> list[Diagnosed]:
+    """Diagnoses of stretches of `stream` that end after `since` and start before `until`, newest first."""
+    t = tables.diagnosis
+    query = sa.select(t).where(t.c.stream == stream, t.c.end > since, t.c.made_at.is_not(None))
+    if until is not None:
+        query = query.where(t.c.start < until)
+    rows = conn.execute(query.order_by(t.c.end.desc(), t.c.made_at.desc()).limit(limit))
+    return [Diagnosed(r.stream, r.slo, Span(r.start, r.end), r.made_at, codec.read_diagnosis(r.found)) for r in rows]
+
+
+def annotate(conn: sa.Connection, diagnosed: Diagnosed, annotations: dict[str, str]) -> None:
+    """Add `annotations` to the open alerts of the stream that the diagnosis says something about."""
+    t = tables.alert
+    mine = (t.c.stream == diagnosed.stream) & t.c.state.in_([AlertState.PENDING, AlertState.FIRING])
+    added = t.c.annotations.op("||")(sa.cast(annotations, t.c.annotations.type))
+    conn.execute(sa.update(t).where(mine, t.c.kind.in_(TOLD)).values(annotations=added))
+
+
+def last_window(conn: sa.Connection, stream: str, *, at: datetime | None = None) -> Span | None:
+    """The newest window of `stream` that has its rows still; with `at`, the one that holds that moment."""
+    t = tables.window
+    query = sa.select(t.c.start, t.c.end).where(t.c.stream == stream, t.c.rows > 0)
+    if at is not None:
+        query = query.where(t.c.start <= at, t.c.end > at)
+    row = conn.execute(query.order_by(t.c.start.desc()).limit(1)).first()
+    return None if row is None else Span(row.start.astimezone(UTC), row.end.astimezone(UTC))
+
+
+def rows_of(conn: sa.Connection, stream: str, dim: int, spans: Sequence[Span], *, most: int) -> Rows:
+    """At most `most` rows of the windows that start in `spans`, as many of each, in random order."""
+    t = tables.window
+    within = sa.or_(*((t.c.start >= span.start) & (t.c.start < span.end) for span in spans))
+    found = conn.execute(sa.select(t).where(t.c.stream == stream, t.c.rows > 0, within).order_by(t.c.start))
+    windows = [_rows(row, dim) for row in found]
+    each = -(-most // max(1, len(windows)))
+    # A window's own rows are in random order.
+    parts = [window.take(np.arange(min(each, len(window)))) for window in windows]
+    together = Rows.stack([Rows.none(dim), *parts])
+    if len(parts) < 2:
+        return together
+    return together.take(np.random.default_rng(len(together)).permutation(len(together))[:most])
+
+
+def same_hours(conn: sa.Connection, request: Request, *, days: int = 7) -> list[Span]:
+    """`request`'s hours on the days before it, up to a week, as far as most slots in between were good."""
+    t = tables.slot
+    found = []
+    for back in range(1, days + 1):
+        moved = timedelta(days=back)
+        then = Span(request.span.start - moved, request.span.end - moved)
+        between = (t.c.stream == request.stream) & (t.c.start >= then.end) & (t.c.end <= request.span.start)
+        mine = between & (t.c.slo == request.slo) & t.c.outcome.in_(["good", "bad"])
+        good = sa.func.avg(sa.case((t.c.outcome == "good", 1.0), else_=0.0))
+        share = conn.execute(sa.select(good).where(mine)).scalar_one()
+        if share is not None and share > 0.5:
+            found.append(then)
+    return found
+
+
+def _rows(row: sa.Row[tuple[object, ...]], dim: int) -> Rows:
+    f = row._mapping
+    return Rows(
+        vectors=codec.vectors(f["vectors"], dim, f["dtype"]),
+        ids=tuple(f["ids"]),
+        inputs=tuple(f["inputs"]),
+        labels=tuple(f["labels"]),
+        encoder_versions=tuple(f["encoder_versions"]),
+        segments={name: tuple(column) for name, column in f["segments"].items()},
+    )

@@ -1,0 +1,337 @@
+"""The cause of an alert: asked for before it fires, made beside the pipeline, and told with it. On a real Postgres."""
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import numpy as np
+import orjson
+import pytest
+import sqlalchemy as sa
+from fakes import LENGTH, START, STREAM, FakeCollector, healthy, make_monitor, register, spans
+from test_scheduler import Clock, make_service, queue
+
+from drift.alert import AlertState
+from drift.diagnosis import cause_of
+from drift.diagnosis.season import LEAST_ROWS
+from drift.notify import compose
+from drift.pipeline import deliver, diagnose, measure
+from drift.records import Diagnosis, Rows, Span, Window
+from drift.scheduler import Scheduler, Stopped, diagnose_one, work_once
+from drift.store import diagnoses, jobs, reads, retention, tables, writes
+from drift.store.diagnoses import Request
+from drift.wiring import build
+
+SPAN = spans(1)[0]
+HOUR = spans(12)
+DAY = timedelta(days=1)
+
+
+def unnormalised(n: int, seed: int = 1) -> np.ndarray:
+    """Rows as a serving path gives them that forgets to normalise."""
+    lengths = np.random.default_rng(seed).uniform(2, 4, (n, 1))
+    return (healthy(n, seed) * lengths).astype(np.float32)
+
+
+def bad(count: int, start=START) -> FakeCollector:
+    return FakeCollector({span.start: unnormalised(128, i) for i, span in enumerate(spans(count, start), 1)})
+
+
+def go(service):
+    while work_once(service):
+        pass
+
+
+def asked(engine) -> list[sa.Row]:
+    with engine.connect() as conn:
+        return conn.execute(sa.select(tables.diagnosis).order_by(tables.diagnosis.c.start)).all()
+
+
+def alert(engine):
+    with engine.connect() as conn:
+        states = (AlertState.PENDING, AlertState.FIRING, AlertState.RESOLVED)
+        return next(row for row in reads.alerts(conn, states=states) if row.alert.kind == "page")
+
+
+def ask(engine, span=SPAN, stream="search", slo="spread"):
+    with engine.begin() as conn:
+        return diagnoses.ask(conn, Request(stream, slo, span), now=START)
+
+
+def keep_window(engine, span, rows, stream=STREAM):
+    with engine.begin() as conn:
+        writes.save_window(conn, Window(stream, span, rows, len(rows)))
+
+
+def say(service) -> Diagnosis:
+    """Make the one diagnosis that is wanted."""
+    assert diagnose_one(service, lambda _: None)
+    with service.engine.connect() as conn:
+        return diagnoses.newest(conn, "search", since=START - 30 * DAY).found
+
+
+def test_a_page_names_the_cause_that_was_found_before_it_fired(engine):
+    service = make_service(engine, Clock(START + DAY), collector=bad(9))
+    for span in spans(9):
+        with engine.begin() as conn:
+            jobs.add(conn, "search", [span], now=START)
+        go(service)
+        while diagnose_one(service, lambda _: None):
+            pass
+    row = alert(engine)
+    assert row.alert.state is AlertState.FIRING
+    assert asked(engine)[0].end < row.alert.fired_at
+    assert row.annotations["cause"] == "missing-normalisation"
+    assert "lengths of about" in row.annotations["diagnosis"]
+    assert "Normalise" in row.annotations["next_step"]
+
+
+def test_what_alertmanager_and_the_retrain_webhook_were_told_first_names_the_cause(engine):
+    service = make_service(engine, Clock(START + DAY), collector=bad(9))
+    for span in spans(9):
+        with engine.begin() as conn:
+            jobs.add(conn, "search", [span], now=START)
+        go(service)
+        diagnose_one(service, lambda _: None)
+    with engine.connect() as conn:
+        bodies = {row.kind: row.body for row in conn.execute(sa.select(tables.outbox))}
+    (told,) = orjson.loads(bodies["alert"])
+    assert told["annotations"]["cause"] == "missing-normalisation"
+    cause = orjson.loads(bodies["retrain"])["data"]["cause"]
+    assert cause["slug"] == "missing-normalisation"
+    assert "evidence" not in cause
+
+
+def test_an_alert_that_fires_without_a_diagnosis_asks_for_one_and_is_told_of_it(engine):
+    service = make_service(engine, Clock(START + DAY), collector=bad(9))
+    queue(engine, 9)
+    go(service)
+    assert "cause" not in alert(engine).annotations
+    assert alert(engine).alert.fired_at in {row.end for row in asked(engine)}
+    while diagnose_one(service, lambda _: None):
+        pass
+    assert alert(engine).annotations["cause"] == "missing-normalisation"
+    service.alertmanagers["http://am"].sent.clear()
+    deliver.resend(engine, service.alertmanagers, service.objectives, every=LENGTH, now=START + DAY)
+    (message,) = service.alertmanagers["http://am"].sent
+    (told,) = orjson.loads(message.body)
+    assert told["annotations"]["cause"] == "missing-normalisation"
+
+
+def test_one_bad_window_asks_for_nothing(engine):
+    service = make_service(engine, Clock(START + DAY), collector=bad(1))
+    queue(engine, 1)
+    go(service)
+    assert asked(engine) == []
+
+
+def test_an_incident_is_diagnosed_when_it_nears_and_when_it_fires_and_then_left_alone(engine):
+    service = make_service(engine, Clock(START + DAY), collector=bad(24))
+    queue(engine, 24)
+    go(service)
+    fired = alert(engine).alert.fired_at
+    assert [row.end for row in asked(engine)][1:] == [fired, fired + 12 * LENGTH]
+    assert asked(engine)[0].end < fired
+
+
+def test_replayed_history_asks_for_nothing(engine):
+    monitor = build.muted(make_monitor(engine, collector=bad(9)))
+    register(engine, monitor)
+    with engine.begin() as conn:
+        measure.measure_spans(conn, monitor, spans(9))
+    assert alert(engine).alert.state is AlertState.FIRING
+    assert asked(engine) == []
+
+
+def test_no_data_has_no_cause_in_vectors(engine):
+    service = make_service(engine, Clock(START + DAY), collector=bad(9))
+    queue(engine, 9)
+    go(service)
+    say(service)
+    queue(engine, 12)
+    go(service)
+    with engine.connect() as conn:
+        told = {row.alert.kind: row.annotations for row in reads.alerts(conn)}
+    assert "cause" in told["page"]
+    assert "cause" not in told["nodata"]
+    assert "rows still arrive" in told["nodata"]["next_step"]
+
+
+def test_a_diagnosis_without_rows_says_why(engine):
+    service = make_service(engine, Clock(START + DAY))
+    ask(engine)
+    (cause,) = say(service).causes
+    assert cause.cause == "unknown"
+    assert "retention.vectors" in cause.evidence
+
+
+def test_too_few_rows_are_said_to_be_too_few(engine):
+    service = make_service(engine, Clock(START + DAY), detectors=())
+    keep_window(engine, SPAN, Rows(healthy(2)))
+    ask(engine)
+    found = say(service).causes[0]
+    assert found.cause in {"unknown", "none"}
+    assert found.score < 1 or "2" in found.evidence
+
+
+@dataclass(frozen=True)
+class BrokenEncoder:
+    dim: int = 8
+    fingerprint: str = "broken"
+    asked: list[int] = field(default_factory=list)
+
+    def encode(self, inputs):
+        self.asked.append(len(inputs))
+        raise RuntimeError("the card fell off the bus")
+
+
+def test_a_diagnosis_that_fails_is_kept_with_its_error_and_tried_once(engine):
+    encoder = BrokenEncoder()
+    service = make_service(engine, Clock(START + DAY), encoder=encoder)
+    keep_window(engine, SPAN, Rows(healthy(64), inputs=("a",) * 64))
+    ask(engine)
+    (cause,) = say(service).causes
+    assert "the card fell off the bus" in cause.evidence
+    assert not diagnose_one(service, lambda _: None)
+    assert len(encoder.asked) == 1
+    assert service.failures.counts == {"diagnose": 1}
+
+
+def test_a_diagnosis_that_is_given_up_begins_anew(engine):
+    service = make_service(engine, Clock(START + DAY))
+    keep_window(engine, SPAN, Rows(unnormalised(64), inputs=("a",) * 64))
+    ask(engine)
+
+    def stop(_: str) -> None:
+        raise Stopped
+
+    monitor = replace(service.monitors["search"], encoder=BrokenEncoder())
+    assert not diagnose_one(replace(service, monitors={"search": monitor}), stop)
+    assert say(service).causes[0].cause == "missing-normalisation"
+
+
+def test_the_service_makes_diagnoses_by_itself(engine):
+    service = make_service(engine, Clock(START + DAY))
+    keep_window(engine, SPAN, Rows(unnormalised(64)))
+    ask(engine)
+    scheduler = Scheduler(service)
+    scheduler.start()
+    patience = time.monotonic() + 30
+    while asked(engine)[0].made_at is None and time.monotonic() < patience:
+        time.sleep(0.05)
+    scheduler.stop()
+    assert asked(engine)[0].made_at == START + DAY
+
+
+def test_two_processes_never_make_the_same_diagnosis(engine):
+    ask(engine)
+    with engine.begin() as one, engine.begin() as two:
+        claimed = [diagnoses.claim(conn, names=["search"]) for conn in (one, two)]
+    assert claimed == [Request("search", "spread", SPAN), None]
+
+
+def test_the_streams_of_other_files_are_left_to_their_processes(engine):
+    ask(engine, stream="ads/lang=de")
+    with engine.begin() as conn:
+        assert diagnoses.claim(conn, names=["search"]) is None
+        assert diagnoses.claim(conn, names=["ads"]) is not None
+
+
+def test_a_stretch_is_asked_for_once(engine):
+    assert ask(engine)
+    assert not ask(engine, slo="other")
+
+
+def test_a_merged_stretch_is_drawn_from_all_of_its_windows(engine):
+    for i, span in enumerate(spans(3)):
+        keep_window(engine, span, Rows(healthy(60, i), ids=tuple(f"{i}-{j}" for j in range(60))))
+    with engine.connect() as conn:
+        rows = diagnoses.rows_of(conn, "search", 8, [Span(START, START + 3 * LENGTH)], most=90)
+    counts = np.bincount([int(str(id_)[0]) for id_ in rows.ids])
+    assert counts.tolist() == [30, 30, 30]
+    assert list(rows.ids) != sorted(rows.ids)
+
+
+def test_windows_keep_the_segments_of_their_rows(engine):
+    rows = Rows(healthy(4), segments={"lang": ("de", "en", None, "de")}, labels=("a", None, "b", "c"))
+    keep_window(engine, SPAN, rows)
+    with engine.connect() as conn:
+        found = diagnoses.rows_of(conn, "search", 8, [SPAN], most=10)
+    assert found.segments == {"lang": ("de", "en", None, "de")}
+    assert found.labels == rows.labels
+    assert np.abs(found.vectors - rows.vectors).max() < 1e-3
+
+
+def test_diagnoses_are_forgotten_with_history(engine):
+    ask(engine)
+    ask(engine, spans(2)[1])
+    with engine.begin() as conn:
+        retention.forget(conn, vectors=START, history=START + 1.5 * LENGTH, now=START + DAY)
+    assert [row.start for row in asked(engine)] == [START + LENGTH]
+
+
+def test_receivers_never_see_inputs(engine):
+    rows = Rows(unnormalised(64), inputs=("a secret",) * 64)
+    service = make_service(engine, Clock(START + DAY))
+    keep_window(engine, SPAN, rows)
+    ask(engine)
+    found = say(service)
+    assert "a secret" not in str(found)
+
+
+def moved(n: int, seed: int) -> Rows:
+    """A mix that the reference does not have: most rows from one side."""
+    x = healthy(4 * n, seed)
+    return Rows(x[np.argsort(-x[:, 0])[:n]])
+
+
+@dataclass
+class Slots:
+    engine: sa.Engine
+
+    def put(self, outcomes: str, start) -> None:
+        """One slot an hour, G or B."""
+        rows = [
+            {"stream": "search", "slo": "spread", "start": start + i * DAY / 24, "end": start + (i + 1) * DAY / 24}
+            | {"outcome": {"G": "good", "B": "bad"}[each], "remaining": 1, "rule": "", "burn_long": 0, "burn_short": 0}
+            for i, each in enumerate(outcomes)
+        ]
+        with self.engine.begin() as conn:
+            conn.execute(sa.insert(tables.slot), rows)
+
+
+@pytest.mark.parametrize(("between", "seasonal"), [("G" * 22, True), ("B" * 22, False)])
+def test_what_comes_back_every_day_at_this_hour_is_a_season(engine, between, seasonal):
+    service = make_service(engine, Clock(START + DAY))
+    yesterday = Span(START - DAY, START - DAY + LENGTH)
+    keep_window(engine, yesterday, moved(128, 1))
+    keep_window(engine, SPAN, moved(128, 2))
+    Slots(engine).put(between, START - DAY + timedelta(hours=1))
+    ask(engine)
+    found = say(service)
+    assert (found.causes[0].cause == "seasonality") is seasonal
+    assert sum(cause.score for cause in found.causes) <= 1.005
+
+
+def test_what_yesterday_did_not_look_like_is_no_season(engine):
+    service = make_service(engine, Clock(START + DAY))
+    keep_window(engine, Span(START - DAY, START - DAY + LENGTH), Rows(healthy(128, 3)))
+    keep_window(engine, SPAN, moved(128, 2))
+    Slots(engine).put("G" * 22, START - DAY + timedelta(hours=1))
+    ask(engine)
+    found = say(service)
+    assert found.causes[0].cause != "seasonality"
+    assert "seasonality" in found.ruled_out
+
+
+def test_the_next_step_of_an_unknown_cause_is_that_of_the_detector(engine):
+    keep_window(engine, SPAN, Rows(healthy(LEAST_ROWS)))
+    ask(engine)
+    with engine.begin() as conn:
+        request = diagnoses.claim(conn, names=["search"])
+        made = diagnose.keep(conn, request, diagnose.without("no time"), now=START)
+    assert "next_step" not in compose.diagnosed(made)
+    named = Diagnosis((cause_of("truncation", 0.97, "9 of 10 rows fail."),), ())
+    said = compose.diagnosed(replace(made, found=named))
+    assert said["diagnosis"].startswith("truncation (97%). 9 of 10 rows fail.")
+    assert said["next_step"] == cause_of("truncation", 1.0, "").next_step
