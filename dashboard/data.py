@@ -17,7 +17,7 @@ from drift.alert import Alert, AlertState
 from drift.config import Config, Settings, load
 from drift.errors import ConfigError, StoreError
 from drift.slo import Slo
-from drift.store import objectives, reads, views
+from drift.store import diagnoses, objectives, reads, views
 from drift.store.connect import connect_reader
 from drift.store.reads import AlertRow
 from drift.store.views import MessageRow, Reader
@@ -111,7 +111,8 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
             rest = tuple(series(slo, FEW_POINTS) for slo in others)
             moved = views.attributed(conn, chosen.stream, span.start, span.end, detector=chosen.sli.detector)
             messages = tuple(views.messages(conn) if alerts else ())
-            return History(span, full, rest, alerts, messages, next(iter(moved), None))
+            why = next(iter(diagnoses.made(conn, chosen.stream, since=span.start, until=span.end, limit=1)), None)
+            return History(span, full, rest, alerts, messages, next(iter(moved), None), why)
 
     return _shown(("history", url(), chosen, others, wanted), read)
 

@@ -27,6 +27,7 @@ def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> 
     pairs = [
         ("Since", escape(_since(alert, notes, now))),
         ("Now", escape(_now(line))),
+        ("Cause", escape(notes.get("diagnosis", ""))),
         ("How sure", escape(_agreement(peers))),
         ("Budget", escape(_budget(line))),
         ("Next", escape(notes.get("next_step", ""))),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from drift.alert import Alert
-from drift.records import EPOCH, Gap, Measurement, Span
+from drift.records import EPOCH, Diagnosed, Gap, Measurement, Span
 from drift.slo import Calibration, Slo
 from drift.store.reads import AlertRow, BudgetRow
 from drift.store.views import MessageRow
@@ -31,7 +31,8 @@ class Series:
 class History:
     """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are newest first.
 
-    `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from.
+    `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from;
+    `diagnosed` says why the stream is as it is.
     """
 
     span: Span
@@ -40,6 +41,7 @@ class History:
     alerts: tuple[AlertRow, ...]
     messages: tuple[MessageRow, ...]
     moved: Measurement | None = None
+    diagnosed: Diagnosed | None = None
 
 
 LENGTHS: Final = {

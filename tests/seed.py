@@ -15,11 +15,13 @@ from fakes import MOVED
 
 from drift.alert import Alert, AlertKind, AlertState, Watch, transition
 from drift.config import Config, StreamConfig, load
+from drift.diagnosis import cause_of
 from drift.errors import DeliveryError
 from drift.notify import alertmanager, compose
-from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
+from drift.pipeline import diagnose
+from drift.records import Diagnosis, Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Outcome, Slo, Slot, budget, spent
-from drift.store import outbox, writes
+from drift.store import diagnoses, outbox, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
 
@@ -71,6 +73,13 @@ slos:
 """
 MEANING = "the traffic no longer looks like the reference"
 NEXT_STEP = "Compare the newest inputs with the reference; if the change is wanted, build a new reference and retrain."
+WHY = Diagnosis(
+    (
+        cause_of("truncation", 0.82, "61 of 256 rows fail; that inputs are cut to <64> tokens explains 99% of it."),
+        cause_of("traffic-mix", 0.12, "The panel's p is 0.0009; segment lang=de went from 30% to 50%."),
+    ),
+    ("missing-normalisation", "cls-pooling", "rotated"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +221,10 @@ def fleet(conn: sa.Connection, config: Config, *, now: datetime, days: int = 21)
     live = actors["docs-search"]
     live.state = MessageState.DUE
     live.live(spans(Span.containing(now, FIVE).start - LIVE, now, FIVE))
+    found = Span.containing(now - timedelta(minutes=3), FIVE)
+    request = diagnoses.Request("docs-search", "traffic", found)
+    diagnoses.ask(conn, request, now=found.end)
+    diagnose.keep(conn, request, WHY, now=found.end + FIVE)
 
 
 def _actors(conn: sa.Connection, config: Config, start: datetime, now: datetime) -> Iterator[Actor]:

@@ -10,15 +10,16 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
-from fakes import DIM, LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
+from fakes import DIM, LENGTH, START, STREAM, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
 from peers import find_or_skip
 from starlette.testclient import TestClient
 
 from collectors.rows import DEFAULT_LIMITS
 from drift.api.app import create_app
 from drift.pipeline import measure
-from drift.records import Span
-from drift.scheduler import Scheduler, Service
+from drift.records import Rows, Span, Window
+from drift.scheduler import Scheduler, Service, diagnose_one
+from drift.store import writes
 from drift.store.connect import connect
 
 NOW = START + timedelta(minutes=1)
@@ -209,3 +210,37 @@ def test_the_documentation_page_needs_no_other_host(client):
     assert len(assets) >= 2
     assert [(asset, client.get(asset).status_code) for asset in assets] == [(asset, 200) for asset in assets]
     assert "//" not in "".join(assets)
+
+
+def keep_bad_window(engine, span):
+    vectors = healthy(64) * np.linspace(2, 4, 64, dtype=np.float32)[:, None]
+    with engine.begin() as conn:
+        writes.save_window(conn, Window(STREAM, span, Rows(vectors), 64))
+
+
+def test_a_diagnosis_can_be_asked_for_and_read(engine, monitor, client):
+    assert client.post("/v1/streams/search/diagnose").status_code == 404
+    for span in spans(2):
+        keep_bad_window(engine, span)
+    assert client.post("/v1/streams/search/diagnose", params={"at": START.isoformat()}).json()["queued"]
+    asked = client.post("/v1/streams/search/diagnose")
+    assert (asked.status_code, asked.json()["queued"]) == (202, True)
+    assert not client.post("/v1/streams/search/diagnose").json()["queued"]
+    assert client.get("/v1/diagnoses", params={"stream": "search"}).json() == []
+    service = service_of(engine, monitor)
+    while diagnose_one(service, lambda _: None):
+        pass
+    newest, older = client.get("/v1/diagnoses", params={"stream": "search"}).json()
+    assert newest["causes"][0]["cause"] == "missing-normalisation"
+    assert set(newest["causes"][0]) == {"cause", "score", "evidence", "next_step"}
+    assert "rotated" not in newest["ruled_out"]  # vectors alone cannot tell
+    assert newest["slo"] == ""
+    assert (older["start"], newest["start"]) == tuple(
+        json.loads(orjson.dumps(span.start)).replace("+00:00", "Z") for span in spans(2)
+    )
+
+
+def test_a_segment_that_is_not_there_cannot_be_diagnosed(client):
+    refused = client.post("/v1/streams/search/diagnose", params={"segment": "lang=de"})
+    assert refused.status_code == 404
+    assert "it has: none" in refused.json()["detail"]

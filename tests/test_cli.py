@@ -54,7 +54,10 @@ def drift(*words: str):
     return CliRunner().invoke(app, list(words))
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check", "migrate", "status", "replay", "compare", "db"])
+COMMANDS = ("run", "demo", "check", "migrate", "status", "replay", "compare", "diagnose", "db")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches(command):
     done = subprocess.run(
         [sys.executable, "-m", "drift", command, "--help"],
@@ -227,3 +230,46 @@ def test_an_unknown_fault_of_the_demo_lists_the_known_ones():
     done = drift("demo", "--fault", "nonsense")
     assert done.exit_code == 1
     assert "data-shift" in done.output
+
+
+def test_a_stored_window_is_diagnosed_by_its_streams_key(folder):
+    assert drift("replay", "history.parquet", "--stream", "search").exit_code == 0
+    done = drift("diagnose", "search", "--json")
+    assert done.exit_code == 0, done.output
+    newest = json.loads(done.output)
+    assert newest["causes"][0]["cause"] == "missing-normalisation"
+    assert newest["start"] == (START + 21 * LENGTH).isoformat()
+    then = (START + 2 * LENGTH + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    older = json.loads(drift("diagnose", "search", "--window", then, "--json").output)
+    assert older["start"] == (START + 2 * LENGTH).isoformat()
+    assert older["causes"][0]["cause"] == "none"
+
+
+def test_a_stored_window_is_held_against_the_reference_that_is_named(folder):
+    assert drift("replay", "history.parquet", "--stream", "search").exit_code == 0
+    engine = connect(os.environ["DRIFT_DATABASE_URL"])
+    with engine.connect() as conn:
+        version = reads.reference(conn, "search").version
+    engine.dispose()
+    then = ("--window", START.strftime("%Y-%m-%dT%H:%M:%S"))
+    named = drift("diagnose", "search", "--reference", version[:8], *then, "--json")
+    assert named.output == drift("diagnose", "search", *then, "--json").output
+    wrong = drift("diagnose", "search", "--reference", "nothing", *then)
+    assert wrong.exit_code == 1
+    assert version[:12] in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("searhc",), "no file and no stream is called 'searhc'; known streams are: search"),
+        (("search",), "has no window with rows yet"),
+        (("search", "--window", "2020-01-01"), "no window with rows at 2020-01-01"),
+        (("golden.parquet",), "say with --reference which file"),
+        (("search", "--config", "gone.yaml"), "is no file; if it is a stream"),
+    ],
+)
+def test_what_cannot_be_diagnosed_is_said(folder, words, said):
+    done = drift("diagnose", *words)
+    assert done.exit_code == 1
+    assert said in " ".join(done.output.split())

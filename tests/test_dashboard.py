@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_stream_page_says_what_fires_how_sure_and_what_next(page, seeded_url):
     assert "bad since" in shown
     assert "3 of 6 objectives bad in the newest window" in shown
     assert "good: duplicates, spread, valid" in shown
-    assert seed.NEXT_STEP in shown
+    assert escape(seed.WHY.causes[0].next_step) in shown
     assert 'href="https://runbooks.example/docs-search"' in html(app)
 
 
@@ -117,6 +118,16 @@ def test_stream_page_draws_the_urgent_objective_in_full_and_the_others_briefly(p
     assert f"traffic: {looks_at('joint')}" in text(app)
     assert app.session_state["range"] == "15 min"
     assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 5
+
+
+def test_stream_page_names_the_cause_with_its_evidence_and_what_was_ruled_out(page, seeded_url):
+    shown = text(page(seeded_url, "stream", stream="docs-search")).replace("\u202f", " ")
+    assert "Cause truncation (82%). 61 of 256 rows fail; that inputs are cut to &lt;64&gt; tokens" in shown
+    assert "Why: the window of" in shown
+    assert "truncation 82 %" in shown
+    assert "traffic-mix 12 %" in shown
+    assert "missing-normalisation, cls-pooling, rotated" in shown
+    assert "Why: the window" not in text(page(seeded_url, "stream", stream="products"))
 
 
 def test_stream_page_says_where_the_newest_change_comes_from(page, seeded_url):

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import calibration, charts, data, episodes, markup, moved, palette, parts, words
+from dashboard import calibration, charts, data, diagnosis, episodes, markup, moved, palette, parts, words
 from dashboard.layers import Chart
 from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensible
 from dashboard.standing import Fleet, Line, lines
@@ -157,6 +157,8 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
     history = parts.known(lambda: data.history(chosen, others, wanted), lambda history: history.span.end)
     if history is None:
         return
+    if history.diagnosed is not None:
+        parts.html(diagnosis.section(history.diagnosed))
     _full(history.chosen)
     if history.moved is not None:
         parts.html(moved.section(history.moved))

@@ -58,9 +58,7 @@ def diagnose(
             show(found, None, as_json=as_json)
             return
         if not config.exists():
-            raise ConfigError(
-                f"{current} is no file; if it is a stream, say with --config where it is declared"
-            )
+            raise ConfigError(f"{current} is no file; if it is a stream, say with --config where it is declared")
         at = None if window is None else window.replace(tzinfo=UTC)
         settings = read_settings()
         with bar(shown=not as_json) as progress:

@@ -115,14 +115,22 @@ def lattice(window: Vectors, reference: Vectors) -> Cause | None:
 
 def permuted(window: Vectors, reference: Vectors) -> Cause | None:
     """Dimensions whose means and spreads are the reference's, but in other places."""
-    own, usual = (np.stack([v.mean(0), v.std(0)]) for v in (window, reference))
-    place, order = (np.corrcoef(a[0], b[0])[0, 1] for a, b in ((own, usual), (np.sort(own), np.sort(usual))))
-    spread = np.corrcoef(own[1], usual[1])[0, 1]
-    sorted_spread = np.corrcoef(np.sort(own[1]), np.sort(usual[1]))[0, 1]
+    half = min(len(window), len(reference) // 2)
+    if half < LEAST_ROWS or min(_alike(reference[:half], reference[half:])) < 0.8:
+        return None  # the dimensions cannot be told from one another by so many rows
+    place, spread = _alike(window, reference)
+    order, sorted_spread = _alike(window, reference, by_size=True)
     if not (place < 0.5 and spread < 0.5 and order > 0.98 and sorted_spread > 0.95):
         return None
     said = f"The dimensions' means are the reference's by size (r = {order:.2f}) and not by place ({place:.2f})."
     return cause_of("permuted-dimensions", 0.85, said)
+
+
+def _alike(x: Vectors, y: Vectors, *, by_size: bool = False) -> tuple[float, float]:
+    """Correlations between the dimensions' means, and between their spreads: by place, or each by size."""
+    pairs = ((x.mean(0), y.mean(0)), (x.std(0), y.std(0)))
+    means, spreads = ((np.sort(a), np.sort(b)) if by_size else (a, b) for a, b in pairs)
+    return float(np.corrcoef(*means)[0, 1]), float(np.corrcoef(*spreads)[0, 1])
 
 
 def _enough(rows: np.ndarray) -> bool:

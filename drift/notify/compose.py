@@ -99,7 +99,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
 def diagnosed(diagnosed: Diagnosed) -> dict[str, str]:
     """What the alerts of a stream say about their cause: its slug, how likely it is with the evidence, what to do."""
     first, span = diagnosed.found.causes[0], diagnosed.span
-    when = f"Of {span.start:%H:%M:%S} to {span.end:%H:%M:%S} UTC"
+    when = f"Seen in rows of {span.start:%H:%M:%S} to {span.end:%H:%M:%S} UTC"
     said = {"cause": first.cause, "diagnosis": f"{first.cause} ({first.score:.0%}). {first.evidence} {when}."}
     return said | ({"next_step": first.next_step} if is_named(first) else {})
 

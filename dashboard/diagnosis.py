@@ -1,0 +1,41 @@
+"""Why the stream is as it is: causes with what speaks for each, what to do, and what was ruled out. Pure HTML."""
+
+from html import escape
+from typing import Final
+
+from dashboard import markup, words
+from drift.records import Cause, Diagnosed
+
+HEADS: Final = ("Cause", "How likely", "What speaks for it", "Next step")
+
+
+def section(made: Diagnosed) -> str:
+    """The diagnosis, and of which stretch it is."""
+    span = made.span
+    title = f"Why: the window of {span.start:%Y-%m-%d %H:%M:%S} to {span.end:%H:%M:%S} UTC"
+    asked = f"asked by {made.slo}" if made.slo else "asked by hand"
+    text = f"The newest diagnosis in this range, made {made.made_at:%H:%M:%S} UTC, {asked}."
+    causes = markup.table("Causes", HEADS, [("", _cells(cause)) for cause in made.found.causes])
+    ruled_out = markup.fold(f"{len(made.found.ruled_out)} causes were ruled out", _list(made.found.ruled_out))
+    return "".join(
+        [
+            f"<h3>{escape(title)}</h3>",
+            f'<p class="soft">{escape(text)}</p>',
+            causes,
+            ruled_out if made.found.ruled_out else "",
+        ]
+    )
+
+
+def _cells(cause: Cause) -> tuple[str, ...]:
+    bar = f'<div class="bar moved"><i style="width:{round(100 * cause.score)}%"></i></div>'
+    return (
+        f'<span class="name">{escape(cause.cause)}</span>',
+        f"{bar}{escape(words.share(cause.score))}",
+        escape(cause.evidence),
+        escape(cause.next_step),
+    )
+
+
+def _list(slugs: tuple[str, ...]) -> str:
+    return f"<p>{escape(', '.join(slugs))}</p>"
