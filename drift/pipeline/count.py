@@ -6,7 +6,7 @@ from drift.pipeline import diagnose
 from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
 from drift.slo import Outcome, Slo, Slot, budget
-from drift.store import diagnoses, objectives, outbox, reads, writes
+from drift.store import objectives, outbox, reads, writes
 from drift.store.connect import Connection
 from drift.store.outbox import MessageKind, MessageState
 
@@ -40,7 +40,7 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         meaning=detector.meaning if detector else "",
         next_step=detector.next_step if detector else "",
         conformal=verdict.conformal,
-        diagnosed=diagnoses.newest(conn, slo.stream, since=since),
+        diagnosed=diagnose.newest(conn, slo, since),
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)

@@ -48,6 +48,11 @@ def _near(slo: Slo, budget: Budget) -> bool:
     return any(burn.long > SOON * limit and burn.short > limit for burn, limit in limits)
 
 
+def newest(conn: Connection, slo: Slo, since: datetime) -> Diagnosed | None:
+    """The diagnosis that serves for what has been bad since then."""
+    return diagnoses.newest(conn, slo.stream, since=since - AGAIN * slo.interval)
+
+
 def make(conn: Connection, monitor: Monitor, request: Request, progress: Progress) -> Diagnosis:
     """The diagnosis that was asked for. Where there is none, the cause is unknown and its evidence says why."""
     stream = next((part for part in monitor.parts if part.key == request.stream), None)

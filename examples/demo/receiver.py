@@ -19,6 +19,7 @@ from drift.notify.signature import Secret, verify
 console: Final = Console(highlight=False, soft_wrap=True)
 secret: Final = Secret(os.environ["DRIFT_DEMO_SECRET"])
 told: dict[str, str] = {}  # status by labels: alerts are repeated, and shown when they change
+causes: dict[str, str | None] = {}
 seen: set[str] = set()  # ids of retrain requests: each is worked on once
 
 
@@ -50,15 +51,19 @@ def show_alert(alert: dict[str, Any]) -> None:
     """Print an alert that is new or has changed its state."""
     over = datetime.fromisoformat(alert["endsAt"]) <= datetime.now(UTC)
     status, name = "resolved" if over else "firing", json.dumps(alert["labels"], sort_keys=True)
+    labels, said = alert["labels"], alert["annotations"]
+    if not over and said.get("cause") != causes.get(name) and told.get(name) == "firing":
+        console.print(f"\n[bold] CAUSE [/] {labels['job_id']} ({labels['slo']}): {escape(said.get('diagnosis', ''))}")
+        console.print(f"   [dim]next_step     [/dim]{escape(said.get('next_step', ''))}")
+    causes[name] = said.get("cause")
     if told.get(name, "resolved") == status:
         return
     told[name] = status
-    labels, said = alert["labels"], alert["annotations"]
     colour = "green" if over else "bold white on red" if labels["severity"] == "page" else "yellow"
     title = f"{labels['severity'].upper()} {status.upper()}"
     console.print(f"\n[{colour}] {title} [/] {escape(labels['alertname'])}: {escape(said['summary'])}")
     if not over:
-        for key in ("description", "next_step", "dashboard_url", "runbook_url"):
+        for key in ("diagnosis", "description", "next_step", "dashboard_url", "runbook_url"):
             if key in said:
                 console.print(f"   [dim]{key:14}[/dim]{escape(said[key])}")
 
