@@ -33,6 +33,7 @@ _LOOKS_AT: Final = {
     "recall": "share of rows that find their own label in the reference",
     "skew": "distance between served and re-encoded vectors",
     "duplicates": "share of rows that copy another, beyond the reference's own",
+    "quantised": "share of rows that were rounded to few bits, beyond the reference's own",
     "valid_ratio": "share of rows that could be used",
 }
 KINDS: Final = {

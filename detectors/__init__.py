@@ -28,6 +28,7 @@ from detectors.paired import PairedAccuracy, PairedSequence, paired_accuracy
 from detectors.panel import Attribution, Effect, Panel, Result, Statistic
 from detectors.permutation import PermutationTest, mmd_permutation_test
 from detectors.probe import Probe
+from detectors.quantised import Quantised
 from detectors.recall import Recall
 from detectors.refit_probe import RefitProbe
 from detectors.skew import Skew
@@ -73,6 +74,7 @@ __all__ = [
     "PermutationTest",
     "Probe",
     "ProbeReport",
+    "Quantised",
     "Recall",
     "Reference",
     "RefitProbe",
@@ -116,6 +118,7 @@ DETECTORS: Final[Mapping[str, type[Detector]]] = {
         Novelty,
         OnlineInWindow,
         Probe,
+        Quantised,
         Recall,
         RefitProbe,
         Skew,

@@ -12,7 +12,6 @@ from drift.cli import app
 from drift.diagnosis import diagnose
 from drift.diagnosis.explain import Explanation, rank
 from drift.diagnosis.language import changed_features
-from drift.diagnosis.storage import on_lattice
 
 ROWS = 256
 HELD = reference(s1(2600, np.random.default_rng(1)))
@@ -101,16 +100,6 @@ def test_scores_follow_the_share_of_rows_that_each_explains():
     ranked = {one.cause: one.score for one in rank([explanation("a", 1, 1, 1, 0), explanation("b", 0, 0, 0, 1)], 4)}
     assert ranked["a"] == pytest.approx(0.75, abs=0.02)
     assert ranked["b"] == pytest.approx(0.25, abs=0.02)
-
-
-@pytest.mark.parametrize("bits", [8, 4, 2])
-def test_integers_are_seen_and_floats_of_half_the_width_are_not(bits):
-    x = s1(20, np.random.default_rng(0))
-    assert on_lattice(quantised(x, bits)).all()
-    scaled = quantised(x, bits) / np.linalg.norm(quantised(x, bits), axis=1, keepdims=True)
-    assert on_lattice(scaled.astype(np.float32)).all()
-    assert not on_lattice(x).any()
-    assert not on_lattice(x.astype(np.float16).astype(np.float32)).any()
 
 
 def test_another_language_is_seen_and_another_topic_in_the_same_is_not():

@@ -19,6 +19,7 @@ DETECTORS: Final = (
     "effective_rank",
     "variance_ratio",
     "duplicates",
+    "quantised",
     "valid_ratio",
 )
 MERGING: Final = "mean_shift"

@@ -8,10 +8,10 @@ import numpy as np
 from detectors import Novelty, collapse
 from detectors.collapse import BEYOND
 from detectors.copies import first_equal, independent, times_seen
+from detectors.quantised import on_lattice
 from drift.diagnosis.causes import DATA, NONE, UNKNOWN, cause_of
 from drift.diagnosis.data import attempted, from_data
 from drift.diagnosis.pairs import Vectors
-from drift.diagnosis.storage import on_lattice
 from drift.records import Cause, Diagnosis, Reference, Window
 
 LEAST: Final = 0.02

@@ -1,16 +1,14 @@
-"""Vectors as lossy stores give them back, and how to see that they are."""
+"""Vectors as lossy stores give them back."""
 
 from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from drift.diagnosis.pairs import Vectors
 
 BITS: Final = (8, 6, 4, 3, 2)
-MOST_LEVELS: Final = 256
-LEAST_DIM: Final = 32
 
 
 def as_stored(x: Vectors, reference: Vectors) -> Iterator[tuple[str, Vectors]]:
@@ -37,23 +35,3 @@ def rounded(x: Float[np.ndarray, "n d"], step: Float[np.ndarray, "*#s"] | np.flo
     """`x` in whole steps."""
     back: Vectors = (np.round(x / step) * step).astype(np.float32)
     return back
-
-
-def on_lattice(x: Vectors) -> Bool[np.ndarray, "n"]:
-    """Which rows take few values at equal distances, as integers of 8 or fewer bits do and no encoder's output."""
-    if x.shape[1] < LEAST_DIM:
-        return np.zeros(len(x), bool)
-    return np.array([_whole_steps(row) for row in x], bool)
-
-
-def _whole_steps(row: Float[np.ndarray, "d"]) -> bool:
-    values = np.unique(row.astype(np.float64))
-    if len(values) < 2 or len(values) > MOST_LEVELS or len(values) > 0.9 * len(row):
-        return False
-    gaps = np.diff(values)
-    # Equal numbers may come back a rounding apart; those are no step.
-    gaps = gaps[gaps > 1e-6 * np.abs(values).max()]
-    if not len(gaps):
-        return False
-    steps = (values - values[0]) / gaps.min()
-    return bool(steps[-1] <= MOST_LEVELS and (np.abs(steps - np.round(steps)) < 0.02).mean() > 0.98)

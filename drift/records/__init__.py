@@ -3,6 +3,7 @@
 from drift.records.attributions import KeptAttribution, Part, TopRow
 from drift.records.causes import Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
+from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.measurements import Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -11,6 +12,7 @@ from drift.records.windows import Recomputed, Reference, Window
 
 __all__ = [
     "EPOCH",
+    "MOST_LEVELS",
     "NO_TIME",
     "OWN_BITS",
     "Cause",
@@ -33,6 +35,7 @@ __all__ = [
     "TopRow",
     "Window",
     "checksum",
+    "few_levels",
     "lowest",
     "merged_name",
     "parse_name",

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from drift.records import Diagnosis, KeptAttribution, Texts
+from drift.records import Diagnosis, KeptAttribution, Texts, few_levels
 
 HALF: Final = "float16"
 SINGLE: Final = "float32"
@@ -30,7 +30,12 @@ def doubles(data: bytes) -> npt.NDArray[np.float64]:
 
 
 def compact(array: npt.NDArray[np.float32]) -> tuple[str, bytes]:
-    """The type and bytes of `array`: float16 where each row keeps its direction and norm to a thousandth."""
+    """The type and bytes of `array`: float16 where each row keeps its direction and norm to a thousandth.
+
+    Rows of few values keep all their bits: from these it is told that a store has rounded them.
+    """
+    if few_levels(array).any():
+        return SINGLE, pack(array)
     with np.errstate(over="ignore", invalid="ignore"):
         half = array.astype(np.float16)
         error = np.linalg.norm(half.astype(np.float32) - array, axis=1)
