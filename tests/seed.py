@@ -140,7 +140,7 @@ class Actor:
         make = {
             "joint": _test, "mmd": _test, "mean_shift": _test, "novelty": _test,
             "effective_rank": _ratio, "variance_ratio": _ratio, "valid_ratio": _valid,
-            "duplicates": lambda blank, *_: blank,
+            "duplicates": lambda blank, *_: blank, "quantised": lambda blank, *_: blank,
         }[detector]  # fmt: skip
         blank = Measurement(self.stream.key, span, detector, "f" * 64, 0.0, rows)
         made = make(blank, depth, noise, float(self.rng.uniform()))

@@ -107,8 +107,8 @@ def test_stream_page_says_what_fires_how_sure_and_what_next(page, seeded_url):
     assert "▲ page, firing" in shown
     assert seed.MEANING in shown
     assert "bad since" in shown
-    assert "3 of 6 objectives bad in the newest window" in shown
-    assert "good: duplicates, spread, valid" in shown
+    assert "3 of 7 objectives bad in the newest window" in shown
+    assert "good: duplicates, precision, spread, valid" in shown
     assert escape(seed.WHY.causes[0].next_step) in shown
     assert 'href="https://runbooks.example/docs-search"' in html(app)
 
@@ -117,7 +117,7 @@ def test_stream_page_draws_the_urgent_objective_in_full_and_the_others_briefly(p
     app = page(seeded_url, "stream", stream="docs-search")
     assert f"traffic: {looks_at('joint')}" in text(app)
     assert app.session_state["range"] == "15 min"
-    assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 5
+    assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 6
 
 
 def test_stream_page_names_the_cause_with_its_evidence_and_what_was_ruled_out(page, seeded_url):

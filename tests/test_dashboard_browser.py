@@ -98,7 +98,7 @@ def test_each_page_shows_what_it_is_for(tab, address):
     tab.locator("tr.page a").click()
     expect(tab.locator(".callout.page .summary")).to_contain_text("no longer looks like the reference", timeout=20_000)
     expect(tab.locator("[data-testid=stVegaLiteChart] svg.marks, [data-testid=stVegaLiteChart] canvas")).to_have_count(
-        9, timeout=20_000
+        10, timeout=20_000
     )
     assert "stream=docs-search" in tab.url
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
