@@ -10,12 +10,26 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
-from fakes import DIM, LENGTH, START, STREAM, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
+from fakes import (
+    DIM,
+    LENGTH,
+    START,
+    STREAM,
+    FakeCollector,
+    FakeEncoder,
+    FakeNotifier,
+    healthy,
+    make_monitor,
+    register,
+    spans,
+)
 from peers import find_or_skip
 from starlette.testclient import TestClient
 
 from collectors.rows import DEFAULT_LIMITS
 from drift.api.app import create_app
+from drift.encoder.cache import CachedEncoder
+from drift.encoder.meter import Meter
 from drift.pipeline import measure
 from drift.records import Rows, Span, Window
 from drift.scheduler import Scheduler, Service, diagnose_one
@@ -244,3 +258,17 @@ def test_a_segment_that_is_not_there_cannot_be_diagnosed(client):
     refused = client.post("/v1/streams/search/diagnose", params={"segment": "lang=de"})
     assert refused.status_code == 404
     assert "it has: none" in refused.json()["detail"]
+
+
+def test_metrics_tell_what_encoding_costs(engine):
+    encoder = CachedEncoder(FakeEncoder(), meter=Meter("bundled", 2.0, price=36.0))
+    monitor = make_monitor(engine, encoder=encoder)
+    register(engine, monitor)
+    encoder.encode(["a", "b"])
+    service = service_of(engine, monitor)
+    with TestClient(create_app(service, Scheduler(service))) as client:
+        text = client.get("/metrics").text
+    assert 'drift_encoder_inputs_total{encoder="bundled"} 2.0' in text
+    assert 'drift_encoder_load_seconds{encoder="bundled"} 2.0' in text
+    cost = float(re.search(r'drift_encoder_cost_total{encoder="bundled"} (\S+)', text)[1])
+    assert cost == pytest.approx(encoder.meter.seconds / 100)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from fakes import LENGTH, START, STREAM, FakeCollector, healthy, make_monitor, register, spans
 from test_scheduler import Clock, make_service, queue
 
+from detectors import DETECTORS
 from drift.alert import AlertState
 from drift.diagnosis import cause_of
 from drift.diagnosis.season import LEAST_ROWS
@@ -335,3 +336,29 @@ def test_the_next_step_of_an_unknown_cause_is_that_of_the_detector(engine):
     said = compose.diagnosed(replace(made, found=named))
     assert said["diagnosis"].startswith("truncation (97%). 9 of 10 rows fail.")
     assert said["next_step"] == cause_of("truncation", 1.0, "").next_step
+
+
+def test_what_skew_lets_pass_the_diagnosis_lets_pass(engine):
+    def shaken(n: int) -> Rows:
+        x = healthy(n) + 0.01 * healthy(n, 5)[:, ::-1]
+        return Rows((x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32), inputs=tuple(map(str, range(n))))
+
+    encoder = FixedEncoder(healthy(64))
+    keep_window(engine, SPAN, shaken(64))
+    for tolerance, passes in ((1e-6, False), (0.01, True)):
+        monitor = make_monitor(engine, encoder=encoder, detectors=(DETECTORS["skew"](tolerance=tolerance),))
+        with engine.begin() as conn:
+            found = diagnose.make(conn, monitor, Request("search", "", SPAN), lambda _: None)
+        assert ("within tolerance" in found.causes[0].evidence) is passes
+
+
+@dataclass(frozen=True)
+class FixedEncoder:
+    """Gives its own rows, in order."""
+
+    vectors: np.ndarray
+    dim: int = 8
+    fingerprint: str = "fixed"
+
+    def encode(self, inputs):
+        return self.vectors[[int(each) for each in inputs]]

@@ -11,8 +11,10 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from fakes import FakeEncoder
 
 from drift.encoder.cache import PIECE, CachedEncoder
+from drift.encoder.meter import Meter
 from drift.encoder.shelf import Shelf, patiently
 from drift.errors import EncoderError
 from drift.wiring.encoding import shown
@@ -244,6 +246,8 @@ def test_what_was_put_survives_a_kill(tmp_path):
 JOB = """
 import sys
 from pathlib import Path
+from fakes import FakeEncoder
+
 from drift.encoder.cache import CachedEncoder
 from tests.test_encoder_cache import Counting
 class Slow(Counting):
@@ -293,3 +297,28 @@ def test_a_known_input_costs_microseconds():
     texts = [f"a sentence of usual length, number {n}, as it would be sampled" for n in range(500)]
     cached.encode(texts)
     assert min(timeit.repeat(lambda: cached.encode(texts), number=1, repeat=5)) / len(texts) < 100e-6
+
+
+def test_what_was_encoded_is_metered_and_what_was_remembered_is_not():
+    meter = Meter("bundled", load_seconds=1.5, price=3600.0)
+    cached = CachedEncoder(FakeEncoder(), meter=meter)
+    assert meter.cost_per_million == 0
+    cached.encode(["a", "b", "a"])
+    cached.encode(["b"])
+    assert meter.inputs == 2
+    assert meter.seconds > 0
+    assert meter.cost == pytest.approx(meter.seconds)
+    assert meter.cost_per_million == pytest.approx(meter.seconds / 2 * 1e6)
+
+
+def test_an_encoder_that_fails_has_encoded_nothing():
+    class Broken:
+        dim, fingerprint = 8, "broken"
+
+        def encode(self, inputs):
+            raise RuntimeError("no")
+
+    cached = CachedEncoder(Broken())
+    with pytest.raises(RuntimeError):
+        cached.encode(["a"])
+    assert (cached.meter.inputs, cached.meter.seconds) == (0, 0)

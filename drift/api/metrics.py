@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from drift import __version__
 from drift.alert import AlertState
+from drift.encoder.cache import CachedEncoder
 from drift.scheduler import CLOCKS, Scheduler, Service
 from drift.slo import Severity
 from drift.store import objectives, reads, views
@@ -41,7 +42,7 @@ class Exporter(Collector):
 
     def _read(self) -> list[Metric]:
         up = GaugeMetricFamily("drift_up", "1 when the database can be read.")
-        found = [up, *self._of_process()]
+        found = [up, *self._of_process(), *self._of_encoders()]
         try:
             with self._service.engine.connect() as conn:
                 found += [*self._of_objectives(conn), *self._of_alerts(conn), *self._of_queues(conn)]
@@ -64,6 +65,29 @@ class Exporter(Collector):
         for reason in REFUSALS:
             refused.add_metric([reason], self._service.refusals.counts.get(reason, 0))
         yield refused
+
+    def _of_encoders(self) -> Iterator[Metric]:
+        """What encoding takes in this process; what was remembered takes nothing."""
+        names = ["encoder"]
+        inputs = CounterMetricFamily("drift_encoder_inputs", "Inputs that were encoded.", labels=names)
+        busy = CounterMetricFamily("drift_encoder_busy_seconds", "Time spent encoding them.", labels=names)
+        cost = CounterMetricFamily("drift_encoder_cost", "The same at `price_per_hour`.", labels=names)
+        million = GaugeMetricFamily(
+            "drift_encoder_cost_per_million_inputs", "What a million cost at the pace so far.", labels=names
+        )
+        load = GaugeMetricFamily("drift_encoder_load_seconds", "Time that loading the model took.", labels=names)
+        memory = GaugeMetricFamily("drift_encoder_gpu_memory_bytes", "GPU memory at most, 0 on a CPU.", labels=names)
+        monitors = self._service.monitors.values()
+        encoders = {id(m.encoder): m.encoder for m in monitors if isinstance(m.encoder, CachedEncoder)}
+        for encoder in encoders.values():
+            meter = encoder.meter
+            inputs.add_metric([meter.name], meter.inputs)
+            busy.add_metric([meter.name], meter.seconds)
+            cost.add_metric([meter.name], meter.cost)
+            million.add_metric([meter.name], meter.cost_per_million)
+            load.add_metric([meter.name], meter.load_seconds)
+            memory.add_metric([meter.name], encoder.gpu_memory)
+        yield from (inputs, busy, cost, million, load, memory)
 
     def _of_objectives(self, conn: Connection) -> Iterator[Metric]:
         slots = CounterMetricFamily("drift_evaluations", "Windows with a verdict.", labels=_SLO)

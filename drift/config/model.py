@@ -50,6 +50,7 @@ class EncoderConfig(_Model):
 
     `threads` are torch's, for the whole process; fewer than there are cores is faster where cores are shared.
     `candidates` are models that may be served instead by mistake (an older version, the next one): diagnoses try them.
+    `price_per_hour` is what the machine costs, in any currency: `/metrics` tells what encoding costs.
     """
 
     model: str = "bundled"
@@ -59,6 +60,7 @@ class EncoderConfig(_Model):
     max_length: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
     candidates: tuple[str, ...] = ()
+    price_per_hour: float = Field(default=0, ge=0)
 
 
 class ReferenceConfig(_Model):

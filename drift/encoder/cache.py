@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from drift.encoder.base import Encoder
+from drift.encoder.meter import Meter
 from drift.encoder.shelf import Shelf
 
 PIECE: Final = 2048
@@ -29,10 +30,11 @@ class CachedEncoder:
     restarts and is shared by processes. A file that fails later on is logged and given up; encoding goes on.
 
     A job of any length is encoded in pieces, each in the file before the next: killed, it goes on from there when it is
-    asked for again. Memory takes the result and a piece. `progress` goes along with jobs of several pieces.
+    asked for again. Memory takes the result and a piece. `progress` goes along with jobs of several pieces, `meter`
+    counts what was encoded.
     """
 
-    __slots__ = ("_lock", "_rows", "_shelf", "capacity", "dim", "encoder", "fingerprint", "progress")
+    __slots__ = ("_lock", "_rows", "_shelf", "capacity", "dim", "encoder", "fingerprint", "meter", "progress")
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class CachedEncoder:
         capacity: int = 20_000,
         shelved: int = 1_500_000,
         progress: Progress | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.encoder = encoder
         self._rows: OrderedDict[bytes, Row] = OrderedDict()
@@ -49,6 +52,7 @@ class CachedEncoder:
         self._shelf = Shelf(path, shelved) if path is not None else None
         self.capacity = capacity
         self.progress = progress
+        self.meter = meter or Meter()
         self.dim = encoder.dim
         self.fingerprint = encoder.fingerprint
 
@@ -66,13 +70,19 @@ class CachedEncoder:
         # By key, so that an input that occurs twice is encoded once.
         unknown = {key: text for key, text in zip(keys, inputs, strict=True) if key not in found}
         if unknown:
-            rows = np.ascontiguousarray(self.encoder.encode(list(unknown.values())), np.float32)
+            with self.meter.encoding(len(unknown)):
+                rows = np.ascontiguousarray(self.encoder.encode(list(unknown.values())), np.float32)
             fresh = dict(zip(unknown, rows, strict=True))
             found |= fresh
             self._keep(fresh)
             if self._shelf is not None:
                 self._shelf.put({key: row.tobytes() for key, row in fresh.items()})
         return np.stack([found[key] for key in keys])
+
+    @property
+    def gpu_memory(self) -> int:
+        """Bytes of GPU memory that this process has held at most, where the encoder runs on one; else 0."""
+        return int(getattr(self.encoder, "gpu_memory", 0))
 
     def close(self) -> None:
         """Let go of the file. What was encoded is in it already."""

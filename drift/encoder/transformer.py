@@ -67,6 +67,12 @@ class TransformerEncoder:
     def dim(self) -> int:
         return int(self.model.config.hidden_size)
 
+    @property
+    def gpu_memory(self) -> int:
+        """Bytes of GPU memory that this process has held at most; 0 on a CPU."""
+        device = self.model.device
+        return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """One row per input, in the order given; unit length if the recipe normalises. No inputs give no rows."""
         vectors = np.empty((len(inputs), self.dim), np.float32)

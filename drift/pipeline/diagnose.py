@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from detectors import Skew
 from drift.alert import Alert, AlertState
-from drift.diagnosis import Progress, cause_of, diagnose
+from drift.diagnosis import Progress, Tolerance, cause_of, diagnose
 from drift.errors import UnmeasurableError
 from drift.notify import compose
 from drift.pipeline.monitor import Findings, Monitor
@@ -74,11 +75,18 @@ def make(conn: Connection, monitor: Monitor, request: Request, progress: Progres
             monitor.encoder,
             rng=_rng(window),
             candidates=monitor.candidates,
+            tolerance=_tolerance(monitor),
             past=past,
             progress=progress,
         )
     except UnmeasurableError as error:
         return without(str(error))
+
+
+def _tolerance(monitor: Monitor) -> Tolerance:
+    """What the stream's `skew` lets pass, so that both call the same rows wrong."""
+    skew = next((each for each in monitor.detectors if isinstance(each, Skew)), Skew())
+    return Tolerance(skew.tolerance, skew.norm_tolerance)
 
 
 def without(reason: str) -> Diagnosis:

@@ -1,6 +1,7 @@
 """From a configuration to the objects that it names."""
 
 import difflib
+import time
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.fingerprint import Pooling
 from drift.encoder.load import EncoderSpec, load
+from drift.encoder.meter import Meter
 from drift.errors import ConfigError
 from drift.notify.addresses import EVERYWHERE
 from drift.notify.alertmanager import Alertmanager
@@ -216,7 +218,10 @@ def build_encoder(spec: EncoderConfig, home: Path) -> Encoder:
         max_length=spec.max_length,
         threads=spec.threads,
     )
-    return CachedEncoder(load(wanted), home / "embeddings.sqlite", progress=shown)
+    start = time.perf_counter()
+    encoder = load(wanted)
+    meter = Meter(spec.model, time.perf_counter() - start, spec.price_per_hour)
+    return CachedEncoder(encoder, home / "embeddings.sqlite", progress=shown, meter=meter)
 
 
 def build_alertmanagers(config: Config) -> dict[str, Notifier]:
