@@ -246,8 +246,6 @@ def test_what_was_put_survives_a_kill(tmp_path):
 JOB = """
 import sys
 from pathlib import Path
-from fakes import FakeEncoder
-
 from drift.encoder.cache import CachedEncoder
 from tests.test_encoder_cache import Counting
 class Slow(Counting):
