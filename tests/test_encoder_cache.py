@@ -11,7 +11,6 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from fakes import FakeEncoder
 
 from drift.encoder.cache import PIECE, CachedEncoder
 from drift.encoder.meter import Meter
@@ -299,7 +298,7 @@ def test_a_known_input_costs_microseconds():
 
 def test_what_was_encoded_is_metered_and_what_was_remembered_is_not():
     meter = Meter("bundled", load_seconds=1.5, price=3600.0)
-    cached = CachedEncoder(FakeEncoder(), meter=meter)
+    cached = CachedEncoder(Counting(), meter=meter)
     assert meter.cost_per_million == 0
     cached.encode(["a", "b", "a"])
     cached.encode(["b"])
