@@ -57,6 +57,12 @@ class EncoderConfig(_Model):
     max_length: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
 
+    @property
+    def declared(self) -> str:
+        """What is said of the vectors that it should give."""
+        said = self.model_dump(include={"model", "revision", "pooling", "normalise", "max_length"}, exclude_none=True)
+        return ", ".join(f"{name} {value}" for name, value in said.items())
+
 
 class ReferenceConfig(_Model):
     """What windows are held against: a Parquet file with a `vector` column, or with `input` to be encoded here."""

@@ -2,6 +2,7 @@
 
 from drift.records.attributions import KeptAttribution, Part, TopRow
 from drift.records.draws import OWN_BITS, lowest
+from drift.records.lineage import Change, Lineage, changes
 from drift.records.measurements import Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -12,9 +13,11 @@ __all__ = [
     "EPOCH",
     "NO_TIME",
     "OWN_BITS",
+    "Change",
     "Gap",
     "GapReason",
     "KeptAttribution",
+    "Lineage",
     "Measurement",
     "Part",
     "Recomputed",
@@ -28,6 +31,7 @@ __all__ = [
     "Texts",
     "TopRow",
     "Window",
+    "changes",
     "checksum",
     "lowest",
     "merged_name",

@@ -35,6 +35,7 @@ from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
 from drift.wiring.encoding import shown
 from drift.wiring.fits import prepare_all
+from drift.wiring.who import whoami
 
 
 def clock() -> datetime:
@@ -111,7 +112,14 @@ def build_monitor(
 
 def source_of(stream: StreamConfig, encoder: Encoder | None) -> Source:
     """Where the references of the stream and of its segments come from."""
-    return Source(stream.reference.path, encoder, stream.reference.rows, tuple(stream.segments))
+    return Source(
+        path=stream.reference.path,
+        encoder=encoder,
+        rows=stream.reference.rows,
+        segments=tuple(stream.segments),
+        declared=stream.encoder.declared if stream.encoder else "",
+        by=whoami(),
+    )
 
 
 def muted(monitor: Monitor) -> Monitor:
@@ -152,7 +160,7 @@ def detectors_of(config: Config, stream: StreamConfig) -> tuple[Detector, ...]:
     return tuple(detectors.values())
 
 
-def encoder_of(stream: StreamConfig, home: Path) -> Encoder | None:
+def encoder_of(stream: StreamConfig, home: Path) -> CachedEncoder | None:
     """The encoder of the stream, if it has one.
 
     Raises:
@@ -196,7 +204,7 @@ def _nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
 
 
 @cache
-def build_encoder(spec: EncoderConfig, home: Path) -> Encoder:
+def build_encoder(spec: EncoderConfig, home: Path) -> CachedEncoder:
     """The encoder that the stream names; streams that name the same share it, and what it has encoded."""
     pooling = None if spec.pooling is None else Pooling(spec.pooling)
     wanted = EncoderSpec(

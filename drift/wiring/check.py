@@ -67,8 +67,8 @@ def _encoder(stream: StreamConfig, settings: Settings) -> str:
 
 def _reference(stream: StreamConfig, part: Stream, settings: Settings) -> str:
     made = make_reference(part, source_of(stream, encoder_of(stream, settings.home)), now=clock())
-    copies = f", {made.copies} more left out as copies" if made.copies else ""
-    return f"{stream.reference.path}, {len(made.reference.rows)} rows{copies}"
+    copies = f", {made.lineage.copies} more left out as copies" if made.lineage.copies else ""
+    return f"{stream.reference.path}, {len(made.rows)} rows{copies}"
 
 
 def _collector(stream: StreamConfig) -> str:
