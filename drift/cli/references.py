@@ -1,12 +1,14 @@
 """Commands about references: what windows are held against."""
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from drift.cli.common import AsJson, told
+from drift.cli.common import DEFAULT, AsJson, told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,3 +59,77 @@ def show(stream: StreamName, version: Version = "", as_json: AsJson = False) -> 
             typer.echo(json.dumps(plain(known), indent=2))
         else:
             Console().print(as_text(known))
+
+
+@app.command()
+def create(
+    stream: StreamName,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Healthy rows: Parquet or Arrow with `vector`, or `input` to encode.")
+    ] = None,
+    golden: Annotated[
+        tuple[datetime, datetime] | None,
+        typer.Option(metavar="SINCE UNTIL", help="Stored windows that start in this period, UTC."),
+    ] = None,
+    despite_alerts: Annotated[
+        bool, typer.Option("--despite-alerts", help="Where alerts fired in the period, leave out those windows.")
+    ] = False,
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = DEFAULT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing: say what would be made.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a reference from a file, or from a period of production in which all was well.
+
+    It becomes the stream's newest, and the one in use from the next start on unless another is pinned. The vectors of
+    windows are kept for as long as `retention.vectors` says, so a period can reach no further back. The same rows give
+    the same version.
+    """
+    from drift.config import load, read_settings
+    from drift.wiring import made_report, make_reference
+    from drift.wiring.database import migrated
+
+    if (source is None) == (golden is None):
+        raise typer.BadParameter("say what to make it from: either --from FILE or --golden SINCE UNTIL")
+    with told(), migrated(settings := read_settings()) as found:
+        place = make_reference.place_of(declared := load(config), settings, stream)
+        if source is not None:
+            made = make_reference.from_file(place, source)
+        elif golden is not None:
+            span = make_reference.span_of(*(at.replace(tzinfo=UTC) for at in golden))
+            made = make_reference.from_period(place, declared, found.engine, span, despite_alerts=despite_alerts)
+        if not dry_run:
+            with found.engine.begin() as conn:
+                made = make_reference.keep(conn, place, made)
+        if as_json:
+            typer.echo(json.dumps(made_report.as_json(made), indent=2))
+        else:
+            typer.echo(made_report.as_text(made))
+
+
+@app.command()
+def pin(
+    stream: StreamName,
+    version: Version = "",
+    none: Annotated[bool, typer.Option("--none", help="Pin nothing: use what was made last.")] = False,
+) -> None:
+    """Have a stream held against exactly one version until it is unpinned, whatever is made after it.
+
+    A running service takes it up at its next start.
+    """
+    from drift.config import read_settings
+    from drift.store import references
+    from drift.wiring.database import migrated
+    from drift.wiring.kept_references import SHORT, find
+    from drift.wiring.reference_report import NEXT_START
+
+    if bool(version) == none:
+        raise typer.BadParameter("say what to pin: either a VERSION or --none")
+    with told(), migrated(read_settings()) as found, found.engine.begin() as conn:
+        if version:
+            row = find(conn, stream, version)
+            references.pin(conn, stream, row.version)
+            typer.echo(f"{stream} is pinned to {row.version[:SHORT]}. {NEXT_START}")
+        else:
+            references.unpin(conn, stream)
+            row = find(conn, stream)
+            typer.echo(f"{stream} is not pinned; in use is {row.version[:SHORT]}. {NEXT_START}")
