@@ -54,7 +54,9 @@ def drift(*words: str):
     return CliRunner().invoke(app, list(words))
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check", "migrate", "status", "replay", "compare", "db"])
+@pytest.mark.parametrize(
+    "command", ["run", "demo", "check", "migrate", "status", "replay", "compare", "reference", "db"]
+)
 def test_every_command_teaches(command):
     done = subprocess.run(
         [sys.executable, "-m", "drift", command, "--help"],

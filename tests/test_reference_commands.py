@@ -1,6 +1,7 @@
 """`drift reference`, as the person who runs the service meets it."""
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -16,6 +17,7 @@ from drift.config import load
 from drift.pipeline.references import Source, ensure_reference
 from drift.records import Rows, Window
 from drift.store import references, writes
+from drift.wiring import build
 from drift.wiring.build import build_monitor
 
 CONFIG = """\
@@ -294,3 +296,124 @@ def test_an_unknown_version_cannot_be_pinned_and_those_there_are_are_listed(fold
     assert done.exit_code == 1
     assert made["version"][:12] in done.output
     assert drift("pin", "search").exit_code == 2
+
+
+# Encoded again.
+
+
+@dataclass(frozen=True)
+class Turned(FakeEncoder):
+    """The fake encoder, of which the vectors of some inputs have their dimensions in another order."""
+
+    some: int = 3
+    noise: float = 0.0
+
+    def encode(self, inputs):
+        vectors = super().encode(inputs) + np.float32(self.noise)
+        at = [i for i, text in enumerate(inputs) if int(text.split()[1]) < self.some]
+        vectors[at] = vectors[at, ::-1]
+        return vectors
+
+
+@pytest.fixture
+def encode(folder, monkeypatch):
+    """Has the stream encoded by the encoder that it is called with, from now on."""
+    (folder / "drift.yaml").write_text(CONFIG.replace("dim: 8", "dim: 8\n    encoder: {model: ours}"))
+    write(folder / "golden.parquet", input=[f"text {i}" for i in range(60)])
+
+    def by(encoder):
+        build.build_encoder.cache_clear()
+        monkeypatch.setattr(build, "load", lambda spec: encoder)
+
+    yield by
+    build.build_encoder.cache_clear()
+
+
+@pytest.fixture
+def made(encode):
+    """A reference of 60 inputs, encoded by the fake encoder."""
+    encode(FakeEncoder())
+    return told("create", "search", "--from", "golden.parquet")["version"]
+
+
+def test_an_encoder_that_gives_the_same_leaves_the_reference(made, encode):
+    assert told("recompute", "search")["changed"] is False
+    encode(Turned(fingerprint="other", described={"weights": "fake", "torch": "2"}, some=0, noise=1e-7))
+    again = told("recompute", "search")
+    assert (again["changed"], again["kept"], again["rows"], again["moved"]) == (False, False, 60, 0)
+    assert again["encoder"] == [{"part": "torch", "was": "1", "now": "2"}]
+    assert [row["version"] for row in told("list")] == [made]
+
+
+def test_one_that_gives_something_else_is_a_finding_and_a_new_reference(made, encode, engine, folder):
+    encode(Turned(fingerprint="other", described={"weights": "fake", "torch": "2"}))
+    again = told("recompute", "search", status=1)
+    assert (again["changed"], again["kept"], again["in_use"]) == (True, True, True)
+    assert (again["moved"], again["failing"], again["share"]) == (3, 3, 0.05)
+    assert again["worst"] < 0.99 < again["longest"]
+    newest, before = told("list")
+    assert (newest["version"], before["version"]) == (again["version"], made)
+    assert newest["source"].endswith(f"recomputed from {made[:12]}")
+    assert started_as_configured(engine, folder).version == again["version"]
+    assert told("recompute", "search")["changed"] is False
+
+
+def test_what_was_remembered_of_the_encoder_is_not_asked(made, encode):
+    encode(Turned())  # whose fingerprint is the same: the machine computes otherwise
+    assert told("recompute", "search", status=1)["moved"] == 3
+
+
+def test_a_dry_run_of_it_keeps_nothing(made, encode):
+    encode(Turned())
+    assert told("recompute", "search", "--dry-run", status=1)["version"] is None
+    assert len(told("list")) == 1
+    assert "beyond the tolerance of skew: 3 (5.0%)" in drift("recompute", "search", "--dry-run").output
+
+
+def test_a_pinned_reference_stays_pinned_though_it_changed(made, encode):
+    drift("pin", "search", made)
+    encode(Turned())
+    assert told("recompute", "search", status=1)["in_use"] is False
+    assert told("show", "search")["version"] == made
+
+
+def test_vectors_from_production_are_not_recomputed(encode, folder):
+    encode(FakeEncoder())
+    write(folder / "served.parquet", vector=healthy(50), input=[f"text {i}" for i in range(50)])
+    told("create", "search", "--from", "served.parquet")
+    done = drift("recompute", "search")
+    assert done.exit_code == 2
+    assert "came from production" in " ".join(done.output.split())
+
+
+def test_without_an_encoder_there_is_nothing_to_recompute_with(folder):
+    told("create", "search", "--from", "golden.parquet")
+    done = drift("recompute", "search")
+    assert done.exit_code == 2
+    assert "has no encoder" in " ".join(done.output.split())
+
+
+# Compared.
+
+
+def test_two_references_are_compared_row_by_row(made, encode):
+    encode(Turned(fingerprint="other", described={"weights": "fake", "torch": "2"}))
+    new = told("recompute", "search", status=1)["version"]
+    found = told("diff", "search", made[:8], new[:8])
+    assert (found["old"]["version"], found["new"]["version"]) == (made, new)
+    assert (found["paired"], found["added"], found["removed"], found["changed"]) == (60, 0, 0, 3)
+    assert found["encoder"] == [{"part": "torch", "was": "1", "now": "2"}]
+    said = drift("diff", "search", made, new).output
+    assert "60 paired (3 with another vector, 0 with another label), 0 added, 0 removed" in said
+    assert "torch 1 -> 2" in said
+
+
+def test_references_of_other_rows_are_compared_by_distribution(folder):
+    write(folder / "golden.parquet", vector=healthy(400, 1))
+    write(folder / "later.parquet", vector=healthy(300, 2)[:, ::-1] * np.linspace(0.2, 3, 8, dtype=np.float32))
+    old, new = (told("create", "search", "--from", f"{name}.parquet")["version"] for name in ("golden", "later"))
+    found = told("diff", "search", old, new)
+    assert (found["paired"], found["added"], found["removed"], found["likeness"]) == (0, 300, 400, None)
+    assert found["distribution"]["rows"] == 20
+    assert found["distribution"]["p_value"] < 0.01
+    assert "of foreign rows would do" in drift("diff", "search", old, new).output

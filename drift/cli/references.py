@@ -133,3 +133,50 @@ def pin(
             references.unpin(conn, stream)
             row = find(conn, stream)
             typer.echo(f"{stream} is not pinned; in use is {row.version[:SHORT]}. {NEXT_START}")
+
+
+@app.command()
+def recompute(
+    stream: StreamName,
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = DEFAULT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, whatever comes out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Encode the inputs of the reference in use again, with today's encoder and libraries, and compare row by row.
+
+    If any row differs by more than rounding, what was computed is kept as a new reference, in use from the next start
+    on unless another is pinned. **Exit status**: 0 unchanged, 1 changed, 2 an error.
+    """
+    from drift.config import load, read_settings
+    from drift.wiring.compare_references import again
+    from drift.wiring.database import migrated
+    from drift.wiring.difference_report import again_as_json, again_as_text
+
+    with told(failed=2):
+        with migrated(settings := read_settings()) as found:
+            done = again(load(config), settings, found.engine, stream, dry_run=dry_run)
+        typer.echo(json.dumps(again_as_json(done), indent=2) if as_json else again_as_text(done))
+    raise typer.Exit(int(done.found.changed))
+
+
+@app.command()
+def diff(
+    stream: StreamName,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A version; its first characters are enough.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Another one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what differs between two references: where they came from, which encoder, which rows, and by how much.
+
+    Rows are paired by their input, or by their vector where there are no inputs. Rows that are new are tested by the
+    panel against the old reference.
+    """
+    from drift.config import read_settings
+    from drift.wiring.compare_references import between
+    from drift.wiring.database import migrated
+    from drift.wiring.difference_report import between_as_json, between_as_text
+
+    with told(), migrated(read_settings()) as found:
+        with found.engine.connect() as conn:
+            both = between(conn, stream, old, new)
+        typer.echo(json.dumps(between_as_json(both), indent=2) if as_json else between_as_text(both))
