@@ -42,6 +42,10 @@ class UnknownReferenceError(DriftError):
     """A command names a reference that is not kept, or not enough of its version to tell it from another."""
 
 
+class EnvironmentDriftError(DriftError):
+    """The encoder, as it runs here, no longer gives the vectors that were kept of a reference."""
+
+
 class EncoderError(DriftError):
     """An encoder could not be loaded, or its files are not the ones that were asked for."""
 

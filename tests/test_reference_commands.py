@@ -30,6 +30,9 @@ streams:
 """
 
 
+SAME = "60 inputs of the reference search@{} get the vectors that were kept"
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch, postgres_url):
     """A folder with a configuration and its reference, and an empty database."""
@@ -391,6 +394,32 @@ def test_without_an_encoder_there_is_nothing_to_recompute_with(folder):
     done = drift("recompute", "search")
     assert done.exit_code == 2
     assert "has no encoder" in " ".join(done.output.split())
+
+
+# Checked.
+
+
+def checked(folder):
+    done = CliRunner().invoke(app, ["check", "--json"])
+    return done.exit_code, {row["what"]: row for row in json.loads(done.stdout)}["stream search: environment"]
+
+
+def test_check_says_whether_the_encoder_still_gives_the_reference_in_use(made, encode, folder):
+    assert checked(folder) == (0, {"what": "stream search: environment", "fault": "", "detail": SAME.format(made[:12])})
+    encode(Turned(fingerprint="other", described={"weights": "fake", "torch": "2"}))
+    status, found = checked(folder)
+    assert status == 1
+    assert f"3 of 60 inputs of the reference search@{made[:12]} get another vector here" in found["fault"]
+    assert "(torch 1 -> 2)" in found["fault"]
+    drift("recompute", "search")
+    assert checked(folder)[0] == 0
+
+
+def test_check_of_a_stream_that_has_no_reference_yet_is_no_fault(encode, folder):
+    encode(FakeEncoder())
+    assert "no reference is kept yet" in checked(folder)[1]["detail"]
+    CliRunner().invoke(app, ["migrate", "base", "--down", "--yes"])
+    assert "no reference is kept yet" in checked(folder)[1]["detail"]
 
 
 # Compared.

@@ -31,10 +31,10 @@ class CachedEncoder:
     A job of any length is encoded in pieces, each in the file before the next: killed, it goes on from there when it is
     asked for again. Memory takes the result and a piece. `progress` goes along with jobs of several pieces.
 
-    `fresh` is the encoder itself, for those who must know what it gives today.
+    `encoder` is the one itself, for those who must know what it gives today.
     """
 
-    __slots__ = ("_lock", "_rows", "_shelf", "capacity", "dim", "fingerprint", "fresh", "progress")
+    __slots__ = ("_lock", "_rows", "_shelf", "capacity", "dim", "encoder", "fingerprint", "progress")
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class CachedEncoder:
         shelved: int = 1_500_000,
         progress: Progress | None = None,
     ) -> None:
-        self.fresh = encoder
+        self.encoder = encoder
         self._rows: OrderedDict[bytes, Row] = OrderedDict()
         self._lock = Lock()
         self._shelf = Shelf(path, shelved) if path is not None else None
@@ -57,7 +57,7 @@ class CachedEncoder:
     @property
     def described(self) -> Mapping[str, str]:
         """What the fingerprint names, part by part, in words."""
-        return self.fresh.described
+        return self.encoder.described
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """One row per input, in the order given; the encoder sees each unknown input of a piece once."""
@@ -73,7 +73,7 @@ class CachedEncoder:
         # By key, so that an input that occurs twice is encoded once.
         unknown = {key: text for key, text in zip(keys, inputs, strict=True) if key not in found}
         if unknown:
-            rows = np.ascontiguousarray(self.fresh.encode(list(unknown.values())), np.float32)
+            rows = np.ascontiguousarray(self.encoder.encode(list(unknown.values())), np.float32)
             fresh = dict(zip(unknown, rows, strict=True))
             found |= fresh
             self._keep(fresh)

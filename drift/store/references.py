@@ -130,6 +130,12 @@ def save(conn: sa.Connection, reference: Reference) -> bool:
     return is_new
 
 
+def has_any(conn: sa.Connection) -> bool:
+    """Whether references are kept in this database, which may not have been migrated yet."""
+    t = tables.choice
+    return sa.inspect(conn).has_table(t.name, schema=t.schema) and bool(references(conn))
+
+
 def choice(conn: sa.Connection, stream: str) -> Choice | None:
     """Which reference the stream of that name is held against; None before it has any."""
     t = tables.choice

@@ -24,6 +24,7 @@ from drift.notify.alertmanager import Alertmanager
 from drift.notify.base import Notifier
 from drift.notify.signature import Secret
 from drift.notify.webhook import Webhook
+from drift.pipeline.environment import Environment
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.pipeline.references import Source, ensure_reference
 from drift.records import Span, parse_name
@@ -106,6 +107,7 @@ def build_monitor(
         sample=stream.sample,
         reencode=stream.reencode,
         team=stream.team,
+        environment=Environment(encoder.encoder, every) if encoder and (every := stream.looks_every) else None,
         runbook_url=stream.runbook_url or f"{config.external_url.rstrip('/')}/runbook",
     )
 
@@ -152,7 +154,7 @@ def detectors_of(config: Config, stream: StreamConfig) -> tuple[Detector, ...]:
     detectors = {name: build_detector(name, config.detectors.get(name, {})) for name in stream.detector_names}
     for slo in config.slos_of(stream, stream.stream):
         name = parse_name(slo.sli.detector)[0]
-        if slo.sli.quantity is Quantity.P_VALUE and not detectors[name].is_test:
+        if slo.sli.quantity is Quantity.P_VALUE and not (name in detectors and detectors[name].is_test):
             raise ConfigError(
                 f"objective {slo.name!r} judges the p-value of {name}, which gives none: use `value_at_least` or "
                 "`value_at_most`"

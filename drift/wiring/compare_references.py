@@ -52,7 +52,7 @@ def again(config: Config, settings: Settings, engine: Engine, key: str, *, dry_r
     with engine.connect() as conn:
         kept = load(conn, find(conn, key))
     # What was encoded before is not asked: it would say that nothing has changed.
-    today = CachedEncoder(encoder.fresh, progress=shown)
+    today = CachedEncoder(encoder.encoder, progress=shown)
     found = recompute(kept, today, by=place.source.by, now=clock())
     made = Made(found.now)
     if found.changed and not dry_run:
