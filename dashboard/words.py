@@ -32,6 +32,7 @@ _LOOKS_AT: Final = {
     "knn_probe": "accuracy of a vote of the nearest reference rows",
     "recall": "share of rows that find their own label in the reference",
     "skew": "distance between served and re-encoded vectors",
+    "environment": "share of the reference's inputs that get another vector here",
     "duplicates": "share of rows that copy another, beyond the reference's own",
     "quantised": "share of rows that were rounded to few bits, beyond the reference's own",
     "valid_ratio": "share of rows that could be used",

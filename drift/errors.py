@@ -38,6 +38,14 @@ class BadReferenceError(DriftError):
     """A reference cannot be made or used, for example because all its rows are equal."""
 
 
+class UnknownReferenceError(DriftError):
+    """A command names a reference that is not kept, or not enough of its version to tell it from another."""
+
+
+class EnvironmentDriftError(DriftError):
+    """The encoder, as it runs here, no longer gives the vectors that were kept of a reference."""
+
+
 class EncoderError(DriftError):
     """An encoder could not be loaded, or its files are not the ones that were asked for."""
 

@@ -25,7 +25,7 @@ from drift.store.jobs import Job
 log = structlog.get_logger()
 BATCH: Final = 16  # windows of one stream in one transaction
 GIVE_UP_AFTER: Final = 8  # attempts at one window, two minutes in all
-CLOCKS: Final = ("close", "measure", "diagnose", "deliver", "resend", "forget")
+CLOCKS: Final = ("close", "measure", "diagnose", "deliver", "resend", "environment", "forget")
 POLL: Final = timedelta(seconds=1)
 DAY: Final = timedelta(days=1)
 
@@ -88,6 +88,7 @@ class Scheduler:
             ("diagnose", self._diagnose, POLL),
             *(("deliver", work, POLL) for work in deliver_to),
             ("resend", self._resend, service.resend),
+            *(("environment", partial(self._look, every), every) for every in self._intervals()),
             ("forget", self._forget, DAY),
         )
         # A thread for each, so that none waits for another: a few receivers that hang would stop everything else.
@@ -163,6 +164,17 @@ class Scheduler:
         known, now = service.objectives, service.clock()
         failed = deliver.resend(service.engine, service.alertmanagers, known, every=service.resend, now=now)
         service.failures.add("resend", failed)
+
+    def _intervals(self) -> set[timedelta]:
+        """How often environments are looked at: each stream says so for itself."""
+        environments = [monitor.environment for monitor in self._service.monitors.values()]
+        return {environment.every for environment in environments if environment is not None}
+
+    def _look(self, every: timedelta) -> None:
+        """See whether the encoders still give the references of the streams that ask for that `every` so often."""
+        for monitor in self._service.monitors.values():
+            if monitor.environment is not None and monitor.environment.every == every:
+                monitor.environment.look(monitor.references.values())
 
     def _forget(self) -> None:
         service, now = self._service, self._service.clock()

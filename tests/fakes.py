@@ -1,7 +1,7 @@
 """Small stand-ins for time, sources, encoders and receivers."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -38,6 +38,7 @@ class FakeEncoder:
 
     dim: int = DIM
     fingerprint: str = "fake"
+    described: Mapping[str, str] = field(default_factory=lambda: {"weights": "fake", "torch": "1"})
 
     def encode(self, inputs: Sequence[str]) -> np.ndarray:
         seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) for text in inputs]

@@ -54,7 +54,7 @@ def drift(*words: str):
     return CliRunner().invoke(app, list(words))
 
 
-COMMANDS = ("run", "demo", "check", "migrate", "status", "replay", "compare", "diagnose", "db")
+COMMANDS = ("run", "demo", "check", "migrate", "status", "replay", "compare", "diagnose", "reference", "db")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -68,6 +68,14 @@ def test_an_encoder_brings_the_skew_objective(written):
     assert "skew" in config.streams[0].detector_names
 
 
+def test_an_encoder_brings_the_environment_unless_it_is_turned_off(written):
+    (stream,) = written(LEAST + "    encoder: {model: bundled}\n").streams
+    assert ("environment" in stream.measured_names, stream.looks_every) == (True, timedelta(days=1))
+    assert "environment" not in written(LEAST).streams[0].measured_names
+    off = LEAST.replace("reference: {", "reference: {recompute: null, ") + "    encoder: {model: bundled}\n"
+    assert "environment" not in written(off).streams[0].measured_names
+
+
 def test_windows_merge_up_to_a_week(written):
     (daily,) = written(LEAST + "    window: 1d\n").streams
     assert daily.merged == (3,)

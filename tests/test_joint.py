@@ -9,7 +9,7 @@ from detectors.joint import Joint, fitted_panel
 from detectors.panel.statistics import NAMES
 from drift.errors import UnmeasurableError
 from drift.pipeline.references import prepare
-from drift.store import reads, tables
+from drift.store import references, tables
 
 DETECTOR = Joint(nulls=60, min_rows=16)
 
@@ -45,7 +45,7 @@ def test_kept_null_windows_are_the_ones_that_are_used(engine):
     held = some_reference()
     ready(engine, held)
     with engine.begin() as conn:
-        kept = reads.bank(conn, held.version, DETECTOR.bank_key(held, 40))
+        kept = references.bank(conn, held.version, DETECTOR.bank_key(held, 40))
         assert kept.shape == (60, len(NAMES))
         other = kept.copy()
         other[1:] += 10 * kept.std(0)  # the first is drawn again, to know the bank by it
@@ -59,12 +59,12 @@ def test_null_windows_that_other_code_drew_are_drawn_anew_and_do_not_stop_the_se
     held = some_reference()
     ready(engine, held)
     with engine.begin() as conn:
-        right = reads.bank(conn, held.version, DETECTOR.bank_key(held, 40))
+        right = references.bank(conn, held.version, DETECTOR.bank_key(held, 40))
         conn.execute(sa.update(tables.bank).values(numbers=(right + 10 * right.std(0)).tobytes()))
     again = some_reference(version=held.version)
     ready(engine, again)
     with engine.connect() as conn:
-        assert np.array_equal(reads.bank(conn, held.version, DETECTOR.bank_key(held, 40)), right)
+        assert np.array_equal(references.bank(conn, held.version, DETECTOR.bank_key(held, 40)), right)
     assert np.array_equal(fitted_panel(again, 32, 60).bank, right)
 
 

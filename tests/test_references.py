@@ -3,6 +3,10 @@
 Copies that nothing explains are left out of them, on the way to the store as well.
 """
 
+import os
+from dataclasses import replace
+from datetime import timedelta
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -12,11 +16,20 @@ from fakes import FakeEncoder, healthy
 from structlog.testing import capture_logs
 
 from collectors.references import Inputs, read_reference
-from drift.errors import SourceError
+from drift.errors import BadReferenceError, SourceError
 from drift.pipeline.references import Source, ensure_reference, make_reference
 from drift.records import EPOCH, Rows, Stream
+from drift.store import references
 
 STREAM = Stream("search", "encoder", "1", 3)
+LATER = EPOCH + timedelta(days=1)
+
+
+class Turned(FakeEncoder):
+    """The fake encoder with its dimensions in another order."""
+
+    def encode(self, inputs):
+        return np.ascontiguousarray(super().encode(inputs)[:, ::-1])
 
 
 @pytest.fixture
@@ -137,8 +150,62 @@ def test_of_a_file_that_was_exported_twice_each_row_is_taken_once(write, engine)
 def test_popular_inputs_stay_in_a_reference_whether_they_are_encoded_here_or_not(write):
     texts = [f"text {i}" for i in range(20)] + ["hello"] * 5 + ["text 0"]
     made = make_reference(PUSHED, Source(write({"input": texts}), FakeEncoder(), 1000), now=EPOCH)
-    assert made.copies == 1
-    assert sorted(made.reference.rows.inputs) == sorted(texts[:-1])
+    assert made.lineage.copies == 1
+    assert sorted(made.rows.inputs) == sorted(texts[:-1])
     vectors = FakeEncoder().encode(texts)
     served = make_reference(PUSHED, Source(write({"vector": vectors.tolist()}), None, 1000), now=EPOCH)
-    assert (served.copies, len(served.reference.rows)) == (1, 25)
+    assert (served.lineage.copies, len(served.rows)) == (1, 25)
+
+
+# When a reference is made again, and when it is not.
+
+
+def test_a_file_that_was_only_copied_gives_no_new_reference(write, engine):
+    path = write({"vector": healthy(60).tolist()})
+    with engine.begin() as conn:
+        first = ensure_reference(conn, PUSHED, Source(path, None, 1000), now=EPOCH)
+        os.utime(path, (1, 1))
+        assert ensure_reference(conn, PUSHED, Source(path, None, 1000), now=LATER).created_at == first.created_at
+        write({"vector": healthy(60, 2).tolist()})
+        assert ensure_reference(conn, PUSHED, Source(path, None, 1000), now=LATER).version != first.version
+        assert len(references.references(conn)) == 2
+
+
+def test_another_declared_encoder_makes_the_reference_anew_and_the_log_says_what_changed(write, engine):
+    path = write({"input": [f"text {i}" for i in range(30)]})
+    with capture_logs() as logs, engine.begin() as conn:
+        one = Source(path, FakeEncoder(), 1000, declared="model a")
+        two = Source(path, Turned(described={"weights": "turned", "torch": "1"}), 1000, declared="model b")
+        first = ensure_reference(conn, PUSHED, one, now=EPOCH)
+        second = ensure_reference(conn, PUSHED, two, now=LATER)
+    assert (first.version == second.version, first.rows.inputs == second.rows.inputs) == (False, True)
+    (told,) = [log for log in logs if log["event"] == "reference made anew"]
+    assert (told["was"], told["encoder_changed"]) == (first.version[:12], "weights fake -> turned")
+
+
+def test_an_encoder_that_changes_by_itself_does_not_touch_the_reference(write, engine):
+    path = write({"input": [f"text {i}" for i in range(30)]})
+    with engine.begin() as conn:
+        first = ensure_reference(conn, PUSHED, Source(path, FakeEncoder(), 1000), now=EPOCH)
+        again = ensure_reference(conn, PUSHED, Source(path, Turned(fingerprint="turned"), 1000), now=LATER)
+    assert again.version == first.version
+
+
+def test_a_pinned_reference_stays_whatever_the_file_becomes(write, engine):
+    path = write({"vector": healthy(60).tolist()})
+    with engine.begin() as conn:
+        first = ensure_reference(conn, PUSHED, Source(path, None, 1000), now=EPOCH)
+        references.pin(conn, PUSHED.key, first.version)
+        write({"vector": healthy(60, 2).tolist()})
+        assert ensure_reference(conn, PUSHED, Source(path, None, 1000), now=LATER).version == first.version
+        references.unpin(conn, PUSHED.key)
+        assert ensure_reference(conn, PUSHED, Source(path, None, 1000), now=LATER).version != first.version
+
+
+def test_a_pinned_reference_of_another_dimension_is_refused_by_name(write, engine):
+    path = write({"vector": healthy(60).tolist()})
+    with engine.begin() as conn:
+        first = ensure_reference(conn, PUSHED, Source(path, None, 1000), now=EPOCH)
+        references.pin(conn, PUSHED.key, first.version)
+        with pytest.raises(BadReferenceError, match=r"has 8 dimensions, stream 'search' declares 9: .* --none"):
+            ensure_reference(conn, replace(PUSHED, dim=9), Source(path, None, 1000), now=LATER)

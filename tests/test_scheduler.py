@@ -17,6 +17,7 @@ from fakes import (
     START,
     STREAM,
     FakeCollector,
+    FakeEncoder,
     FakeNotifier,
     healthy,
     make_monitor,
@@ -25,6 +26,7 @@ from fakes import (
     variance_slo,
 )
 
+from drift.pipeline.environment import Environment
 from drift.records import GapReason
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
 from drift.store import jobs, outbox, reads, tables
@@ -51,6 +53,13 @@ class BrokenCollector(FakeCollector):
         if span.start == self.broken and self.failures:
             raise RuntimeError(self.failures.pop(0))
         return super().collect(stream, span, limit=limit)
+
+
+class Unable(FakeEncoder):
+    """An encoder that runs out of memory."""
+
+    def encode(self, inputs):
+        raise RuntimeError("out of memory")
 
 
 def make_service(engine, clock, **changes) -> Service:
@@ -202,8 +211,10 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     def broken() -> datetime:
         raise RuntimeError("no time")
 
-    service = replace(make_service(engine, Clock()), clock=broken)
-    scheduler = Scheduler(service)
+    made = replace(REFERENCE, fingerprint="fake", rows=replace(REFERENCE.rows, inputs=("text",) * 512))
+    environment = Environment(Unable(), timedelta(days=1))
+    service = make_service(engine, Clock(), references={"search": made}, environment=environment)
+    scheduler = Scheduler(replace(service, clock=broken))
     scheduler.start()
     try:
         deadline = time.monotonic() + 20

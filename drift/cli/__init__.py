@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from drift.cli import database, diagnosis, files, service
+from drift.cli import database, diagnosis, files, references, service
 
 app: Final = typer.Typer(
     no_args_is_help=True,
@@ -17,4 +17,5 @@ app: Final = typer.Typer(
 app.add_typer(service.app)
 app.add_typer(files.app)
 app.add_typer(diagnosis.app)
+app.add_typer(references.app, name="reference")
 app.add_typer(database.app, name="db")

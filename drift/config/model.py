@@ -23,6 +23,7 @@ DETECTORS: Final = (
     "valid_ratio",
 )
 MERGING: Final = "mean_shift"
+ENVIRONMENT: Final = "environment"
 MERGE: Final = (3, 12, 36)
 LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budget
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
@@ -62,12 +63,23 @@ class EncoderConfig(_Model):
     candidates: tuple[str, ...] = ()
     price_per_hour: float = Field(default=0, ge=0)
 
+    @property
+    def declared(self) -> str:
+        """What is said of the vectors that it should give."""
+        said = self.model_dump(include={"model", "revision", "pooling", "normalise", "max_length"}, exclude_none=True)
+        return ", ".join(f"{name} {value}" for name, value in said.items())
+
 
 class ReferenceConfig(_Model):
-    """What windows are held against: a Parquet file with a `vector` column, or with `input` to be encoded here."""
+    """What windows are held against: a Parquet file with a `vector` column, or with `input` to be encoded here.
+
+    Of a reference that is encoded here a sample is encoded again each `recompute`, to see whether the encoder still
+    gives it: environment drift. `null` turns that off.
+    """
 
     path: Path
     rows: int = Field(default=5120, ge=2)
+    recompute: Duration | None = timedelta(days=1)
 
 
 class StreamConfig(_Model):
@@ -133,9 +145,15 @@ class StreamConfig(_Model):
         return fitting if self.merge is None else self.merge
 
     @property
+    def looks_every(self) -> timedelta | None:
+        """How often its references are looked at for environment drift; None without an encoder, or if not wanted."""
+        return self.reference.recompute if self.encoder else None
+
+    @property
     def measured_names(self) -> list[str]:
-        """What the measurements are called: of single windows, and of merged ones."""
-        return [*self.detector_names, *(merged_name(MERGING, windows) for windows in self.merged)]
+        """What the measurements are called: of single windows, of the environment, and of merged windows."""
+        environment = [ENVIRONMENT] if self.looks_every else []
+        return [*self.detector_names, *environment, *(merged_name(MERGING, windows) for windows in self.merged)]
 
 
 class AlertmanagerConfig(_Model):

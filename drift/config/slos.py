@@ -149,6 +149,7 @@ _DEFAULTS = (
     SloConfig(name="knn-probe", detector="knn_probe", p_value_at_least=0.005),
     SloConfig(name="recall", detector="recall", p_value_at_least=0.005),
     SloConfig(name="skew", detector="skew", value_at_most=0.02, retrain=False),
+    SloConfig(name="environment", detector="environment", value_at_most=0.02, retrain=False),
     SloConfig(name="duplicates", detector="duplicates", value_at_most=0.1, retrain=False),
     SloConfig(name="precision", detector="quantised", value_at_most=0.02, retrain=False),
     SloConfig(name="valid", detector="valid_ratio", value_at_least=0.99, retrain=False),

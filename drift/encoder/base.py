@@ -1,6 +1,6 @@
 """What every encoder does: inputs in, vectors out, and it knows its own fingerprint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,11 @@ class Encoder(Protocol):
     @property
     def fingerprint(self) -> str:
         """Names everything that decides the numbers: weights, tokenizer, pooling, normalisation, length, dtype."""
+        ...
+
+    @property
+    def described(self) -> Mapping[str, str]:
+        """What the fingerprint names, part by part, in words."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final, TypeAlias, final
@@ -32,6 +32,8 @@ class CachedEncoder:
     A job of any length is encoded in pieces, each in the file before the next: killed, it goes on from there when it is
     asked for again. Memory takes the result and a piece. `progress` goes along with jobs of several pieces, `meter`
     counts what was encoded.
+
+    `encoder` is the one itself, for those who must know what it gives today.
     """
 
     __slots__ = ("_lock", "_rows", "_shelf", "capacity", "dim", "encoder", "fingerprint", "meter", "progress")
@@ -55,6 +57,11 @@ class CachedEncoder:
         self.meter = meter or Meter()
         self.dim = encoder.dim
         self.fingerprint = encoder.fingerprint
+
+    @property
+    def described(self) -> Mapping[str, str]:
+        """What the fingerprint names, part by part, in words."""
+        return self.encoder.described
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """One row per input, in the order given; the encoder sees each unknown input of a piece once."""

@@ -50,6 +50,13 @@ class Fingerprint:
         parts = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(parts.encode()).hexdigest()[:20]
 
+    @property
+    def described(self) -> dict[str, str]:
+        """Its parts by their names, those of the recipe among them, in words."""
+        parts = asdict(self)
+        recipe = parts.pop("recipe")
+        return {name: str(value) for name, value in {**parts, **recipe}.items()}
+
 
 def sha256_of(path: Path) -> str:
     """sha256 of a file's bytes, as 64 hexadecimal digits."""

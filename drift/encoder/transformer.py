@@ -1,7 +1,7 @@
 """Text encoder on plain transformers and torch: tokens, one forward pass, pooling, normalisation."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +62,10 @@ class TransformerEncoder:
     @property
     def fingerprint(self) -> str:
         return self.parts.digest
+
+    @property
+    def described(self) -> Mapping[str, str]:
+        return self.parts.described
 
     @property
     def dim(self) -> int:

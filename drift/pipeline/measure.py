@@ -66,12 +66,17 @@ def give_up(conn: Connection, monitor: Monitor, span: Span, *, error: str) -> No
 
 
 def measure(window: Window, monitor: Monitor) -> Findings:
-    """What each detector makes of `window`; a refusal becomes a gap with its reason."""
+    """What each detector makes of `window`; a refusal becomes a gap with its reason.
+
+    The environment is measured whatever the window holds.
+    """
+    reference, measurements, gaps, sketches = monitor.references[window.stream.key], [], [], []
+    if monitor.environment is not None:
+        measurements.append(monitor.environment.measurement(window.stream, window.span, reference))
     if not window.received:
         gap = Gap(window.stream.key, window.span, "", GapReason.NO_DATA, "no row arrived in this window")
-        return Findings(window.stream, window.span, gaps=(gap,))
+        return Findings(window.stream, window.span, tuple(measurements), gaps=(gap,))
     window = recompute(window, monitor)
-    reference, measurements, gaps, sketches = monitor.references[window.stream.key], [], [], []
     for detector in monitor.detectors:
         try:
             if isinstance(detector, Merging):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from collectors.base import Collector
 from detectors.base import Detector, Merging
 from drift.encoder.base import Encoder
+from drift.pipeline.environment import Environment
 from drift.records import Gap, GapReason, Measurement, Reference, Sketch, Span, Stream, merged_name, parse_name
 from drift.slo import Outcome, Slo
 from drift.store.outbox import MessageState
@@ -28,7 +29,8 @@ class Monitor:
 
     `parts` are all of its traffic, then its segments; `references` and `slos` are by their keys. `merge` says how many
     windows are measured together, beside each of them, by the detectors that can. `candidates` are models by name that
-    may have been served in place of `encoder`.
+    may have been served in place of `encoder`. `environment` is there where an
+    encoder is, unless it is turned off.
     """
 
     stream: Stream
@@ -47,9 +49,12 @@ class Monitor:
     team: str
     runbook_url: str
     candidates: Mapping[str, Encoder] = field(default_factory=dict)
+    environment: Environment | None = None
 
-    def detector(self, name: str) -> Detector | None:
-        """The detector whose measurements, of one window or of several merged, are called `name`."""
+    def detector(self, name: str) -> Detector | Environment | None:
+        """That whose measurements, of one window or of several merged, are called `name`."""
+        if self.environment is not None and name == self.environment.name:
+            return self.environment
         return next((detector for detector in self.detectors if detector.name == parse_name(name)[0]), None)
 
     @property
@@ -59,8 +64,8 @@ class Monitor:
 
     @property
     def measured_names(self) -> list[str]:
-        """What the measurements are called: of single windows, and of merged ones."""
-        single = [detector.name for detector in self.detectors]
+        """What the measurements are called: of single windows, of the environment, and of merged windows."""
+        single = [detector.name for detector in self.detectors] + ([self.environment.name] if self.environment else [])
         return single + [merged_name(each.name, windows) for each in self.merging for windows in self.merge]
 
     def slos_over(self, stream: Stream, windows: int) -> list[Slo]:

@@ -1,9 +1,10 @@
-"""References: made once from a file, kept in Postgres, and made again only when the file or the encoder changes."""
+"""References: made from files, kept for good, and made again only when the files or their declaration change."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from detectors.base import Prepared
 from detectors.copies import without_pairs
 from drift.encoder.base import Encoder
 from drift.errors import BadReferenceError, UnmeasurableError
-from drift.records import Reference, Rows, Stream
-from drift.store import reads, writes
+from drift.records import Lineage, Reference, Rows, Stream, changes
+from drift.store import references
 from drift.store.connect import Connection
 
 log = structlog.get_logger()
@@ -27,51 +28,85 @@ log = structlog.get_logger()
 class Source:
     """Where a stream's references come from: files, an encoder where they hold inputs alone, and at most `rows` rows.
 
-    `segments` are the columns that say which segment a row belongs to; the files may lack them.
+    `segments` are the columns that say which segment a row belongs to; the files may lack them. `declared` is what the
+    configuration says of the encoder, `by` who has the references made.
     """
 
     path: Path
     encoder: Encoder | None
     rows: int
     segments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A reference that was made, and how many rows were left out of it because they copy another."""
-
-    reference: Reference
-    copies: int
+    declared: str = ""
+    by: str = ""
 
 
 def ensure_reference(conn: Connection, stream: Stream, source: Source, *, now: datetime) -> Reference:
-    """The reference of `stream` from `source`; the stored one where nothing has changed.
+    """The reference that `stream` is held against: the pinned one, else the one chosen last, else one from `source`.
 
-    A segment is held against its own rows where the files have its column, else against all of them.
+    It is made from `source` when the files' content or the declaration has changed, since both are meant. An encoder
+    that changes by itself, with its libraries or device, does not touch it: that is environment drift.
 
     Raises:
-        BadReferenceError: the file has inputs and no vectors, and no encoder is configured.
-        SourceError: the file cannot be read.
+        BadReferenceError: the files have inputs and no vectors, and no encoder is configured; or the pinned one has
+            another dimension.
+        SourceError: the files cannot be read.
     """
-    state = _state(stream, source)
-    version = reads.reference_of(conn, stream.key, state)
-    if version is not None and (kept := reads.reference(conn, stream.key, version)) is not None:
-        return kept
+    choice, state = references.choice(conn, stream.key), state_of(stream, source)
+    if choice is not None and (choice.pinned or choice.state == state):
+        kept = references.reference(conn, stream.key, choice.in_use)
+        if kept is not None:
+            return _of_dimension(kept, stream)
     made = make_reference(stream, source, now=now)
-    if made.copies:
-        name, path = str(made.reference), str(source.path)
-        log.warning("copies left out of a reference", reference=name, path=path, copies=made.copies)
-    writes.save_reference(conn, made.reference, source=state)
-    return made.reference
+    _tell(conn, made, choice)
+    references.save(conn, made)
+    references.choose(conn, stream.key, made.version, state=state)
+    return made
 
 
-def make_reference(stream: Stream, source: Source, *, now: datetime) -> Made:
-    """The reference of `stream` from `source`, kept nowhere. Raises as `ensure_reference` does."""
+def _of_dimension(kept: Reference, stream: Stream) -> Reference:
+    if (found := kept.vectors.shape[1]) != stream.dim:
+        raise BadReferenceError(
+            f"the pinned reference {kept} has {found} dimensions, stream {stream.name!r} declares {stream.dim}: pin "
+            f"another, or none (`drift reference pin {stream} --none`)"
+        )
+    return kept
+
+
+def _tell(conn: Connection, made: Reference, choice: references.Choice | None) -> None:
+    """Log what is new of a reference that was made by itself."""
+    lineage = made.lineage
+    if lineage.copies:
+        log.warning("copies left out of a reference", reference=str(made), source=lineage.source, copies=lineage.copies)
+    if choice is None or choice.version == made.version:
+        return
+    before = references.reference(conn, made.stream, choice.version)
+    encoder = before.lineage.encoder if before else {}
+    log.warning(
+        "reference made anew",
+        reference=str(made),
+        was=choice.version[:12],
+        source=lineage.source,
+        encoder_changed="; ".join(map(str, changes(encoder, lineage.encoder))),
+    )
+
+
+def make_reference(stream: Stream, source: Source, *, now: datetime) -> Reference:
+    """The reference of `stream` from `source`, kept nowhere. Raises as `ensure_reference` does.
+
+    A segment is held against its own rows where the files have its column, else against all of them.
+    """
     sought = _as_found_in(source.path, stream)
     found = read_reference(source.path, sought, limit=source.rows, segments=source.segments)
-    rows, fingerprint = _encoded(stream, found, source) if isinstance(found, Inputs) else (found, "")
+    encoder = source.encoder if isinstance(found, Inputs) else None
+    rows = _encoded(stream, found, source) if isinstance(found, Inputs) else found
     kept = without_pairs(rows)
-    return Made(Reference(stream.key, kept, now, fingerprint), len(rows) - len(kept))
+    lineage = Lineage(
+        source=f"{source.path} (content {content(source.path)})",
+        by=source.by,
+        copies=len(rows) - len(kept),
+        encoder=encoder.described if encoder else {},
+    )
+    return Reference(stream.key, kept, now, encoder.fingerprint if encoder else "", lineage=lineage)
 
 
 def prepare(
@@ -87,13 +122,13 @@ def prepare(
     A reference that is too small for it is left to the measurement, which says so for each window.
     """
     key = detector.bank_key(reference, rows)
-    bank = reads.bank(conn, reference.version, key)
+    bank = references.bank(conn, reference.version, key)
     try:
         drawn = _prepared(detector, reference, rows, bank, progress)
     except UnmeasurableError:
         return
     if drawn is not bank:
-        writes.save_bank(conn, reference.version, key, drawn)
+        references.save_bank(conn, reference.version, key, drawn)
 
 
 def _prepared(
@@ -120,24 +155,38 @@ def _as_found_in(path: Path, stream: Stream) -> Stream:
     return stream
 
 
-def _encoded(stream: Stream, inputs: Inputs, source: Source) -> tuple[Rows, str]:
+def _encoded(stream: Stream, inputs: Inputs, source: Source) -> Rows:
     if (encoder := source.encoder) is None:
         raise BadReferenceError(
             f"{source.path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add "
             "`encoder: {model: …}` to the stream, or give the reference a `vector` column"
         )
     vectors = encoder.encode(list(inputs.texts))
-    return Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments), encoder.fingerprint
+    return Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments)
 
 
-def _state(stream: Stream, source: Source) -> str:
-    """Changes when the reference must be made again."""
-    path = source.path
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    states = [(str(file.relative_to(path.parent)), file.stat()) for file in files if file.is_file()]
-    state = "; ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in states)
-    digest = hashlib.sha256(state.encode()).hexdigest()[:16]
-    made_by = source.encoder.fingerprint if source.encoder else "none"
+def state_of(stream: Stream, source: Source) -> str:
+    """Changes when the reference must be made again from `source`."""
     split = f", segments {', '.join(source.segments)}" if source.segments else ""
-    kind = f"{stream.dim} dimensions without pairs, encoder {made_by}{split}"
-    return f"{path.name} ({digest}), at most {source.rows} rows of {kind}"
+    kind = f"{stream.dim} dimensions without pairs, encoder {source.declared or 'none'}{split}"
+    return f"{source.path.name} ({content(source.path)}), at most {source.rows} rows of {kind}"
+
+
+def content(path: Path) -> str:
+    """16 hexadecimal digits that change with the names and bytes of the file at `path`, or of all files below it.
+
+    Not with their times, which change whenever a file is copied.
+    """
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            found = file.stat()
+            digest.update(f"{file.relative_to(path.parent)} {_sha256(file, found.st_size, found.st_mtime_ns)}".encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _sha256(file: Path, size: int, changed_at: int) -> str:  # noqa: ARG001  (they say when to read it again)
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from drift.records.attributions import KeptAttribution, Part, TopRow
 from drift.records.causes import Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
 from drift.records.levels import MOST_LEVELS, few_levels
+from drift.records.lineage import Change, Lineage, changes
 from drift.records.measurements import Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -16,11 +17,13 @@ __all__ = [
     "NO_TIME",
     "OWN_BITS",
     "Cause",
+    "Change",
     "Diagnosed",
     "Diagnosis",
     "Gap",
     "GapReason",
     "KeptAttribution",
+    "Lineage",
     "Measurement",
     "Part",
     "Recomputed",
@@ -34,6 +37,7 @@ __all__ = [
     "Texts",
     "TopRow",
     "Window",
+    "changes",
     "checksum",
     "few_levels",
     "lowest",

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from drift.errors import BadReferenceError
+from drift.records.lineage import Lineage
 from drift.records.rows import RowReason, Rows, checksum, require_valid
 from drift.records.streams import Span, Stream
 
@@ -57,7 +58,7 @@ class Reference:
 
     The rows are in random order, so that the two halves are exchangeable: detectors fit on `fit` and calibrate on
     `calibration`. `version` is a checksum of vectors, inputs and labels. `fingerprint` names the encoder that made
-    the vectors, "" where they came from production.
+    the vectors, "" where they came from production. `lineage` says what it was made from, and by whom.
     """
 
     stream: str
@@ -65,6 +66,7 @@ class Reference:
     created_at: datetime
     fingerprint: str = ""
     version: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
 
     def __post_init__(self) -> None:
         vectors = self.rows.vectors

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 
-import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
-from drift.errors import BadReferenceError
-from drift.records import Gap, GapReason, Measurement, Reference, Rows, Sketch, Span, Stream
+from drift.records import Gap, GapReason, Measurement, Sketch, Span, Stream
 from drift.slo import Conformal, Hours, Outcome, Slo
 from drift.store import codec, tables
 
@@ -84,52 +81,6 @@ def streams(conn: sa.Connection) -> list[StreamRow]:
     """All registered streams, by key."""
     rows = conn.execute(sa.select(tables.stream).order_by(tables.stream.c.key))
     return [StreamRow(Stream(r.name, r.model, r.version, r.dim, r.segment), r.team, r.open_from) for r in rows]
-
-
-def reference(conn: sa.Connection, stream: str, version: str | None = None) -> Reference | None:
-    """The reference of that version, or the newest, of the stream of that name."""
-    t = tables.reference
-    query = sa.select(t).where(t.c.stream == stream).order_by(t.c.created_at.desc()).limit(1)
-    row = conn.execute(query if version is None else query.where(t.c.version == version)).first()
-    if row is None:
-        return None
-    segments = {name: tuple(column) for name, column in row.segments.items()}
-    vectors, inputs, labels = codec.vectors(row.vectors, row.dim), tuple(row.inputs), tuple(row.labels)
-    rows = Rows(vectors, inputs=inputs, labels=labels, segments=segments)
-    return Reference(stream, rows, row.created_at, row.fingerprint, row.version)
-
-
-def reference_like(conn: sa.Connection, stream: str, prefix: str) -> Reference:
-    """The reference of `stream` whose version begins with `prefix`.
-
-    Raises:
-        BadReferenceError: there is none, or more than one; says which there are.
-    """
-    t = tables.reference
-    versions = conn.execute(sa.select(t.c.version).where(t.c.stream == stream).order_by(t.c.created_at.desc()))
-    known = list(versions.scalars())
-    mine = [version for version in known if version.startswith(prefix)]
-    found = reference(conn, stream, mine[0]) if len(mine) == 1 else None
-    if found is None:
-        there = ", ".join(version[:12] for version in known) or "none"
-        raise BadReferenceError(
-            f"{len(mine)} references of {stream!r} have a version that begins with {prefix!r}; there are: {there}"
-        )
-    return found
-
-
-def reference_of(conn: sa.Connection, stream: str, source: str) -> str | None:
-    """The version of the newest reference of `stream` that was made from `source`."""
-    t = tables.reference
-    query = sa.select(t.c.version).where(t.c.stream == stream, t.c.source == source)
-    return conn.execute(query.order_by(t.c.created_at.desc()).limit(1)).scalar_one_or_none()
-
-
-def bank(conn: sa.Connection, reference: str, key: str) -> npt.NDArray[np.float64] | None:
-    """The null windows that were drawn from the reference of that version, if they are kept."""
-    t = tables.bank
-    row = conn.execute(sa.select(t).where(t.c.reference == reference, t.c.key == key)).first()
-    return None if row is None else codec.doubles(row.numbers).reshape(-1, row.columns)
 
 
 def measurements(

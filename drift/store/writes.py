@@ -3,13 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertState, Watch
-from drift.records import Gap, KeptAttribution, Measurement, Reference, Sketch, Stream, Window
+from drift.records import Gap, KeptAttribution, Measurement, Sketch, Stream, Window
 from drift.slo import Budget, Conformal, Outcome, Slo, Slot
 from drift.store import codec, tables
 from drift.store.partitions import ensure_month
@@ -37,32 +35,6 @@ def close_until(conn: sa.Connection, stream: str, end: datetime) -> None:
     """Close the windows of `stream`, and of its segments, up to `end`."""
     t = tables.stream
     conn.execute(sa.update(t).where(t.c.name == stream, t.c.open_from < end).values(open_from=end))
-
-
-def save_reference(conn: sa.Connection, reference: Reference, *, source: str) -> None:
-    """Keep `reference`; `source` says what it was made from."""
-    row = {
-        "stream": reference.stream,
-        "version": reference.version,
-        "created_at": reference.created_at,
-        "source": source,
-        "fingerprint": reference.fingerprint,
-        "dim": reference.vectors.shape[1],
-        "vectors": codec.pack(reference.vectors),
-        "inputs": codec.texts(reference.rows.inputs),
-        "labels": codec.texts(reference.rows.labels),
-        "segments": codec.segments(reference.rows.segments),
-    }
-    new = insert(tables.reference).values(row)
-    same_rows = {"source": source, "segments": new.excluded.segments}  # their version does not tell of segments
-    conn.execute(new.on_conflict_do_update(index_elements=["stream", "version"], set_=same_rows))
-
-
-def save_bank(conn: sa.Connection, reference: str, key: str, bank: npt.NDArray[np.float64]) -> None:
-    """Keep the null windows (one per row) that were drawn from the reference of that version."""
-    drawn = {"columns": bank.shape[1], "numbers": codec.pack(bank)}
-    new = insert(tables.bank).values(reference=reference, key=key, **drawn)
-    conn.execute(new.on_conflict_do_update(index_elements=["reference", "key"], set_=drawn))
 
 
 def save_window(conn: sa.Connection, window: Window) -> bool:

@@ -1,11 +1,9 @@
 """From a configuration to the objects that it names."""
 
 import difflib
-import time
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import httpx2
@@ -14,18 +12,15 @@ from collectors import COLLECTORS
 from collectors.base import Collector
 from detectors import DETECTORS
 from detectors.base import Detector
-from drift.config import AlertmanagerConfig, Config, EncoderConfig, StreamConfig, WebhookConfig
+from drift.config import AlertmanagerConfig, Config, StreamConfig, WebhookConfig
 from drift.encoder.base import Encoder
-from drift.encoder.cache import CachedEncoder
-from drift.encoder.fingerprint import Pooling
-from drift.encoder.load import EncoderSpec, load
-from drift.encoder.meter import Meter
 from drift.errors import ConfigError
 from drift.notify.addresses import EVERYWHERE
 from drift.notify.alertmanager import Alertmanager
 from drift.notify.base import Notifier
 from drift.notify.signature import Secret
 from drift.notify.webhook import Webhook
+from drift.pipeline.environment import Environment
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.pipeline.references import Source, ensure_reference
 from drift.records import Span, parse_name
@@ -35,8 +30,9 @@ from drift.store import writes
 from drift.store.connect import Connection, Engine
 from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
-from drift.wiring.encoding import shown
+from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
+from drift.wiring.who import whoami
 
 
 def clock() -> datetime:
@@ -108,13 +104,21 @@ def build_monitor(
         sample=stream.sample,
         reencode=stream.reencode,
         team=stream.team,
+        environment=Environment(encoder.encoder, every) if encoder and (every := stream.looks_every) else None,
         runbook_url=stream.runbook_url or f"{config.external_url.rstrip('/')}/runbook",
     )
 
 
 def source_of(stream: StreamConfig, encoder: Encoder | None) -> Source:
     """Where the references of the stream and of its segments come from."""
-    return Source(stream.reference.path, encoder, stream.reference.rows, tuple(stream.segments))
+    return Source(
+        path=stream.reference.path,
+        encoder=encoder,
+        rows=stream.reference.rows,
+        segments=tuple(stream.segments),
+        declared=stream.encoder.declared if stream.encoder else "",
+        by=whoami(),
+    )
 
 
 def muted(monitor: Monitor) -> Monitor:
@@ -147,37 +151,12 @@ def detectors_of(config: Config, stream: StreamConfig) -> tuple[Detector, ...]:
     detectors = {name: build_detector(name, config.detectors.get(name, {})) for name in stream.detector_names}
     for slo in config.slos_of(stream, stream.stream):
         name = parse_name(slo.sli.detector)[0]
-        if slo.sli.quantity is Quantity.P_VALUE and not detectors[name].is_test:
+        if slo.sli.quantity is Quantity.P_VALUE and not (name in detectors and detectors[name].is_test):
             raise ConfigError(
                 f"objective {slo.name!r} judges the p-value of {name}, which gives none: use `value_at_least` or "
                 "`value_at_most`"
             )
     return tuple(detectors.values())
-
-
-def encoder_of(stream: StreamConfig, home: Path) -> Encoder | None:
-    """The encoder of the stream, if it has one.
-
-    Raises:
-        ConfigError: its dimension is not the stream's.
-    """
-    if stream.encoder is None:
-        return None
-    encoder = build_encoder(stream.encoder, home)
-    if encoder.dim != stream.dim:
-        raise ConfigError(
-            f"the encoder of stream {stream.id!r} gives {encoder.dim} dimensions, the stream declares {stream.dim}: "
-            "one of `dim` and `encoder` is wrong"
-        )
-    return encoder
-
-
-def candidates_of(stream: StreamConfig, home: Path) -> dict[str, Encoder]:
-    """The models that may be served in place of the stream's encoder, by the names that the file gives them."""
-    if (spec := stream.encoder) is None:
-        return {}
-    own = {"pooling": None, "normalise": None, "max_length": None, "revision": None, "candidates": ()}
-    return {name: build_encoder(spec.model_copy(update={"model": name, **own}), home) for name in spec.candidates}
 
 
 def build_detector(name: str, parameters: Mapping[str, float | int | str]) -> Detector:
@@ -204,24 +183,6 @@ def build_detector(name: str, parameters: Mapping[str, float | int | str]) -> De
 def _nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are: {', '.join(sorted(known))}"
-
-
-@cache
-def build_encoder(spec: EncoderConfig, home: Path) -> Encoder:
-    """The encoder that the stream names; streams that name the same share it, and what it has encoded."""
-    pooling = None if spec.pooling is None else Pooling(spec.pooling)
-    wanted = EncoderSpec(
-        model=spec.model,
-        revision=spec.revision,
-        pooling=pooling,
-        normalise=spec.normalise,
-        max_length=spec.max_length,
-        threads=spec.threads,
-    )
-    start = time.perf_counter()
-    encoder = load(wanted)
-    meter = Meter(spec.model, time.perf_counter() - start, spec.price_per_hour)
-    return CachedEncoder(encoder, home / "embeddings.sqlite", progress=shown, meter=meter)
 
 
 def build_alertmanagers(config: Config) -> dict[str, Notifier]:

@@ -8,11 +8,14 @@ import httpx2
 
 from collectors.parquet import ParquetCollector
 from drift.config import AlertmanagerConfig, Config, Settings, StreamConfig, WebhookConfig
-from drift.errors import ConfigError, DriftError
+from drift.errors import ConfigError, DriftError, EnvironmentDriftError
+from drift.pipeline.environment import Look, look_at
 from drift.pipeline.references import make_reference
-from drift.records import Stream
-from drift.wiring.build import build_webhook, clock, detectors_of, encoder_of, name_of, source_of
+from drift.records import Reference, Stream
+from drift.store import references
+from drift.wiring.build import build_webhook, clock, detectors_of, name_of, source_of
 from drift.wiring.database import database
+from drift.wiring.encoders import encoder_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ def checks(config: Config, settings: Settings) -> Iterator[Check]:
             yield _try(f"{what}: encoder", partial(_encoder, stream, settings))
         for part in stream.streams:
             yield _try(f"{what}: reference of {part}", partial(_reference, stream, part, settings))
+        if stream.looks_every:
+            yield _try(f"{what}: environment", partial(_environment, stream, settings))
         yield _try(f"{what}: collector", partial(_collector, stream))
         yield _try(f"{what}: objectives", partial(_objectives, config, stream))
     for peer in config.receivers.alertmanagers:
@@ -67,8 +72,33 @@ def _encoder(stream: StreamConfig, settings: Settings) -> str:
 
 def _reference(stream: StreamConfig, part: Stream, settings: Settings) -> str:
     made = make_reference(part, source_of(stream, encoder_of(stream, settings.home)), now=clock())
-    copies = f", {made.copies} more left out as copies" if made.copies else ""
-    return f"{stream.reference.path}, {len(made.reference.rows)} rows{copies}"
+    copies = f", {made.lineage.copies} more left out as copies" if made.lineage.copies else ""
+    return f"{stream.reference.path}, {len(made.rows)} rows{copies}"
+
+
+def _environment(stream: StreamConfig, settings: Settings) -> str:
+    """Whether the encoder, as it runs here, gives the references that the service holds windows against."""
+    encoder = encoder_of(stream, settings.home)
+    with database(settings) as found, found.engine.connect() as conn:
+        keys = [part.key for part in stream.streams] if references.has_any(conn) else []
+        chosen = [(key, choice.in_use) for key in keys if (choice := references.choice(conn, key))]
+        kept = [one for key, version in chosen if (one := references.reference(conn, key, version))]
+    if encoder is None or not kept:
+        return "no reference is kept yet: there is nothing to compare with"
+    return "; ".join(_same(one, look_at(one, encoder.encoder)) for one in kept)
+
+
+def _same(reference: Reference, found: Look) -> str:
+    if (alike := found.likeness) is None:
+        return f"{reference} came from production, and does not depend on it"
+    changed = f" ({found.encoder_changed})" if found.changes else ""
+    if alike.failing:
+        raise EnvironmentDriftError(
+            f"{alike.failing} of {alike.rows} inputs of the reference {reference} get another vector here than was "
+            f"kept{changed}: go back to what the encoder ran on, or accept it (`drift reference recompute "
+            f"{reference.stream}`)"
+        )
+    return f"{alike.rows} inputs of the reference {reference} get the vectors that were kept{changed}"
 
 
 def _collector(stream: StreamConfig) -> str:

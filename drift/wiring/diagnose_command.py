@@ -20,11 +20,13 @@ from drift.encoder.load import EncoderSpec, load
 from drift.errors import ConfigError, UnmeasurableError
 from drift.pipeline.diagnose import make
 from drift.records import Diagnosis, Span
-from drift.store import diagnoses, reads
+from drift.store import diagnoses
 from drift.store.diagnoses import Request as Asked
-from drift.wiring.build import build_monitor, candidates_of, clock, encoder_of
+from drift.wiring import kept_references
+from drift.wiring.build import build_monitor, clock
 from drift.wiring.compare import Request, reference_of, window_of
 from drift.wiring.database import migrated
+from drift.wiring.encoders import candidates_of, encoder_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def of_stream(
             tried = candidates_of(declared, settings.home)
             monitor = replace(monitor, encoder=encoder_of(declared, settings.home), candidates=tried)
         if reference:
-            held = reads.reference_like(conn, key, reference)
+            held = kept_references.load(conn, kept_references.find(conn, key, reference))
             monitor = replace(monitor, references={**monitor.references, key: held})
         return span, make(conn, monitor, Asked(key, "", span), progress)
 

@@ -2,7 +2,7 @@
 
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.objectives import alert, outbox, slot, watch
-from drift.store.tables.rows import bank, batch, inbox, job, reference, stream, window
+from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, window
 from drift.store.tables.schema import SCHEMA, metadata
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "attribution",
     "bank",
     "batch",
+    "choice",
     "diagnosis",
     "gap",
     "inbox",

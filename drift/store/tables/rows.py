@@ -35,6 +35,20 @@ reference: Final = sa.Table(
     required("inputs", TextArray),
     required("labels", TextArray),
     required("segments", JSONB()),
+    required("made_by", sa.Text()),
+    required("copies", sa.Integer()),
+    required("encoder", JSONB()),
+)
+
+# Which reference each stream is held against: `pinned`, else `version`, which the configuration gave when it said
+# `state`, or which was made by hand since.
+choice: Final = sa.Table(
+    "choice",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    required("version", sa.Text()),
+    required("state", sa.Text()),
+    sa.Column("pinned", sa.Text),
 )
 
 # What a detector drew from a reference, kept because drawing it takes long: statistics of null windows, row by row.

@@ -1,0 +1,67 @@
+"""Stored windows of a past period, and the alerts that fired in it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from drift.alert import AlertKind
+from drift.records import Rows, Span, Stream
+from drift.store import codec, tables
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The windows of a stream that start in `span` and still have vectors, by start and number of rows.
+
+    `windows` are those in which no alert fired, `alerted` counts the others. `alerts` names what fired.
+    """
+
+    stream: Stream
+    span: Span
+    windows: tuple[tuple[datetime, int], ...]
+    alerted: int
+    alerts: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for _, rows in self.windows)
+
+
+def period(conn: sa.Connection, stream: Stream, span: Span) -> Period:
+    """What is stored of `stream` in `span`.
+
+    An alert on a window of any part of the stream (all of its traffic, or a segment) tells of them all. It begins with
+    what its rule looked back on as it fired, since that is what it tells of.
+    """
+    a, w = tables.alert, tables.window
+    burns = a.c.kind.in_([AlertKind.PAGE, AlertKind.TICKET]) & a.c.fired_at.is_not(None)
+    mine = sa.func.split_part(a.c.stream, "/", 1) == stream.name
+    begins, ends = sa.func.coalesce(a.c.looked_from, a.c.fired_at), a.c.resolved_at
+
+    def during(start: object, end: object) -> sa.ColumnElement[bool]:
+        return burns & mine & (begins < end) & (ends.is_(None) | (ends > start))
+
+    fired = sa.select(a).where(during(span.start, span.end)).order_by(a.c.fired_at)
+    alerted = sa.exists().where(during(w.c.start, w.c.end)).correlate(w)
+    within = (w.c.stream == stream.key) & (w.c.start >= span.start) & (w.c.start < span.end) & (w.c.rows > 0)
+    found = conn.execute(sa.select(w.c.start, w.c.rows, alerted.label("alerted")).where(within).order_by(w.c.start))
+    kept = found.all()
+    return Period(
+        stream,
+        span,
+        tuple((row.start, row.rows) for row in kept if not row.alerted),
+        sum(row.alerted for row in kept),
+        tuple(f"{row.kind} {row.slo} of {row.stream} at {row.fired_at:%Y-%m-%d %H:%M}" for row in conn.execute(fired)),
+    )
+
+
+def rows_of(conn: sa.Connection, stream: str, start: datetime) -> Rows:
+    """The rows of the window of `stream` that begins at `start`; none where its vectors are gone."""
+    w = tables.window
+    row = conn.execute(sa.select(w).where(w.c.stream == stream, w.c.start == start)).one()
+    if not row.rows:
+        return Rows.none(0)
+    dim = len(row.vectors) // row.rows // (2 if row.dtype == codec.HALF else 4)
+    vectors = codec.vectors(row.vectors, dim, row.dtype)
+    return Rows(vectors, ids=tuple(row.ids), inputs=tuple(row.inputs), labels=tuple(row.labels))

@@ -1,0 +1,57 @@
+"""From declared encoders to those that run."""
+
+import time
+from functools import cache
+from pathlib import Path
+
+from drift.config import EncoderConfig, StreamConfig
+from drift.encoder.base import Encoder
+from drift.encoder.cache import CachedEncoder
+from drift.encoder.fingerprint import Pooling
+from drift.encoder.load import EncoderSpec, load
+from drift.encoder.meter import Meter
+from drift.errors import ConfigError
+from drift.wiring.encoding import shown
+
+
+def encoder_of(stream: StreamConfig, home: Path) -> CachedEncoder | None:
+    """The encoder of the stream, if it has one.
+
+    Raises:
+        ConfigError: its dimension is not the stream's.
+    """
+    if stream.encoder is None:
+        return None
+    encoder = build_encoder(stream.encoder, home)
+    if encoder.dim != stream.dim:
+        raise ConfigError(
+            f"the encoder of stream {stream.id!r} gives {encoder.dim} dimensions, the stream declares {stream.dim}: "
+            "one of `dim` and `encoder` is wrong"
+        )
+    return encoder
+
+
+def candidates_of(stream: StreamConfig, home: Path) -> dict[str, Encoder]:
+    """The models that may be served in place of the stream's encoder, by the names that the file gives them."""
+    if (spec := stream.encoder) is None:
+        return {}
+    own = {"pooling": None, "normalise": None, "max_length": None, "revision": None, "candidates": ()}
+    return {name: build_encoder(spec.model_copy(update={"model": name, **own}), home) for name in spec.candidates}
+
+
+@cache
+def build_encoder(spec: EncoderConfig, home: Path) -> CachedEncoder:
+    """The encoder that the stream names; streams that name the same share it, and what it has encoded."""
+    pooling = None if spec.pooling is None else Pooling(spec.pooling)
+    wanted = EncoderSpec(
+        model=spec.model,
+        revision=spec.revision,
+        pooling=pooling,
+        normalise=spec.normalise,
+        max_length=spec.max_length,
+        threads=spec.threads,
+    )
+    start = time.perf_counter()
+    encoder = load(wanted)
+    meter = Meter(spec.model, time.perf_counter() - start, spec.price_per_hour)
+    return CachedEncoder(encoder, home / "embeddings.sqlite", progress=shown, meter=meter)
