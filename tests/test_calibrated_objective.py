@@ -130,6 +130,18 @@ def test_windows_of_another_objectives_incident_are_not_learned(life):
     assert 1e-50 not in learned
 
 
+def test_windows_that_were_measured_while_the_environment_drifted_are_learned(life):
+    """It is this service that changed then, and not what it measured."""
+    sli = Sli("variance_ratio", Quantity.P_VALUE, at_least=0.999)
+    learned = []
+    for name in ("environment", "spread"):
+        life.live(life.healthy(60), SLO, replace(PLAIN, name=name, sli=sli, alpha=Fraction(0)))
+        assert name in {row.alert.slo for row in life.pages()}
+        learned.append(len(life.past()) - sum(learned))
+    assert learned[0] > 50
+    assert learned[1] < 10
+
+
 def test_windows_against_another_reference_are_not_ranked_among(life):
     life.live([0.5] * 30, reference="before")
     life.live([0.5] * 30)

@@ -218,13 +218,13 @@ def between(first: int, last: int) -> tuple[str, str, str]:
     return ("--golden", f"{since:%Y-%m-%dT%H:%M:%S}", f"{until:%Y-%m-%dT%H:%M:%S}")
 
 
-def fire(engine, window: int, *, kind=AlertKind.PAGE, stream="search", resolved=True):
+def fire(engine, window: int, *, kind=AlertKind.PAGE, stream="search", slo="spread", resolved=True):
     """An alert that fired at the end of that window on what it and the one before it had."""
     end = START + (window + 1) * LENGTH
     until = end + timedelta(seconds=1) if resolved else None
     state = AlertState.RESOLVED if resolved else AlertState.FIRING
     began = end - 2 * LENGTH
-    alert = Alert(stream, "spread", kind, state, end, fired_at=end, resolved_at=until, looked_from=began)
+    alert = Alert(stream, slo, kind, state, end, fired_at=end, resolved_at=until, looked_from=began)
     with engine.begin() as conn:
         writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
 
@@ -258,8 +258,9 @@ def test_a_period_in_which_an_alert_fired_is_refused_unless_its_windows_are_left
     assert told("create", "search", *between(6, 9))["rows"] == 200
 
 
-def test_an_alert_that_still_fires_or_of_a_segment_counts_and_one_on_missing_data_does_not(served, engine):
+def test_an_alert_that_still_fires_or_of_a_segment_counts_and_one_that_tells_of_no_rows_does_not(served, engine):
     fire(engine, 0, kind=AlertKind.NODATA, resolved=False)
+    fire(engine, 0, slo="environment", resolved=False)
     assert drift("create", "search", *between(0, 9)).exit_code == 0
     fire(engine, 8, stream="search/lang=de", resolved=False)
     assert drift("create", "search", *between(0, 6)).exit_code == 0

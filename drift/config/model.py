@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Duration
-from drift.records import Stream, merged_name
+from drift.records import ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
 
 DETECTORS: Final = (
@@ -23,7 +23,6 @@ DETECTORS: Final = (
     "valid_ratio",
 )
 MERGING: Final = "mean_shift"
-ENVIRONMENT: Final = "environment"
 MERGE: Final = (3, 12, 36)
 LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budget
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]

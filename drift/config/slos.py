@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift.config.values import Duration, Factor, Ratio
-from drift.records import parse_name
+from drift.records import ENVIRONMENT, parse_name
 from drift.slo import RULES, BurnRateRule, Quantity, Severity, Sli, Slo
 
 EFFECTS: Final = ("joint", "mean_shift")
@@ -149,7 +149,7 @@ _DEFAULTS = (
     SloConfig(name="knn-probe", detector="knn_probe", p_value_at_least=0.005),
     SloConfig(name="recall", detector="recall", p_value_at_least=0.005),
     SloConfig(name="skew", detector="skew", value_at_most=0.02, retrain=False),
-    SloConfig(name="environment", detector="environment", value_at_most=0.02, retrain=False),
+    SloConfig(name=ENVIRONMENT, detector=ENVIRONMENT, value_at_most=0.02, retrain=False),
     SloConfig(name="duplicates", detector="duplicates", value_at_most=0.1, retrain=False),
     SloConfig(name="precision", detector="quantised", value_at_most=0.02, retrain=False),
     SloConfig(name="valid", detector="valid_ratio", value_at_least=0.99, retrain=False),

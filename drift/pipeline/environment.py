@@ -11,11 +11,10 @@ import structlog
 from jaxtyping import Int
 
 from detectors.kernels import wilson
-from drift.config.model import ENVIRONMENT
 from drift.diagnosis.likeness import Likeness, likeness, rounding
 from drift.encoder.base import Encoder
 from drift.pipeline.recompute import inputs_of
-from drift.records import Change, Measurement, Reference, Rows, Span, Stream, changes
+from drift.records import ENVIRONMENT, Change, Measurement, Reference, Rows, Span, Stream, changes
 
 log = structlog.get_logger()
 SAMPLE: Final = 64

@@ -5,13 +5,14 @@ from drift.records.causes import Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
-from drift.records.measurements import Gap, GapReason, Measurement
+from drift.records.measurements import ENVIRONMENT, Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
 from drift.records.streams import EPOCH, Span, Stream
 from drift.records.windows import Recomputed, Reference, Window
 
 __all__ = [
+    "ENVIRONMENT",
     "EPOCH",
     "MOST_LEVELS",
     "NO_TIME",

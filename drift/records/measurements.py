@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
@@ -9,6 +10,10 @@ from drift.errors import UnmeasurableError
 from drift.records.attributions import KeptAttribution
 from drift.records.streams import Span
 from drift.records.windows import Reference, Window
+
+ENVIRONMENT: Final = "environment"
+"""What the measurements of environment drift are called, and their objective: they tell of this service, and not of
+the windows in which they were made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from drift.alert import AlertKind
-from drift.records import Rows, Span, Stream
+from drift.records import ENVIRONMENT, Rows, Span, Stream
 from drift.store import codec, tables
 
 
@@ -32,10 +32,10 @@ def period(conn: sa.Connection, stream: Stream, span: Span) -> Period:
     """What is stored of `stream` in `span`.
 
     An alert on a window of any part of the stream (all of its traffic, or a segment) tells of them all. It begins with
-    what its rule looked back on as it fired, since that is what it tells of.
+    what its rule looked back on as it fired, since that is what it tells of. One on the environment tells of no window.
     """
     a, w = tables.alert, tables.window
-    burns = a.c.kind.in_([AlertKind.PAGE, AlertKind.TICKET]) & a.c.fired_at.is_not(None)
+    burns = a.c.kind.in_([AlertKind.PAGE, AlertKind.TICKET]) & a.c.fired_at.is_not(None) & (a.c.slo != ENVIRONMENT)
     mine = sa.func.split_part(a.c.stream, "/", 1) == stream.name
     begins, ends = sa.func.coalesce(a.c.looked_from, a.c.fired_at), a.c.resolved_at
 

@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from drift.alert import AlertKind
-from drift.records import Measurement
+from drift.records import ENVIRONMENT, Measurement
 from drift.slo import Calibration, Past, Slo, Slot, Spent, look_backs
 from drift.slo.calibration import MOST, OVER
 from drift.store import tables
@@ -103,7 +103,7 @@ def _spans_of_alerts(stream: sa.ColumnElement[str], calibrated: Collection[str] 
     Alerts of `calibrated` objectives count only where the verdict that they fired on was by windows.
     """
     a, t = tables.alert, tables.slot
-    burns = a.c.kind.in_([AlertKind.PAGE, AlertKind.TICKET]) & a.c.fired_at.is_not(None)
+    burns = a.c.kind.in_([AlertKind.PAGE, AlertKind.TICKET]) & a.c.fired_at.is_not(None) & (a.c.slo != ENVIRONMENT)
     fired_on = (t.c.stream == a.c.stream) & (t.c.slo == a.c.slo) & (t.c.start < a.c.fired_at)
     by_windows = sa.select(t.c.p_value).where(fired_on).order_by(t.c.start.desc()).limit(1).scalar_subquery()
     counts = a.c.slo.not_in(list(calibrated)) | by_windows.is_not(None)

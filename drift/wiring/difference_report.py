@@ -58,7 +58,7 @@ def _what_became(done: Again) -> str:
     name = done.found.now.version[:SHORT]
     if not done.made.in_use:
         return f"Changed, and kept as {name}. The stream stays pinned to {done.made.pinned[:SHORT]}."
-    return f"Changed, and kept as {name}, the one in use now. {NEXT_START}"
+    return f"Changed, and kept as {name}, the stream's reference now. {NEXT_START}"
 
 
 def between_as_json(found: Between) -> dict[str, object]:

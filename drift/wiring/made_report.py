@@ -43,4 +43,4 @@ def _what_becomes(made: Made) -> str:
     known = "" if made.new else "The very same rows were kept already. "
     if not made.in_use:
         return f"{known}The stream stays pinned to {made.pinned[:SHORT]}: `drift reference pin` says otherwise."
-    return f"{known}It is the one in use now. {NEXT_START}"
+    return f"{known}It is the stream's reference now. {NEXT_START}"

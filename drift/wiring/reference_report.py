@@ -71,7 +71,7 @@ def as_text(found: Details) -> Table:
 
 def _lines(found: Details) -> list[tuple[str, str]]:
     row = found.row
-    parts = [(f"encoder: {part}", value) for part, value in row.encoder.items()]
+    parts = [(f"encoder: {part}", value or "(none)") for part, value in sorted(row.encoder.items())]
     if not parts:
         parts = [("encoder's parts", "not kept" if row.fingerprint else "none: the vectors came from production")]
     return [
