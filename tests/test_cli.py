@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from drift.cli import app
 from drift.records import Span
-from drift.store import jobs, reads, tables, writes
+from drift.store import jobs, reads, references, tables, writes
 from drift.store.connect import connect
 
 CONFIG = """\
@@ -249,7 +249,8 @@ def test_a_stored_window_is_held_against_the_reference_that_is_named(folder):
     assert drift("replay", "history.parquet", "--stream", "search").exit_code == 0
     engine = connect(os.environ["DRIFT_DATABASE_URL"])
     with engine.connect() as conn:
-        version = reads.reference(conn, "search").version
+        (kept,) = references.references(conn, "search")
+    version = kept.version
     engine.dispose()
     then = ("--window", START.strftime("%Y-%m-%dT%H:%M:%S"))
     named = drift("diagnose", "search", "--reference", version[:8], *then, "--json")

@@ -29,7 +29,7 @@ from fakes import (
 from drift.pipeline.environment import Environment
 from drift.records import GapReason
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
-from drift.store import jobs, outbox, reads, tables
+from drift.store import diagnoses, jobs, outbox, reads, tables
 
 
 @dataclass
@@ -214,6 +214,8 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     made = replace(REFERENCE, fingerprint="fake", rows=replace(REFERENCE.rows, inputs=("text",) * 512))
     environment = Environment(Unable(), timedelta(days=1))
     service = make_service(engine, Clock(), references={"search": made}, environment=environment)
+    with engine.begin() as conn:
+        diagnoses.ask(conn, diagnoses.Request("search", "", spans(1)[0]), now=START)
     scheduler = Scheduler(replace(service, clock=broken))
     scheduler.start()
     try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -47,8 +48,7 @@ class Fingerprint:
     @property
     def digest(self) -> str:
         """20 hexadecimal digits (80 bits) of the sha256 over all parts."""
-        parts = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(parts.encode()).hexdigest()[:20]
+        return digest_of(asdict(self))
 
     @property
     def described(self) -> dict[str, str]:
@@ -56,6 +56,11 @@ class Fingerprint:
         parts = asdict(self)
         recipe = parts.pop("recipe")
         return {name: str(value) for name, value in {**parts, **recipe}.items()}
+
+
+def digest_of(parts: Mapping[str, object]) -> str:
+    """20 hexadecimal digits (80 bits) of the sha256 over `parts`, in order of their names."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def sha256_of(path: Path) -> str:

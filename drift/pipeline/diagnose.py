@@ -12,7 +12,7 @@ import numpy as np
 from detectors import Skew
 from drift.alert import Alert, AlertState
 from drift.diagnosis import Progress, Tolerance, cause_of, diagnose
-from drift.errors import UnmeasurableError
+from drift.errors import EncoderError, UnmeasurableError
 from drift.notify import compose
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Diagnosed, Diagnosis, Window
@@ -79,7 +79,7 @@ def make(conn: Connection, monitor: Monitor, request: Request, progress: Progres
             past=past,
             progress=progress,
         )
-    except UnmeasurableError as error:
+    except (EncoderError, UnmeasurableError) as error:
         return without(str(error))
 
 

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
+import structlog
 
 from detectors.base import Detector, Merging
-from drift.errors import UnmeasurableError
+from drift.errors import EncoderError, MissingInputsError, UnmeasurableError
 from drift.pipeline import merge
 from drift.pipeline.count import count
 from drift.pipeline.monitor import Findings, Monitor
@@ -20,6 +21,7 @@ from drift.records import Gap, GapReason, Recomputed, Span, Window
 from drift.store import inbox, jobs, writes
 from drift.store.connect import Connection
 
+log = structlog.get_logger()
 MOST_AT_ONCE: Final = 1000
 
 
@@ -71,20 +73,34 @@ def measure(window: Window, monitor: Monitor) -> Findings:
     The environment is measured whatever the window holds.
     """
     reference, measurements, gaps, sketches = monitor.references[window.stream.key], [], [], []
-    if monitor.environment is not None:
-        measurements.append(monitor.environment.measurement(window.stream, window.span, reference))
+    if (environment := monitor.environment) is not None:
+        try:
+            measurements.append(environment.measurement(window.stream, window.span, reference))
+        except EncoderError as error:
+            gaps.append(Gap(window.stream.key, window.span, environment.name, GapReason.NO_INPUTS, str(error)))
     if not window.received:
         gap = Gap(window.stream.key, window.span, "", GapReason.NO_DATA, "no row arrived in this window")
-        return Findings(window.stream, window.span, tuple(measurements), gaps=(gap,))
-    window = recompute(window, monitor)
+        return Findings(window.stream, window.span, tuple(measurements), gaps=(gap, *gaps))
+    window, why_not = _recomputed(window, monitor)
     for detector in monitor.detectors:
         try:
             if isinstance(detector, Merging):
                 sketches.append((detector.name, detector.sketch(window, reference)))
             measurements.append(detector.measure(window, reference, rng=_rng(window, detector)))
+        except MissingInputsError as error:
+            gaps.append(Gap.of(window, detector=detector.name, error=why_not or error))
         except UnmeasurableError as error:
             gaps.append(Gap.of(window, detector=detector.name, error=error))
     return Findings(window.stream, window.span, tuple(measurements), tuple(gaps), tuple(sketches))
+
+
+def _recomputed(window: Window, monitor: Monitor) -> tuple[Window, MissingInputsError | None]:
+    """`recompute`, or the window as it is and why: an encoder elsewhere that is down costs no other measurement."""
+    try:
+        return recompute(window, monitor), None
+    except EncoderError as error:
+        log.warning("inputs not encoded again", stream=window.stream.key, span=str(window.span), error=str(error))
+        return window, MissingInputsError(str(error))
 
 
 def recompute(window: Window, monitor: Monitor) -> Window:

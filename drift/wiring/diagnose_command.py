@@ -16,7 +16,6 @@ from rich.text import Text
 
 from drift.config import Config, EncoderConfig, Settings
 from drift.diagnosis import Progress, diagnose
-from drift.encoder.load import EncoderSpec, load
 from drift.errors import ConfigError, UnmeasurableError
 from drift.pipeline.diagnose import make
 from drift.records import Diagnosis, Span
@@ -26,12 +25,12 @@ from drift.wiring import kept_references
 from drift.wiring.build import build_monitor, clock
 from drift.wiring.compare import Request, reference_of, window_of
 from drift.wiring.database import migrated
-from drift.wiring.encoders import candidates_of, encoder_of
+from drift.wiring.encoders import candidates_of, encoder_of, open_encoder
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What should have made the vectors, "" where it is not said, and what may have; models as in `EncoderSpec`."""
+    """What should have made the vectors, "" where it is not said, and what may have; models as in `EncoderConfig`."""
 
     encoder: str = ""
     candidates: tuple[str, ...] = ()
@@ -51,9 +50,9 @@ def of_files(current: Path, reference: Path, models: Models, *, seed: int, progr
     return diagnose(
         window,
         held,
-        load(EncoderSpec(model=models.encoder)) if models.encoder else None,
+        open_encoder(EncoderConfig(model=models.encoder)) if models.encoder else None,
         rng=np.random.default_rng(seed),
-        candidates={name: load(EncoderSpec(model=name)) for name in models.candidates},
+        candidates={name: open_encoder(EncoderConfig(model=name)) for name in models.candidates},
         progress=progress,
     )
 

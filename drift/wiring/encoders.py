@@ -4,12 +4,15 @@ import time
 from functools import cache
 from pathlib import Path
 
+import httpx2
+
 from drift.config import EncoderConfig, StreamConfig
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.fingerprint import Pooling
 from drift.encoder.load import EncoderSpec, load
 from drift.encoder.meter import Meter
+from drift.encoder.remote import RemoteEncoder, is_address
 from drift.errors import ConfigError
 from drift.wiring.encoding import shown
 
@@ -35,13 +38,27 @@ def candidates_of(stream: StreamConfig, home: Path) -> dict[str, Encoder]:
     """The models that may be served in place of the stream's encoder, by the names that the file gives them."""
     if (spec := stream.encoder) is None:
         return {}
-    own = {"pooling": None, "normalise": None, "max_length": None, "revision": None, "candidates": ()}
-    return {name: build_encoder(spec.model_copy(update={"model": name, **own}), home) for name in spec.candidates}
+    others = {name: EncoderConfig(model=name, threads=spec.threads) for name in spec.candidates}
+    return {name: build_encoder(other, home) for name, other in others.items()}
 
 
 @cache
 def build_encoder(spec: EncoderConfig, home: Path) -> CachedEncoder:
     """The encoder that the stream names; streams that name the same share it, and what it has encoded."""
+    start = time.perf_counter()
+    encoder = open_encoder(spec)
+    meter = Meter(spec.model, time.perf_counter() - start, spec.price_per_hour)
+    return CachedEncoder(encoder, home / "embeddings.sqlite", progress=shown, meter=meter)
+
+
+def open_encoder(spec: EncoderConfig) -> Encoder:
+    """The encoder itself, which remembers nothing: loaded here, or asked at its address.
+
+    Raises:
+        EncoderError: it cannot be loaded, or does not answer.
+    """
+    if is_address(spec.model):
+        return RemoteEncoder(spec.model, httpx2.Client(), spec.served_model, spec.api_key)
     pooling = None if spec.pooling is None else Pooling(spec.pooling)
     wanted = EncoderSpec(
         model=spec.model,
@@ -51,7 +68,4 @@ def build_encoder(spec: EncoderConfig, home: Path) -> CachedEncoder:
         max_length=spec.max_length,
         threads=spec.threads,
     )
-    start = time.perf_counter()
-    encoder = load(wanted)
-    meter = Meter(spec.model, time.perf_counter() - start, spec.price_per_hour)
-    return CachedEncoder(encoder, home / "embeddings.sqlite", progress=shown, meter=meter)
+    return load(wanted)
