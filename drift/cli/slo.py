@@ -1,0 +1,51 @@
+"""Commands about objectives: what they would do, what they would have done, and other words for them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from drift.cli.common import AsJson, told
+
+app = typer.Typer(no_args_is_help=True, help="Objectives: try one out before it pages anybody.")
+
+SloFile = Annotated[Path | None, typer.Option("--slo", metavar="FILE", help="An objective in a file of its own.")]
+Target = Annotated[str, typer.Option(help="Share of good slots that is promised, such as 0.95.")]
+Period = Annotated[str, typer.Option(help="Over how long it is promised, such as 30d.")]
+Interval = Annotated[str, typer.Option(help="Length of a slot, such as 5m.")]
+Alpha = Annotated[str, typer.Option(help="Share of slots that are bad by chance, such as 0.01.")]
+Force = Annotated[bool, typer.Option("--force", help="Go on with an objective that could not work.")]
+
+
+@app.command()
+def simulate(
+    sequence: Annotated[str, typer.Option(help="The slots: `B*9,M*13,(B*7,G*33)*6,G*50`.")],
+    slo: SloFile = None,
+    target: Target = "",
+    period: Period = "",
+    interval: Interval = "",
+    alpha: Alpha = "",
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which alerts an objective would raise, and when, in a made-up sequence of slots.
+
+    In a sequence B is a bad slot, G a good one, M one without data, I one with too few rows for a verdict, and S one
+    of planned maintenance; `*` repeats a letter or a group. Before it all was good. Without `--slo` the objective
+    promises 0.95 over 30d in slots of 5m, with the default rules; options replace what a file says.
+    Times count from the beginning: slot i ends at i intervals. **Exit status**: 0; 1 for an objective that could not
+    work (unless `--force`), or a sequence that cannot be read.
+    """
+    from drift.wiring.simulate import Terms, require_sound, story
+
+    with told():
+        objective = Terms(slo, target, period, interval, alpha).policy().slo()
+        if not force:
+            require_sound(objective)
+        found = story(objective, sequence)
+        if as_json:
+            typer.echo(json.dumps(found.as_json(), indent=2))
+        else:
+            Console(highlight=False).print(found.as_text())
