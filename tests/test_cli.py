@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -76,6 +77,12 @@ def test_a_good_file_checks_out(folder):
 def test_check_says_how_many_rows_of_a_reference_are_copies(folder):
     write_rows(folder / "golden.parquet", np.concatenate([healthy(512, 1), healthy(40, 1)]))
     assert "512 rows, 40 more left out as copies" in " ".join(drift("check").output.split())
+
+
+def test_check_says_how_many_pages_chance_will_raise(folder):
+    (folder / "drift.yaml").write_text(CONFIG.replace("detectors: [", "detectors: [joint, "))
+    rows = {row["what"]: row["detail"] for row in json.loads(drift("check", "--json").stdout)}
+    assert re.match(r"at most \S+ a year by chance, .* over 1 objectives", rows["false pages"])
 
 
 def test_check_tries_everything_and_ends_non_zero(folder):
