@@ -4,7 +4,7 @@ The very engine that the service runs, slot by slot; nothing is stored and nobod
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final
@@ -34,11 +34,18 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One slot, the budget at its end, and what changed with it."""
+    """One slot of an objective, and what changed with it."""
 
     slot: Slot
-    budget: Budget
     transitions: tuple[Transition, ...]
+    slo: Slo
+    ledger: Ledger
+
+    @property
+    def budget(self) -> Budget:
+        """The budget at the slot's end, whatever came later; computed when it is asked for."""
+        at = self.slot.span.end
+        return budget(self.slo, self.ledger.spent(self.slo, at), at)
 
 
 def made_up(slo: Slo, outcomes: Sequence[Outcome]) -> Iterator[Slot]:
@@ -51,15 +58,21 @@ def simulate(slo: Slo, slots: Iterable[Slot]) -> Iterator[Tick]:
     """The ticks of `slots`, oldest first. Everything before them was good."""
     watch, ledger = Watch(), Ledger()
     for slot in slots:
+        tick = Tick(slot, (), slo, ledger)
         if slot.outcome is Outcome.BAD:
             ledger.add(slot)
-        left = budget(slo, ledger.spent(slo, slot.span.end), slot.span.end)
+        elif slot.outcome is Outcome.GOOD and not watch.open:
+            # Look-backs only lose bad slots with a good one, so no rule begins to be true: most slots end here.
+            watch = watch.seen(slot.outcome)
+            yield tick
+            continue
+        left = tick.budget
         step = transition(watch, slo, slot, left)
         watch = step.watch
         page = watch.alert(AlertKind.PAGE)
         paged = page is not None and page.state is AlertState.FIRING
         told = (alert for alert in step.changed if alert.state in {AlertState.FIRING, AlertState.RESOLVED})
-        yield Tick(slot, left, tuple(_transition(alert, left, paged=paged) for alert in told))
+        yield replace(tick, transitions=tuple(_transition(alert, left, paged=paged) for alert in told))
 
 
 def transitions(slo: Slo, slots: Iterable[Slot]) -> Iterator[Transition]:

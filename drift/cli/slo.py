@@ -1,13 +1,14 @@
 """Commands about objectives: what they would do, what they would have done, and other words for them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from drift.cli.common import AsJson, told
+from drift.cli.common import DEFAULT, AsJson, told
 
 app = typer.Typer(no_args_is_help=True, help="Objectives: try one out before it pages anybody.")
 
@@ -49,3 +50,41 @@ def simulate(
             typer.echo(json.dumps(found.as_json(), indent=2))
         else:
             Console(highlight=False).print(found.as_text())
+
+
+@app.command()
+def backtest(
+    slo: SloFile = None,
+    stream: Annotated[str, typer.Option(help="Only this stream, or segment.")] = "",
+    objective: Annotated[str, typer.Option(help="Only this objective.")] = "",
+    since: Annotated[datetime | None, typer.Option(help="UTC; by default 30 days before the end.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="UTC; by default now.")] = None,
+    config: Annotated[Path, typer.Option(help="Where objectives are declared, used without `--slo`.")] = DEFAULT,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which alerts recorded history would have had, beside those that it did have.
+
+    Verdicts are those on record; target, period, rules and alpha are those of the configuration as it is now, or of
+    `--slo FILE`. **Exit status**: 0, whatever would have fired; 1 for an objective that could not work (unless
+    `--force`), or where nothing is on record.
+    """
+    from drift.config import load, read_settings
+    from drift.config.policy import load_policy
+    from drift.wiring.backtest import Request, as_text
+    from drift.wiring.backtest import backtest as test
+    from drift.wiring.build import clock
+    from drift.wiring.database import migrated
+
+    with told():
+        end = clock() if until is None else until.replace(tzinfo=UTC)
+        start = end - timedelta(days=30) if since is None else since.replace(tzinfo=UTC)
+        policy = None if slo is None else load_policy(slo)
+        declared = load(config) if policy is None else None
+        wanted = Request(start, end, stream, objective, policy, declared, force)
+        with migrated(read_settings()) as found, found.engine.connect() as conn:
+            past = test(conn, wanted)
+        if as_json:
+            typer.echo(json.dumps([one.as_json() for one in past], indent=2))
+        else:
+            Console(highlight=False, soft_wrap=True).print(as_text(past))

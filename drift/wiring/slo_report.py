@@ -115,11 +115,11 @@ def plot(ticks: Sequence[Tick]) -> Iterator[str]:
     """The budget that is left over time, lines for a terminal; below it when pages (P) and tickets (t) fire."""
     width = min(_WIDTH, len(ticks))
     columns = [ticks[i * len(ticks) // width : (i + 1) * len(ticks) // width] for i in range(width)]
-    lowest = [float(min(tick.budget.remaining for tick in column)) for column in columns]
-    top, bottom = 1.0, min(lowest)
+    left_over = [float(column[-1].budget.remaining) for column in columns]
+    top, bottom = 1.0, min(left_over)
     if bottom == top:
         return
-    eighths = [round((value - bottom) / (top - bottom) * 8 * _HEIGHT) for value in lowest]
+    eighths = [round((value - bottom) / (top - bottom) * 8 * _HEIGHT) for value in left_over]
     for row in reversed(range(_HEIGHT)):
         label = {_HEIGHT - 1: top, 0: bottom}.get(row)
         cells = "".join(_BLOCKS[min(max(value - 8 * row, 0), 8)] for value in eighths)
