@@ -31,6 +31,9 @@ streams:
 LENGTH = timedelta(minutes=5)
 
 
+WORDS = ["run", "demo", "check", "migrate", "status", "replay", "compare", "rules", "slo", "db"]
+
+
 def write_rows(path, vectors: np.ndarray, times=None) -> None:
     columns = {"vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])}
     if times is not None:
@@ -55,7 +58,7 @@ def drift(*words: str):
     return CliRunner().invoke(app, list(words))
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check", "migrate", "status", "replay", "compare", "db"])
+@pytest.mark.parametrize("command", WORDS)
 def test_every_command_teaches(command):
     done = subprocess.run(
         [sys.executable, "-m", "drift", command, "--help"],

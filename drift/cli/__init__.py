@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from drift.cli import database, files, service, slo
+from drift.cli import database, files, rules, service, slo
 
 app: Final = typer.Typer(
     no_args_is_help=True,
@@ -16,5 +16,6 @@ app: Final = typer.Typer(
 )
 app.add_typer(service.app)
 app.add_typer(files.app)
+app.add_typer(rules.app)
 app.add_typer(slo.app, name="slo")
 app.add_typer(database.app, name="db")
