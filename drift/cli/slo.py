@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drift.cli.common import DEFAULT, AsJson, told
+from drift.cli.common import DEFAULT, AsJson, ConfigPath, told
 
 app = typer.Typer(no_args_is_help=True, help="Objectives: try one out before it pages anybody.")
 
@@ -88,3 +88,30 @@ def backtest(
             typer.echo(json.dumps([one.as_json() for one in past], indent=2))
         else:
             Console(highlight=False, soft_wrap=True).print(as_text(past))
+
+
+@app.command("export")
+def export_(config: ConfigPath = DEFAULT) -> None:
+    """Print the objectives of a configuration as OpenSLO v1 documents, one for each stream.
+
+    What OpenSLO has no words for is in annotations (`drift/…`): its alert conditions have one look-back each.
+    **Exit status**: 0; 1 for a file that would not work, or slots that are no whole minutes.
+    """
+    from drift.config import load
+    from drift.wiring.openslo import written
+
+    with told():
+        typer.echo(written(load(config)), nl=False)
+
+
+@app.command("import")
+def import_(file: Annotated[Path, typer.Argument(help="OpenSLO v1 documents; those of kind SLO are read.")]) -> None:
+    """Print OpenSLO v1 SLOs as the `slos` of a configuration.
+
+    Their indicators must be of `drift`: a `thresholdMetric` with `metricSource: {type: drift, spec: {detector: …}}`.
+    **Exit status**: 0; 1 for documents that say what drift does not.
+    """
+    from drift.wiring.openslo import read_back
+
+    with told():
+        typer.echo(read_back(file), nl=False)

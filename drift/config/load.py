@@ -1,6 +1,7 @@
 """Read `drift.yaml`; say where it is wrong, what was found there, and what would be right."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -38,7 +39,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     found = documents(path)
     if len(found) != 1:
         raise ConfigError(f"{path}:1: needs one mapping with the key `streams`, here are {len(found)} documents")
-    config, lines = read(path, found[0], Config, environment)
+    config, lines = read(path, found[0], Config, os.environ if environment is None else environment)
     if faults := [f"{path}:{lines.get(where, 1)}: {text}" for where, text in problems(config)]:
         raise ConfigError("\n".join(faults))
     return _anchored(config, path.parent)

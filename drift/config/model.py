@@ -199,11 +199,14 @@ class Config(_Model):
     def stream(self, name: str) -> StreamConfig | None:
         return next((stream for stream in self.streams if stream.id == name), None)
 
+    def objectives_of(self, config: StreamConfig) -> list[SloConfig]:
+        """The objectives of the stream `config`: those of its detectors, and the file's own."""
+        own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
+        return list(({slo.name: slo for slo in default_slos(config.measured_names)} | own).values())
+
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
-        own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
-        named = {slo.name: slo for slo in default_slos(config.measured_names)} | own
-        return [slo.slo(stream.key, config.window) for slo in named.values()]
+        return [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
 
 
 def require_http(url: str) -> str:

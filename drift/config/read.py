@@ -1,7 +1,6 @@
 """YAML files as pydantic models; what is wrong with them is said with file, line, field and value."""
 
 import difflib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -56,12 +55,13 @@ def read(
 ) -> tuple[Model, Mapping[Where, int]]:
     """What `root`, found in `path`, says as a `model`, and the lines on which it says so.
 
+    `${NAME}` in a text is replaced from `environment`, where there is one.
+
     Raises:
         ConfigError: with one line for each fault.
     """
-    variables = os.environ if environment is None else environment
     faults: list[str] = []
-    data = _plain(root, variables, lambda line, text: faults.append(f"{path}:{line}: {text}"))
+    data = _plain(root, environment, lambda line, text: faults.append(f"{path}:{line}: {text}"))
     lines = dict(_lines(root, ()))
     try:
         found = model.model_validate(data)
@@ -82,7 +82,7 @@ def _contains_itself(node: yaml.Node, above: tuple[yaml.Node, ...]) -> bool:
     return any(_contains_itself(child, (*above, node)) for child in children)
 
 
-def _plain(node: yaml.Node, variables: Mapping[str, str], report: Report) -> object:
+def _plain(node: yaml.Node, variables: Mapping[str, str] | None, report: Report) -> object:
     if isinstance(node, yaml.MappingNode):
         found: dict[str, object] = {}
         for key, value in node.value:
@@ -97,6 +97,8 @@ def _plain(node: yaml.Node, variables: Mapping[str, str], report: Report) -> obj
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, variables, report) for item in node.value]
     if node.tag == "tag:yaml.org,2002:str":
+        if variables is None:
+            return node.value
         return _interpolate(node, variables, report)
     return yaml.safe_load(node.value)
 
