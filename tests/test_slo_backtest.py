@@ -72,8 +72,8 @@ def test_the_configuration_of_today_is_held_against_what_fired(past):
     assert one["fired"]["page"] == 1
 
 
-def test_a_file_says_another_policy(past):
-    (past / "slo.yaml").write_text("{target: 0.99, alpha: 0.002}")
+def test_a_file_says_another_policy_and_slots_stay_as_long_as_they_were(past):
+    (past / "slo.yaml").write_text("{target: 0.99, alpha: 0.002, interval: 1h}")
     one = found("--slo", "slo.yaml")
     page = one["transitions"][0]
     assert (page["state"], page["event"], page["tier"]) == ("page", "firing", "fast")

@@ -31,7 +31,7 @@ def rules(config: Config) -> str:
     """A rule file in YAML: one group, so that alerts are decided on what was recorded in the same evaluation."""
     policies = _policies(config)
     written = [rule for policy in policies for rule in policy.rules()]
-    written += _alerts([policy.name for policy in policies])
+    written += _alerts([policy.name for policy in policies], f"{config.external_url.rstrip('/')}/runbook")
     every = min(timedelta(minutes=1), *(policy.slo.interval for policy in policies))
     group = {"name": "drift", "interval": format_duration(every), "rules": written}
     return yaml.safe_dump({"groups": [group]}, sort_keys=False, width=110, allow_unicode=True)
@@ -157,27 +157,28 @@ class _Policy:
         return self._record("drift:exhausted", f"clamp_max(({left} <= bool 0) + {before} * (1 - {ends}), 1)")
 
 
-def _alerts(policies: Sequence[str]) -> Iterator[Rule]:
+def _alerts(policies: Sequence[str], runbook: str) -> Iterator[Rule]:
     here = f"policy=~{_text('|'.join(map(re.escape, policies)))}"
     for kind, severity in ((AlertKind.PAGE, Severity.PAGE), (AlertKind.TICKET, Severity.TICKET)):
         firing = f"last_over_time(drift:firing{{{here},severity={_text(severity)}}}[{REMEMBERED}])"
-        yield _alert(kind, f"max by ({BY}) ({firing}) == 1", "burns its error budget too fast")
+        yield _alert(kind, f"max by ({BY}) ({firing}) == 1", "burns its error budget too fast", runbook)
     gone = f"max by ({BY}) (last_over_time(drift:exhausted{{{here}}}[{REMEMBERED}])) == 1"
-    yield _alert(AlertKind.EXHAUSTED, gone, "has no error budget left")
+    yield _alert(AlertKind.EXHAUSTED, gone, "has no error budget left", runbook)
     missing = f"max by ({BY}) (drift_missing_windows) >= {NODATA_AFTER}"
-    yield _alert(AlertKind.NODATA, missing, "gets no data: nothing is known about it")
+    yield _alert(AlertKind.NODATA, missing, "gets no data: nothing is known about it", runbook)
     few = f"max by ({BY}) (drift_insufficient_windows) >= {INSUFFICIENT_AFTER}"
-    yield _alert(AlertKind.INSUFFICIENT, few, "gets too few rows for a verdict")
+    yield _alert(AlertKind.INSUFFICIENT, few, "gets too few rows for a verdict", runbook)
     says = "drift cannot be scraped, or cannot read its database: its alerts are those of before"
     labels = {"severity": str(Severity.TICKET), "service": "drift"}
     absent = {"alert": "DriftAbsent", "expr": "absent(drift_up == 1)", "for": "5m"}
-    yield absent | {"labels": labels, "annotations": {"summary": says}}
+    yield absent | {"labels": labels, "annotations": {"summary": says, "runbook_url": runbook}}
 
 
-def _alert(kind: AlertKind, expr: str, says: str) -> Rule:
+def _alert(kind: AlertKind, expr: str, says: str, runbook: str) -> Rule:
     summary = f"{{{{ $labels.job_id }}}}: objective {{{{ $labels.slo }}}} {says}"
     labels = {"severity": str(kind.severity), "service": "drift"}
-    return {"alert": ALERT_NAMES[kind], "expr": expr, "labels": labels, "annotations": {"summary": summary}}
+    notes = {"summary": summary, "runbook_url": runbook}
+    return {"alert": ALERT_NAMES[kind], "expr": expr, "labels": labels, "annotations": notes}
 
 
 def _number(value: Fraction) -> str:
