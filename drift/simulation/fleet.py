@@ -5,10 +5,11 @@ fires in the first slot that raises it, and from each such slot one can tell whe
 followed; it does end there where none follows before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 from math import gcd
 from typing import Final
 
@@ -20,6 +21,8 @@ from drift.slo import INSUFFICIENT_AFTER, NODATA_AFTER, Outcome, Slo, Tier
 
 Numbers = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
+Counted = npt.NDArray[np.int16] | npt.NDArray[np.int32]
+Within = Callable[[int], Counted]
 CODES: Final = {outcome: code for code, outcome in enumerate(Outcome)}
 """Outcomes as numbers in arrays."""
 _MICRO: Final = timedelta(microseconds=1)
@@ -95,52 +98,57 @@ def _burning(slo: Slo, bad: Marks) -> Numbers:
 class _Counts:
     """Bad slots before each slot, of each row: `before` has one column more than there are slots."""
 
-    before: npt.NDArray[np.int32]
+    before: Counted
 
     @classmethod
     def of(cls, bad: Marks) -> "_Counts":
-        before = np.zeros((bad.shape[0], bad.shape[1] + 1), np.int32)
+        rows, slots = bad.shape
+        # Most of the time goes into moving these, so they are as small as they can be.
+        small, large = np.dtype(np.int16), np.dtype(np.int32)
+        before = np.zeros((rows, slots + 1), small if slots < 2**15 else large)
         np.cumsum(bad, axis=1, out=before[:, 1:])
         return cls(before)
 
-    def within(self, length: int) -> npt.NDArray[np.int32]:
+    def within(self, length: int) -> Counted:
         """How many of the `length` slots up to each are bad."""
-        found = self.before[:, 1:].copy()
-        if length < found.shape[1]:
-            found[:, length:] -= self.before[:, 1:-length]
-        return found
+        found = self.before[:, 1:]
+        if length >= found.shape[1]:
+            return found
+        return np.concatenate([found[:, :length], found[:, length:] - self.before[:, 1:-length]], axis=1)
 
 
 def _burns(slo: Slo, rows: Numbers, outcomes: npt.NDArray[np.uint8], counts: _Counts) -> Iterator[Episodes]:
     good, bad = (outcomes == CODES[outcome] for outcome in (Outcome.GOOD, Outcome.BAD))
-    line = _Line.of(good | bad)
-    pair = line.marks(good)
-    pair[1:] &= pair[:-1] & (line.row[1:] == line.row[:-1])
+    line, within = _Line.of(good | bad), cache(counts.within)  # rules share look-backs
+    pair = line.marks(good).copy()
+    pair[1:] &= pair[:-1]
+    pair[line.first] = False
     for kind in (AlertKind.PAGE, AlertKind.TICKET):
         hold = np.zeros(outcomes.shape, np.int32)
         for tier in slo.tiers:
             if tier.rule.severity is kind.severity:
-                np.maximum(hold, tier.slots_short, out=hold, where=_true(slo, tier, counts))
+                np.maximum(hold, tier.slots_short, out=hold, where=_true(slo, tier, within))
         holds = line.numbers(hold)
         on = np.flatnonzero(holds)
         yield line.episodes(kind, rows, on, line.next(pair, on + holds[on]))
     allowed = slo.budget * Fraction(slo.period // _MICRO, slo.interval // _MICRO)
-    spent = counts.within(slo.period // slo.interval)
-    clears = line.marks(spent <= int(allowed * (1 - CLEARS_AT)))
+    spent = within(slo.period // slo.interval)
     on = np.flatnonzero(line.marks(spent >= -int(-allowed // 1)))
-    yield line.episodes(AlertKind.EXHAUSTED, rows, on, line.next(clears, on + 1))
+    if len(on):
+        clears = line.marks(spent <= int(allowed * (1 - CLEARS_AT)))
+        yield line.episodes(AlertKind.EXHAUSTED, rows, on, line.next(clears, on + 1))
 
 
-def _true(slo: Slo, tier: Tier, counts: _Counts) -> Marks:
-    long = counts.within(tier.slots_long)
-    true = (long >= tier.bad_long) & (counts.within(tier.slots_short) >= tier.bad_short)
+def _true(slo: Slo, tier: Tier, within: Within) -> Marks:
+    long = within(tier.slots_long)
+    true: Marks = (long >= tier.bad_long) & (within(tier.slots_short) >= tier.bad_short)
     horizon = tier.rule.horizon
     if horizon is not None and true.any():
         # left * period / burn <= horizon, times all that is divided by: whole numbers on both sides.
         period, limit, slots = slo.period // _MICRO, horizon // _MICRO, tier.slots_long
         n, d, each = slo.budget.numerator, slo.budget.denominator, slo.interval // _MICRO
         common = gcd(period, limit, each)
-        spent = counts.within(slo.period // slo.interval)[true].astype(np.int64)
+        spent = within(slo.period // slo.interval)[true].astype(np.int64)
         left = (period // common * n - spent * (d * each // common)) * slots
         true[true] = left <= limit // common * d * long[true].astype(np.int64)
     return true
@@ -161,27 +169,27 @@ def _silent(kind: AlertKind, outcome: Outcome, after: int, rows: Numbers, outcom
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """The slots that count, of all rows one after another: `place` in the flat array, `row`, where each row begins."""
+    """The slots that count, of all rows one after another: `place` in the flat array, and where each row begins."""
 
     place: Numbers
-    row: npt.NDArray[np.int32]
     first: Numbers
     width: int
 
     @classmethod
     def of(cls, counts: Marks) -> "_Line":
-        place = np.flatnonzero(counts)
-        row = np.repeat(np.arange(len(counts), dtype=np.int32), counts.sum(axis=1))
-        first = np.flatnonzero(np.diff(row, prepend=-1))
-        return cls(place, row, first, counts.shape[1])
+        each = counts.sum(axis=1)
+        first = np.cumsum(each) - each
+        return cls(np.flatnonzero(counts), first[each > 0], counts.shape[1])
 
     def marks(self, values: Marks) -> Marks:
         """Those of these slots."""
-        return values.reshape(-1)[self.place]
+        flat = values.reshape(-1)
+        return flat if len(flat) == len(self.place) else flat[self.place]
 
-    def numbers(self, values: npt.NDArray[np.int32] | npt.NDArray[np.uint8]) -> Numbers:
+    def numbers(self, values: npt.NDArray[np.int32] | npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         """Those of these slots."""
-        return values.reshape(-1)[self.place].astype(np.int64)
+        flat = values.reshape(-1)
+        return (flat if len(flat) == len(self.place) else flat[self.place]).astype(np.int32)
 
     def next(self, marks: Marks, start: Numbers) -> Numbers:
         """For each place in `start` the first that is marked from there on; the line's length where there is none."""
@@ -194,8 +202,8 @@ class _Line:
         """Alerts that each of `on` raises, or keeps up, and that end at `ends` if no other keeps them up."""
         if not len(on):
             return Episodes(kind, on, on, on)
-        row = self.row[on]
-        inside = (ends < len(self.place)) & (self.row[np.minimum(ends, len(self.place) - 1)] == row)
+        row = self.place[on] // self.width
+        inside = (ends < len(self.place)) & (self.place[np.minimum(ends, len(self.place) - 1)] // self.width == row)
         follows = np.append(row[1:] == row[:-1], False)
         ended = inside & (~follows | (ends < np.append(on[1:], 0)))
         begins = np.append(True, (ended | ~follows)[:-1])
