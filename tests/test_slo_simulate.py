@@ -168,6 +168,25 @@ def test_a_file_says_what_is_promised_and_options_replace_it(tmp_path):
     assert of("page", simulate("B*3", *words, "--interval", "1h")) == [(180, "firing")]
 
 
+def test_an_alpha_of_zero_replaces_that_of_a_file(tmp_path):
+    file = tmp_path / "slo.yaml"
+    file.write_text("alpha: 0.02")
+    assert run("--sequence", "G", "--slo", str(file)).exit_code == 1
+    assert run("--sequence", "G", "--slo", str(file), "--alpha", "0").exit_code == 0
+
+
+def test_a_file_that_is_not_there_is_an_error_and_not_a_traceback(tmp_path):
+    done = run("--sequence", "G", "--slo", str(tmp_path / "none.yaml"))
+    assert done.exit_code == 1
+    assert "cannot be read" in done.stderr
+
+
+def test_names_in_brackets_are_shown_as_they_are(tmp_path):
+    file = tmp_path / "slo.yaml"
+    file.write_text('rules: [{name: "[/b]x", severity: page, factor: 4, long: 1h, short: 10m}]')
+    assert "[/b]x" in run("--sequence", "B*9", "--slo", str(file)).stdout
+
+
 def test_a_wrong_file_is_told_with_the_line(tmp_path):
     file = tmp_path / "slo.yaml"
     file.write_text("target: 0.99\nintervall: 30m\n")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from drift.alert import AlertKind, AlertState
@@ -82,11 +83,11 @@ def as_text(found: list[Past]) -> RenderableType:
     for past in found:
         would, did = _counts_of(past)
         cells = [f"{would[kind]}/{did[kind]}" if would[kind] or did[kind] else "" for kind in AlertKind]
-        table.add_row(past.slo.stream, past.slo.name, str(past.slots), *cells)
+        table.add_row(escape(past.slo.stream), past.slo.name, str(past.slots), *cells)
     parts: list[RenderableType] = [table]
     for past in found:
         if past.would:
-            parts.append(f"{past.slo.stream}/{past.slo.name}: {summary(past.would)}")
+            parts.append(escape(f"{past.slo.stream}/{past.slo.name}: {summary(past.would)}"))
             parts.append(transitions_table([(f"{one.at:%Y-%m-%d %H:%M}", one) for one in past.would]))
     return Group(*parts)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ class Terms:
             "target": _parsed("target", self.target, parse_ratio),
             "period": _parsed("period", self.period, parse_duration),
             "interval": _parsed("interval", self.interval, parse_duration),
-            "alpha": _parsed("alpha", self.alpha, parse_ratio),
+            "alpha": _parsed("alpha", self.alpha, _parse_alpha),
         }
         return base.model_copy(update={name: value for name, value in said.items() if value is not None})
 
@@ -58,6 +59,10 @@ def require_sound(slo: Slo) -> None:
     """
     if faults := slo.faults():
         raise ConfigError("\n".join(faults))
+
+
+def _parse_alpha(word: object) -> Fraction:
+    return Fraction(0) if word == "0" else parse_ratio(word)  # 0 is no chance at all, and none that a file may state
 
 
 def _parsed(name: str, word: str, parse: Callable[[object], Value]) -> Value | None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from drift.alert import AlertKind, AlertState
@@ -71,7 +72,7 @@ def rules_table(slo: Slo) -> Table:
         table.add_column(name, justify="left" if name in {"tier", "alert"} else "right", no_wrap=True)
     for tier in slo.tiers:
         table.add_row(
-            tier.rule.name,
+            escape(tier.rule.name),
             tier.rule.severity,
             f"{float(tier.threshold):.4g}",
             f"{format_duration(tier.long)} {format_duration(tier.short)}",
@@ -94,7 +95,7 @@ def transitions_table(rows: Sequence[tuple[str, Transition]]) -> Table:
             when,
             f"[{style}]{kind}[/]",
             f"{one.alert.state}{', inhibited' if one.inhibited else ''}",
-            one.alert.rule,
+            escape(one.alert.rule),
             "" if burn is None else f"{float(burn.long):.4g}/{float(burn.short):.4g}",
             f"{float(one.remaining):.2%}",
             "" if left is None else f"{left / _HOUR:.1f} h",
