@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drift.alert import AlertKind, AlertState
 from drift.simulation import EPOCH, Transition, made_up, simulate, transitions
-from drift.slo import RULES, Outcome, Sli, Slo, parse_sequence
+from drift.slo import RULES, Outcome, Sli, Slo, default_rules, parse_sequence
 
 MINUTE = timedelta(minutes=1)
 
@@ -42,6 +42,13 @@ def test_rules_that_can_never_fire_are_refused_with_the_target_that_would():
     assert [f.split("'")[1] for f in faults] == ["fast", "slow"]
     assert "93.06%" in faults[0]
     assert make_slo().faults() == []
+
+
+def test_weeks_and_quarters_take_the_rules_of_a_month():
+    """2 % of a week's budget in an hour is chance, and of a quarter's more than an hour has."""
+    days = {days: default_rules(timedelta(days=days)) for days in (7, 28, 30, 90)}
+    assert days[7] == days[28] != days[30] == days[90] == RULES
+    assert [rule.factor for rule in days[28]] == [rule.factor * Fraction(28, 30) for rule in days[30]]
 
 
 def test_an_alpha_that_eats_the_budget_is_refused():
