@@ -46,7 +46,7 @@ $(VENV)/.dev: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
 
 # Each also alone. The first run installs the other libraries into .drift/peers; power takes an hour on two cores, goes on
 # where it was stopped, and prints what it has kept at once.
-BENCHMARKS := permutation window cost encoder operating conditional power
+BENCHMARKS := permutation window cost encoder operating conditional power fleet
 bench: $(VENV)/.dev
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 

@@ -71,6 +71,20 @@ class Watch:
         """The open alert of `kind`, pending or firing."""
         return next((alert for alert in self.open if alert.kind is kind), None)
 
+    def seen(self, outcome: Outcome) -> "Watch":
+        """The same with one more slot counted."""
+        match outcome:
+            case Outcome.EXCLUDED:
+                return self
+            case Outcome.MISSING:
+                return replace(self, missing_run=self.missing_run + 1, insufficient_run=0)
+            case Outcome.INSUFFICIENT:
+                return replace(self, missing_run=0, insufficient_run=self.insufficient_run + 1)
+            case Outcome.GOOD:
+                return replace(self, good_run=self.good_run + 1, missing_run=0, insufficient_run=0)
+            case Outcome.BAD:
+                return replace(self, good_run=0, missing_run=0, insufficient_run=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -85,25 +99,11 @@ CLEARS_AT: Final = Fraction(5, 100)  # an exhausted budget is reported until thi
 
 def transition(watch: Watch, slo: Slo, slot: Slot, budget: Budget) -> Step:
     """What `slot` does to the alerts of `slo`; `budget` is the budget at the slot's end, the slot included."""
-    counted = _count(watch, slot.outcome)
+    counted = watch.seen(slot.outcome)
     after = {kind: _next(kind, counted, slo, slot, budget) for kind in AlertKind}
     changed = tuple(_changes(watch, after))
     still_open = (a for a in after.values() if a is not None and a.state in {AlertState.PENDING, AlertState.FIRING})
     return Step(replace(counted, open=tuple(still_open)), changed)
-
-
-def _count(watch: Watch, outcome: Outcome) -> Watch:
-    match outcome:
-        case Outcome.EXCLUDED:
-            return watch
-        case Outcome.MISSING:
-            return replace(watch, missing_run=watch.missing_run + 1, insufficient_run=0)
-        case Outcome.INSUFFICIENT:
-            return replace(watch, missing_run=0, insufficient_run=watch.insufficient_run + 1)
-        case Outcome.GOOD:
-            return replace(watch, good_run=watch.good_run + 1, missing_run=0, insufficient_run=0)
-        case Outcome.BAD:
-            return replace(watch, good_run=0, missing_run=0, insufficient_run=0)
 
 
 def _changes(before: Watch, after: dict[AlertKind, Alert | None]) -> Iterator[Alert]:

@@ -14,6 +14,10 @@ class ConfigError(DriftError):
     """The configuration cannot be used: names file, line, field, value, and what would be right."""
 
 
+class SequenceError(DriftError):
+    """A written sequence of slots cannot be read: names the place, what is there, and what would be right."""
+
+
 class SourceError(DriftError):
     """A collector could not read its source."""
 

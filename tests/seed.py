@@ -20,7 +20,7 @@ from drift.errors import DeliveryError
 from drift.notify import alertmanager, compose
 from drift.pipeline import diagnose
 from drift.records import Diagnosis, Gap, GapReason, Measurement, Rows, Span, Stream, Window
-from drift.slo import Budget, Outcome, Slo, Slot, budget, spent
+from drift.slo import Budget, Ledger, Outcome, Slo, Slot, budget
 from drift.store import diagnoses, outbox, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
@@ -105,7 +105,7 @@ class Actor:
     troubles: Sequence[Trouble] = ()
     silences: Sequence[tuple[Span, GapReason]] = ()
     state: MessageState = MessageState.MUTED
-    bad: dict[str, list[Slot]] = field(default_factory=dict)
+    bad: dict[str, Ledger] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
     last: Span | None = None
 
@@ -147,10 +147,10 @@ class Actor:
         return replace(made, attribution=MOVED) if depth and detector == "joint" else made
 
     def _count(self, slo: Slo, slot: Slot, measured: Measurement | None) -> None:
-        bad = self.bad.setdefault(slo.name, [])
+        bad = self.bad.setdefault(slo.name, Ledger())
         if slot.outcome is Outcome.BAD:
-            bad.append(slot)
-        left = budget(slo, spent(slo, bad, slot.span.end), slot.span.end)
+            bad.add(slot)
+        left = budget(slo, bad.spent(slo, slot.span.end), slot.span.end)
         step = transition(self.watches.get(slo.name, Watch()), slo, slot, left)
         self.watches[slo.name] = step.watch
         writes.save_slot(self.conn, slo, slot, left)

@@ -195,6 +195,8 @@ def test_metrics_tell_prometheus_the_state_of_each_objective(client, measured):
     names = 'job_id="search",model_id="encoder",slo="spread"'
     assert f"drift_evaluations_bad_total{{{names}}} 9.0" in text
     assert f"drift_evaluation_interval_seconds{{{names}}} 300.0" in text
+    assert f"drift_missing_windows{{{names}}} 0.0" in text
+    assert f"drift_insufficient_windows{{{names}}} 0.0" in text
     assert 'drift_alerts_firing{severity="page"} 1.0' in text
     assert "drift_up 1.0" in text
     assert "drift_error_budget_remaining_ratio" in text

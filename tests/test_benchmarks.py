@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import conditional, cost, permutation, window
+from benchmarks import conditional, cost, fleet, permutation, window
 from benchmarks.alternatives import s1
 
 
@@ -58,3 +58,11 @@ def test_windows_that_are_tested_at_once_have_the_p_values_of_windows_that_are_t
     fitted = conditional.Panel.fit(reference, 32, nulls=conditional.NULLS)
     alone = [fitted.test(block[i : i + 32]).p_value for i in range(0, len(block), 32)]
     assert conditional.panel(reference, [block], 32) == pytest.approx(alone, rel=1e-6)
+
+
+def test_a_fleets_month_is_timed_with_what_fires_in_it():
+    quiet, few, all_of_them = fleet.run(40)
+    assert quiet.alerts == ""
+    assert "page" in all_of_them.alerts
+    assert (quiet.share, few.share, all_of_them.share) == fleet.SHARES
+    assert all(0 < cost.seconds < 60 and cost.megabytes > 0 for cost in (quiet, few, all_of_them))

@@ -19,7 +19,7 @@ from drift.pipeline.count import count
 from drift.pipeline.monitor import Findings
 from drift.records import Measurement, Span
 from drift.scheduler import Scheduler
-from drift.slo import Calibration, Outcome, Quantity, Sli, Slo, Slot, budget, look_backs, spent
+from drift.slo import Calibration, Ledger, Outcome, Quantity, Sli, Slo, Slot, budget, look_backs
 from drift.slo.calibration import MOST
 from drift.store import objectives, tables
 from drift.wiring import status
@@ -172,12 +172,13 @@ def test_bad_time_is_added_up_where_it_lies_as_if_slot_by_slot(engine):
         conn.execute(sa.insert(tables.slot).values({**row, "start": odd.start, "end": odd.end, "outcome": "bad"}))
     bad = [Slot(odd, Outcome.BAD)]
     bad += [Slot(measured(i, True).span, Outcome.BAD) for i, letter in enumerate(pattern) if letter == "B"]
+    ledger = Ledger(bad)
     with engine.connect() as conn:
         for i in (0, 11, 12, 13, 71, 72, 149):
             at = START + (i + 1) * LENGTH
-            assert objectives.spent(conn, SLO, at) == spent(SLO, bad, at)
+            assert objectives.spent(conn, SLO, at) == ledger.spent(SLO, at)
         at = START + 150 * LENGTH
-        assert budget(SLO, objectives.spent(conn, SLO, at), at) == budget(SLO, spent(SLO, bad, at), at)
+        assert budget(SLO, objectives.spent(conn, SLO, at), at) == budget(SLO, ledger.spent(SLO, at), at)
     assert SLO.period in look_backs(SLO)
 
 

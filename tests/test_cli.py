@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -30,6 +31,22 @@ streams:
 LENGTH = timedelta(minutes=5)
 
 
+WORDS = [
+    "run",
+    "demo",
+    "check",
+    "migrate",
+    "status",
+    "replay",
+    "compare",
+    "diagnose",
+    "reference",
+    "rules",
+    "slo",
+    "db",
+]
+
+
 def write_rows(path, vectors: np.ndarray, times=None) -> None:
     columns = {"vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])}
     if times is not None:
@@ -54,10 +71,7 @@ def drift(*words: str):
     return CliRunner().invoke(app, list(words))
 
 
-COMMANDS = ("run", "demo", "check", "migrate", "status", "replay", "compare", "diagnose", "reference", "db")
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WORDS)
 def test_every_command_teaches(command):
     done = subprocess.run(
         [sys.executable, "-m", "drift", command, "--help"],
@@ -79,6 +93,12 @@ def test_a_good_file_checks_out(folder):
 def test_check_says_how_many_rows_of_a_reference_are_copies(folder):
     write_rows(folder / "golden.parquet", np.concatenate([healthy(512, 1), healthy(40, 1)]))
     assert "512 rows, 40 more left out as copies" in " ".join(drift("check").output.split())
+
+
+def test_check_says_how_many_pages_chance_will_raise(folder):
+    (folder / "drift.yaml").write_text(CONFIG.replace("detectors: [", "detectors: [joint, "))
+    rows = {row["what"]: row["detail"] for row in json.loads(drift("check", "--json").stdout)}
+    assert re.match(r"at most \S+ a year by chance, .* over 1 objectives", rows["false pages"])
 
 
 def test_check_tries_everything_and_ends_non_zero(folder):

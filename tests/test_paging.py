@@ -14,7 +14,7 @@ from detectors.mean_shift import MeanShift
 from drift.alert import AlertKind, AlertState, Watch, transition
 from drift.config.slos import SloConfig, default_slos
 from drift.records import EPOCH, Reference, Sketch, Span
-from drift.slo import Outcome, Slo, Slot, budget, spent
+from drift.slo import Ledger, Outcome, Slo, Slot, budget
 
 LENGTH, YEARS, ROWS = timedelta(minutes=5), 10, 512
 MERGED = (3, 12, 36)
@@ -38,7 +38,7 @@ def pages(slo: Slo, bad: Sequence[int]) -> Iterator[int]:
             slot = Slot(span, Outcome.BAD if at in marked else Outcome.GOOD)
             if slot.outcome is Outcome.BAD:
                 seen = [s for s in seen if s.span.end > span.end - slo.period] + [slot]
-            step = transition(watch, slo, slot, budget(slo, spent(slo, seen, span.end), span.end))
+            step = transition(watch, slo, slot, budget(slo, Ledger(seen).spent(slo, span.end), span.end))
             watch = step.watch
             yield from (at for a in step.changed if a.kind is AlertKind.PAGE and a.state is AlertState.FIRING)
             at += 1

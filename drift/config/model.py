@@ -5,9 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
+from drift.config.strict import Strict
 from drift.config.values import Duration
 from drift.records import ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
@@ -28,11 +30,7 @@ LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budg
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CollectorConfig(_Model):
+class CollectorConfig(Strict):
     """Where a stream's rows come from. `push` receives them over HTTP, `parquet` reads files under `path`."""
 
     kind: Literal["push", "parquet"] = "push"
@@ -45,46 +43,7 @@ class CollectorConfig(_Model):
         return self
 
 
-class EncoderConfig(_Model):
-    """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, or a hub name.
-
-    Or the address of an endpoint of OpenAI's kind (`https://…/v1/embeddings`), which is then asked for `served_model`,
-    with `api_key`; how it pools and how much it takes is decided there.
-    `threads` are torch's, for the whole process; fewer than there are cores is faster where cores are shared.
-    `candidates` are models that may be served instead by mistake (an older version, the next one): diagnoses try them.
-    `price_per_hour` is what the machine costs, in any currency: `/metrics` tells what encoding costs.
-    """
-
-    model: str = "bundled"
-    revision: str | None = None
-    pooling: Literal["mean", "cls"] | None = None
-    normalise: bool | None = None
-    max_length: int | None = Field(default=None, ge=1)
-    threads: int | None = Field(default=None, ge=1)
-    served_model: str = ""
-    api_key: SecretStr | None = None
-    candidates: tuple[str, ...] = ()
-    price_per_hour: float = Field(default=0, ge=0)
-
-    @model_validator(mode="after")
-    def _of_one_kind(self) -> Self:
-        remote = self.model.startswith(("http://", "https://"))
-        here, there = {"revision", "pooling", "normalise", "max_length"}, {"served_model", "api_key"}
-        for name in sorted(here if remote else there):
-            if getattr(self, name) not in {None, ""}:
-                why = "decided by the endpoint" if remote else "for an endpoint: give its address as `model`"
-                raise ValueError(f"`{name}` is {why}, and the model is {self.model!r}")
-        return self
-
-    @property
-    def declared(self) -> str:
-        """What is said of the vectors that it should give."""
-        names = {"model", "served_model", "revision", "pooling", "normalise", "max_length"}
-        said = self.model_dump(include=names, exclude_none=True)
-        return ", ".join(f"{name} {value}" for name, value in said.items() if value != "")
-
-
-class ReferenceConfig(_Model):
+class ReferenceConfig(Strict):
     """What windows are held against: a Parquet file with a `vector` column, or with `input` to be encoded here.
 
     Of a reference that is encoded here a sample is encoded again each `recompute`, to see whether the encoder still
@@ -96,7 +55,7 @@ class ReferenceConfig(_Model):
     recompute: Duration | None = timedelta(days=1)
 
 
-class StreamConfig(_Model):
+class StreamConfig(Strict):
     """One model's embeddings as production serves them.
 
     `runbook_url` goes with every alert; by default it is the service's own runbook. `window` is the length of a window,
@@ -170,7 +129,7 @@ class StreamConfig(_Model):
         return [*self.detector_names, *environment, *(merged_name(MERGING, windows) for windows in self.merged)]
 
 
-class AlertmanagerConfig(_Model):
+class AlertmanagerConfig(Strict):
     """One Alertmanager; every one is told every alert (no load balancer in between)."""
 
     url: str
@@ -181,7 +140,7 @@ class AlertmanagerConfig(_Model):
         return require_http(url)
 
 
-class WebhookConfig(_Model):
+class WebhookConfig(Strict):
     """Who is asked to retrain. The secret is `whsec_` and base64 of 24 bytes or more, from `${ENV}` or a file.
 
     Plain http and private addresses must be allowed.
@@ -207,7 +166,7 @@ class WebhookConfig(_Model):
         return self
 
 
-class ReceiversConfig(_Model):
+class ReceiversConfig(Strict):
     """Who is told. Firing alerts are sent again every `resend`."""
 
     alertmanagers: list[AlertmanagerConfig] = []
@@ -215,14 +174,14 @@ class ReceiversConfig(_Model):
     resend: Duration = timedelta(seconds=60)
 
 
-class RetentionConfig(_Model):
+class RetentionConfig(Strict):
     """How long things are kept: vectors of windows, and all that is small (measurements, slots, alerts, outbox)."""
 
     vectors: Duration = timedelta(days=14)
     history: Duration = timedelta(days=400)
 
 
-class Config(_Model):
+class Config(Strict):
     """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name."""
 
     streams: list[StreamConfig] = Field(min_length=1)
@@ -236,11 +195,14 @@ class Config(_Model):
     def stream(self, name: str) -> StreamConfig | None:
         return next((stream for stream in self.streams if stream.id == name), None)
 
+    def objectives_of(self, config: StreamConfig) -> list[SloConfig]:
+        """The objectives of the stream `config`: those of its detectors, and the file's own."""
+        own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
+        return list(({slo.name: slo for slo in default_slos(config.measured_names)} | own).values())
+
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
-        own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
-        named = {slo.name: slo for slo in default_slos(config.measured_names)} | own
-        return [slo.slo(stream.key, config.window) for slo in named.values()]
+        return [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
 
 
 def require_http(url: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift.config.values import Duration, Factor, Ratio
 from drift.records import ENVIRONMENT, parse_name
-from drift.slo import RULES, BurnRateRule, Quantity, Severity, Sli, Slo
+from drift.slo import BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
 
 EFFECTS: Final = ("joint", "mean_shift")
 """Detectors whose value is the size of a change, 0 where nothing has changed."""
@@ -130,7 +130,7 @@ class SloConfig(BaseModel):
             windows * window,
             self.period,
             self.alpha or by_test,
-            tuple(rule.rule for rule in self.rules) or RULES,
+            tuple(rule.rule for rule in self.rules) or default_rules(self.period),
             self.retrain,
             windows,
         )

@@ -1,10 +1,12 @@
 """Objectives: which windows are good, what share of them is promised, and how fast the error budget burns."""
 
-from drift.slo.budgets import Budget, Burn, Slot, Spent, budget, look_backs, spent
+from drift.slo.budgets import Budget, Burn, Ledger, Slot, Spent, budget, look_backs
 from drift.slo.calibration import Calibration
 from drift.slo.conformal import Conformal, Hours, Past, conformal
 from drift.slo.indicators import Outcome, Quantity, Sli
-from drift.slo.objectives import INSUFFICIENT_AFTER, MIN_BAD, NODATA_AFTER, RULES, BurnRateRule, Severity, Slo
+from drift.slo.objectives import INSUFFICIENT_AFTER, NODATA_AFTER, Slo
+from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier, default_rules
+from drift.slo.sequences import parse_sequence
 
 __all__ = [
     "INSUFFICIENT_AFTER",
@@ -17,6 +19,7 @@ __all__ = [
     "Calibration",
     "Conformal",
     "Hours",
+    "Ledger",
     "Outcome",
     "Past",
     "Quantity",
@@ -25,8 +28,10 @@ __all__ = [
     "Slo",
     "Slot",
     "Spent",
+    "Tier",
     "budget",
     "conformal",
+    "default_rules",
     "look_backs",
-    "spent",
+    "parse_sequence",
 ]

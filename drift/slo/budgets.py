@@ -6,14 +6,15 @@ fractions.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from drift.records import Span
 from drift.slo.indicators import Outcome
-from drift.slo.objectives import MIN_BAD, BurnRateRule, Slo
+from drift.slo.objectives import Slo
+from drift.slo.rules import BurnRateRule, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +65,53 @@ class Spent:
 
 def look_backs(slo: Slo) -> tuple[timedelta, ...]:
     """All that a budget of `slo` looks back on, the period included, each once."""
-    rules = slo.active_rules()
-    return tuple(dict.fromkeys((slo.period, *map(slo.long, rules), *map(slo.short, rules))))
+    backs = (back for tier in slo.tiers for back in (tier.long, tier.short))
+    return tuple(dict.fromkeys((slo.period, *backs)))
 
 
-def spent(slo: Slo, bad: Sequence[Slot], at: datetime) -> dict[timedelta, Spent]:
-    """What the slots `bad`, oldest first, add up to in each look-back that ends at `at`; slots count by their end."""
-    found = {}
-    for look_back in look_backs(slo):
-        first = bisect_right(bad, at - look_back, key=_end)
-        within = bad[first : bisect_right(bad, at, key=_end)]
-        found[look_back] = Spent(sum((slot.span.length for slot in within), timedelta()), len(within))
-    return found
+class Ledger:
+    """Bad slots, oldest first, added up as they come, so that what lies in a look-back is one difference."""
+
+    def __init__(self, bad: Iterable[Slot] = ()) -> None:
+        self._ends: list[datetime] = []
+        self._times: list[timedelta] = [timedelta()]
+        for slot in bad:
+            self.add(slot)
+
+    def add(self, slot: Slot) -> None:
+        """One more bad slot, not older than those before it."""
+        self._ends.append(slot.span.end)
+        self._times.append(self._times[-1] + slot.span.length)
+
+    def spent(self, slo: Slo, at: datetime) -> dict[timedelta, Spent]:
+        """What they add up to in each look-back of `slo` that ends at `at`; slots count by their end."""
+        found, last = {}, bisect_right(self._ends, at)
+        for look_back in look_backs(slo):
+            first = bisect_right(self._ends, at - look_back)
+            found[look_back] = Spent(self._times[last] - self._times[first], last - first)
+        return found
 
 
 def budget(slo: Slo, spent: Mapping[timedelta, Spent], at: datetime) -> Budget:
     """The error budget of `slo` at `at`, given what is spent in each of its look-backs (`look_backs`)."""
-    remaining = 1 - _rate(slo, spent, slo.period)
-    return Budget(at, remaining, tuple(_burn(slo, spent, rule, remaining) for rule in slo.active_rules()))
+    remaining = 1 - _rate(spent[slo.period].time, slo.budget * (slo.period // _MICRO))
+    return Budget(at, remaining, tuple(_burn(slo, spent, tier, remaining) for tier in slo.tiers))
 
 
 _MICRO = timedelta(microseconds=1)
 
 
-def _end(slot: Slot) -> datetime:
-    return slot.span.end
+def _rate(bad: timedelta, allowed: Fraction) -> Fraction:
+    """Budgets a period that are being spent: bad time over the microseconds that may be bad."""
+    return Fraction(bad // _MICRO * allowed.denominator, allowed.numerator)
 
 
-def _rate(slo: Slo, spent: Mapping[timedelta, Spent], look_back: timedelta) -> Fraction:
-    """Budgets a period that are being spent: bad time in the look-back over the time that may be bad."""
-    return Fraction(spent[look_back].time // _MICRO) / (slo.budget * (look_back // _MICRO))
-
-
-def _burn(slo: Slo, spent: Mapping[timedelta, Spent], rule: BurnRateRule, remaining: Fraction) -> Burn:
-    long, short = _rate(slo, spent, slo.long(rule)), _rate(slo, spent, slo.short(rule))
-    count = spent[slo.long(rule)].slots
-    left = max(Fraction(0), remaining) * Fraction(slo.period // _MICRO) / long if long else None
-    threshold = slo.threshold(rule)
-    exceeds = long > threshold and short > threshold
-    in_horizon = rule.horizon is None or (left is not None and left <= rule.horizon // _MICRO)
-    holds = exceeds and count * slo.windows >= MIN_BAD[rule.severity] and in_horizon
+def _burn(slo: Slo, spent: Mapping[timedelta, Spent], tier: Tier, remaining: Fraction) -> Burn:
+    within, recent, horizon = spent[tier.long], spent[tier.short], tier.rule.horizon
+    long, short = _rate(within.time, tier.allowed_long), _rate(recent.time, tier.allowed_short)
+    left = max(Fraction(0), remaining) * (slo.period // _MICRO) / long if long else None
+    exceeds = long > tier.threshold and short > tier.threshold
+    in_horizon = horizon is None or (left is not None and left <= horizon // _MICRO)
+    holds = exceeds and within.slots >= tier.floor and in_horizon
     exhausts_in = None if left is None else timedelta(microseconds=int(left))
-    return Burn(rule, long, short, count, exhausts_in, exceeds, holds)
+    return Burn(tier.rule, long, short, within.slots, exhausts_in, exceeds, holds)

@@ -1,51 +1,15 @@
-"""What is promised: a share of good windows, and how fast its budget may burn.
+"""What is promised: a share of good windows, and how fast its budget may burn."""
 
-Look-backs and factors are those of the SRE Workbook, chapter 5 ("Alerting on SLOs").
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
 from drift.slo.conformal import needed
 from drift.slo.indicators import Sli
+from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier
 
-
-class Severity(StrEnum):
-    """Who is told: a page wakes somebody, a ticket waits for the morning."""
-
-    PAGE = "page"
-    TICKET = "ticket"
-
-
-@dataclass(frozen=True, slots=True)
-class BurnRateRule:
-    """How fast is too fast: both look-backs burn more than `factor` budgets a period.
-
-    A page also needs the budget to be projected to run out within `horizon`; None asks for no projection.
-    """
-
-    name: str
-    severity: Severity
-    factor: Fraction
-    long: timedelta
-    short: timedelta
-    horizon: timedelta | None = None
-
-
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-RULES: Final[tuple[BurnRateRule, ...]] = (
-    BurnRateRule("fast", Severity.PAGE, Fraction("14.4"), _HOUR, timedelta(minutes=5), 30 * _DAY),
-    BurnRateRule("slow", Severity.PAGE, Fraction(6), 6 * _HOUR, timedelta(minutes=30), 30 * _DAY),
-    BurnRateRule("projected", Severity.PAGE, Fraction(3), _DAY, 2 * _HOUR, 72 * _HOUR),
-    BurnRateRule("ticket_1d", Severity.TICKET, Fraction(3), _DAY, 2 * _HOUR),
-    BurnRateRule("ticket_3d", Severity.TICKET, Fraction(1), 3 * _DAY, 6 * _HOUR),
-)
-MIN_BAD: Final = {Severity.PAGE: 3, Severity.TICKET: 2}
-"""Windows in bad slots, below which nobody is told: of one or two bad windows a burn rate says nothing."""
-
+_DAY, _MICRO = timedelta(days=1), timedelta(microseconds=1)
 NODATA_AFTER: Final = 3
 INSUFFICIENT_AFTER: Final = 12
 
@@ -55,7 +19,8 @@ class Slo:
     """An objective: the share of good slots of `interval` over a rolling `period` is at least `target`.
 
     `alpha` is the share of slots that the detector calls bad when nothing is wrong. `stream` is the key of the stream.
-    Each slot is of `windows` windows, more than one where they are measured together.
+    Each slot is of `windows` windows, more than one where they are measured together. `tiers` are the rules in order,
+    less page rules that another with the same look-backs makes redundant.
     """
 
     name: str
@@ -68,6 +33,11 @@ class Slo:
     rules: tuple[BurnRateRule, ...] = RULES
     retrain: bool = True
     windows: int = 1
+    tiers: tuple[Tier, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Kept, since each slot asks for them.
+        object.__setattr__(self, "tiers", tuple(self._tier(rule) for rule in self._active_rules()))
 
     @property
     def budget(self) -> Fraction:
@@ -104,9 +74,18 @@ class Slo:
     def _whole(self, length: timedelta) -> timedelta:
         return -(-length // self.interval) * self.interval
 
-    def active_rules(self) -> tuple[BurnRateRule, ...]:
-        """The rules in order, less page rules that another with the same look-backs makes redundant."""
+    def _active_rules(self) -> tuple[BurnRateRule, ...]:
         return tuple(r for r in self.rules if not any(self._covers(other, r) for other in self.rules))
+
+    def _tier(self, rule: BurnRateRule) -> Tier:
+        threshold, long, short = self.threshold(rule), self.long(rule), self.short(rule)
+        slots_long, slots_short = long // self.interval, short // self.interval
+        allowed_long, allowed_short = (self.budget * (back // _MICRO) for back in (long, short))
+        # The floor counts windows, of which a slot may have several.
+        floor = -(-MIN_BAD[rule.severity] // self.windows)
+        bad_long, bad_short = (int(threshold * self.budget * slots) + 1 for slots in (slots_long, slots_short))
+        backs = (long, short, allowed_long, allowed_short)
+        return Tier(rule, threshold, *backs, floor, slots_long, slots_short, max(bad_long, floor), bad_short)
 
     def _covers(self, other: BurnRateRule, rule: BurnRateRule) -> bool:
         endless = timedelta.max
@@ -133,6 +112,15 @@ class Slo:
                 f"alpha {float(self.alpha):g} would spend {float(self.alpha / self.budget):.0%} of the budget on false "
                 f"alarms: with a target of {float(self.target):.2%} it may be at most {float(self.budget / 5):g}"
             )
-        if self.period < (longest := max(self.long(r) for r in self.rules)):
-            found.append(f"the period {self.period} is shorter than the longest look-back {longest}")
+        longest = max(self.rules, key=lambda rule: rule.long)
+        if self.period < longest.long:
+            found.append(
+                f"rule {longest.name!r} looks back {longest.long}, longer than the period {self.period}: give the "
+                f"objective a period of at least {longest.long}, or rules that look back less"
+            )
+        elif self.period < (needed := max(map(self.long, self.rules))):
+            found.append(
+                f"the interval {self.interval} is too long: rules look back at least 4 intervals, here {needed}, and "
+                f"the period is {self.period}, with which the interval may be at most {self.period / 4}"
+            )
         return found

@@ -1,6 +1,7 @@
 """What counting an objective looks back on, added up where it lies."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,6 +19,16 @@ RANKED: Final = 2000
 """Past windows that one is ranked among, at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Verdicts of an objective since it was first seen; slots in a row, up to now, without data or without enough."""
+
+    verdicts: int = 0
+    bad: int = 0
+    missing: int = 0
+    insufficient: int = 0
+
+
 def spent(conn: sa.Connection, slo: Slo, until: datetime) -> dict[timedelta, Spent]:
     """What the bad slots of `slo` add up to in each of its look-backs that end at `until`; exact."""
     t, backs = tables.slot, look_backs(slo)
@@ -27,6 +38,12 @@ def spent(conn: sa.Connection, slo: Slo, until: datetime) -> dict[timedelta, Spe
         sums += [sa.func.sum(t.c.end - t.c.start).filter(within), sa.func.count().filter(within)]
     row = conn.execute(sa.select(*sums).where(*_bad(slo, until))).one()
     return {back: Spent(row[2 * i] or timedelta(), row[2 * i + 1]) for i, back in enumerate(backs)}
+
+
+def tallies(conn: sa.Connection) -> dict[tuple[str, str], Tally]:
+    """What each objective has counted, by stream and objective."""
+    rows = conn.execute(sa.select(tables.watch))
+    return {(r.stream, r.slo): Tally(r.slots, r.bad_slots, r.missing_run, r.insufficient_run) for r in rows}
 
 
 def bad_since(conn: sa.Connection, slo: Slo, slot: Slot) -> datetime:

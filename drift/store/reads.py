@@ -134,12 +134,6 @@ def budgets(
     return [budget_of(row) for row in conn.execute(query.order_by(t.c.start, t.c.slo))]
 
 
-def verdicts(conn: sa.Connection) -> dict[tuple[str, str], tuple[int, int]]:
-    """How many verdicts each objective has had, and how many were bad, by stream and objective."""
-    rows = conn.execute(sa.select(tables.watch))
-    return {(row.stream, row.slo): (row.slots, row.bad_slots) for row in rows}
-
-
 def latest_budgets(conn: sa.Connection) -> list[BudgetRow]:
     """The newest slot of each objective of each stream, by stream and objective."""
     t, w = tables.slot, tables.watch

@@ -12,10 +12,12 @@ from drift.errors import ConfigError, DriftError, EnvironmentDriftError
 from drift.pipeline.environment import Look, look_at
 from drift.pipeline.references import make_reference
 from drift.records import Reference, Stream
-from drift.store import references
+from drift.store import objectives, references
+from drift.store.connect import DBAPIError
 from drift.wiring.build import build_webhook, clock, detectors_of, name_of, source_of
 from drift.wiring.database import database
 from drift.wiring.encoders import encoder_of
+from drift.wiring.false_pages import Calibrations, expectation
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ def checks(config: Config, settings: Settings) -> Iterator[Check]:
             yield _try(f"{what}: environment", partial(_environment, stream, settings))
         yield _try(f"{what}: collector", partial(_collector, stream))
         yield _try(f"{what}: objectives", partial(_objectives, config, stream))
+    yield _try("false pages", partial(_false_pages, config, settings))
     for peer in config.receivers.alertmanagers:
         yield _try(f"alertmanager {name_of(peer)}", partial(_alertmanager, peer))
     for webhook in config.receivers.webhooks:
@@ -111,6 +114,18 @@ def _collector(stream: StreamConfig) -> str:
 def _objectives(config: Config, stream: StreamConfig) -> str:
     slos = config.slos_of(stream, stream.stream)
     return "; ".join(f"{slo.name}: {float(slo.target):.4g} of windows have {slo.sli}" for slo in slos)
+
+
+def _false_pages(config: Config, settings: Settings) -> str:
+    return str(expectation(config, _calibrations(settings)))
+
+
+def _calibrations(settings: Settings) -> Calibrations:
+    try:
+        with database(settings) as found, found.engine.connect() as conn:
+            return objectives.calibrations(conn, now=clock())
+    except (DriftError, DBAPIError):
+        return {}  # a fault of its own line, or a database without tables yet: then as the tests promise
 
 
 def _alertmanager(peer: AlertmanagerConfig) -> str:

@@ -1,0 +1,46 @@
+"""The encoder of a stream, as the file declares it."""
+
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from drift.config.strict import Strict
+
+
+class EncoderConfig(Strict):
+    """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, or a hub name.
+
+    Or the address of an endpoint of OpenAI's kind (`https://…/v1/embeddings`), which is then asked for `served_model`,
+    with `api_key`; how it pools and how much it takes is decided there.
+    `threads` are torch's, for the whole process; fewer than there are cores is faster where cores are shared.
+    `candidates` are models that may be served instead by mistake (an older version, the next one): diagnoses try them.
+    `price_per_hour` is what the machine costs, in any currency: `/metrics` tells what encoding costs.
+    """
+
+    model: str = "bundled"
+    revision: str | None = None
+    pooling: Literal["mean", "cls"] | None = None
+    normalise: bool | None = None
+    max_length: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+    served_model: str = ""
+    api_key: SecretStr | None = None
+    candidates: tuple[str, ...] = ()
+    price_per_hour: float = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        remote = self.model.startswith(("http://", "https://"))
+        here, there = {"revision", "pooling", "normalise", "max_length"}, {"served_model", "api_key"}
+        for name in sorted(here if remote else there):
+            if getattr(self, name) not in {None, ""}:
+                why = "decided by the endpoint" if remote else "for an endpoint: give its address as `model`"
+                raise ValueError(f"`{name}` is {why}, and the model is {self.model!r}")
+        return self
+
+    @property
+    def declared(self) -> str:
+        """What is said of the vectors that it should give."""
+        names = {"model", "served_model", "revision", "pooling", "normalise", "max_length"}
+        said = self.model_dump(include=names, exclude_none=True)
+        return ", ".join(f"{name} {value}" for name, value in said.items() if value != "")

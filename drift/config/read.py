@@ -1,0 +1,162 @@
+"""YAML files as pydantic models; what is wrong with them is said with file, line, field and value."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from drift.errors import ConfigError
+
+Where = tuple[str | int, ...]
+Report = Callable[[int, str], None]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def documents(path: Path) -> list[yaml.MappingNode]:
+    """The mappings that the YAML file `path` holds, one for each document.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
+    try:
+        roots = list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}:1: not YAML in UTF-8: {error}") from None
+    found = []
+    for root in roots:
+        line = root.start_mark.line + 1
+        if not isinstance(root, yaml.MappingNode):
+            raise ConfigError(f"{path}:{line}: needs a mapping of keys to values")
+        if _contains_itself(root, ()):
+            raise ConfigError(f"{path}:{line}: an alias (*) contains itself: write out what it stands for")
+        found.append(root)
+    if not found:
+        raise ConfigError(f"{path}:1: is empty, and needs a mapping of keys to values")
+    return found
+
+
+def has(root: yaml.MappingNode, key: str) -> bool:
+    """Whether the mapping names `key`: enough to tell one kind of file from another."""
+    return any(isinstance(node, yaml.ScalarNode) and node.value == key for node, _ in root.value)
+
+
+def read(
+    path: Path, root: yaml.MappingNode, model: type[Model], environment: Mapping[str, str] | None = None
+) -> tuple[Model, Mapping[Where, int]]:
+    """What `root`, found in `path`, says as a `model`, and the lines on which it says so.
+
+    `${NAME}` in a text is replaced from `environment`, where there is one.
+
+    Raises:
+        ConfigError: with one line for each fault.
+    """
+    faults: list[str] = []
+    data = _plain(root, environment, lambda line, text: faults.append(f"{path}:{line}: {text}"))
+    lines = dict(_lines(root, ()))
+    try:
+        found = model.model_validate(data)
+    except ValidationError as error:
+        faults += [_describe(path, lines, one, model) for one in error.errors()]
+    else:
+        if not faults:
+            return found, lines
+    raise ConfigError("\n".join(faults))
+
+
+def _contains_itself(node: yaml.Node, above: tuple[yaml.Node, ...]) -> bool:
+    if isinstance(node, yaml.ScalarNode):
+        return False
+    if node in above:
+        return True
+    children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+    return any(_contains_itself(child, (*above, node)) for child in children)
+
+
+def _plain(node: yaml.Node, variables: Mapping[str, str] | None, report: Report) -> object:
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, object] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                report(line, "a key must be a word")
+            elif key.value in found:
+                report(line, f"{key.value} is given twice: keep one of them")
+            else:
+                found[key.value] = _plain(value, variables, report)
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, variables, report) for item in node.value]
+    if node.tag == "tag:yaml.org,2002:str":
+        if variables is None:
+            return node.value
+        return _interpolate(node, variables, report)
+    return yaml.safe_load(node.value)
+
+
+def _interpolate(node: yaml.Node, variables: Mapping[str, str], report: Report) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in variables:
+            report(node.start_mark.line + 1, f"${{{name}}}: the environment variable {name} is not set")
+        return variables.get(name, "")
+
+    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", value, node.value)
+
+
+def _lines(node: yaml.Node, where: Where) -> Iterator[tuple[Where, int]]:
+    yield where, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            yield from ((at, line) for at, line in _lines(value, (*where, key.value)) if at != (*where, key.value))
+            yield (*where, key.value), key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            yield from _lines(item, (*where, i))
+
+
+def _describe(path: Path, lines: Mapping[Where, int], error: ErrorDetails, model: type[BaseModel]) -> str:
+    where = tuple(error["loc"])
+    known = where
+    while known not in lines and known:
+        known = known[:-1]
+    field = ".".join(str(part) for part in where) or "the file"
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        text = "is not a known key" + _nearest(str(where[-1]), where[:-1], model)
+    elif error["type"] == "missing":
+        text = "is required"
+    elif not isinstance(error["input"], dict | list) and error["type"] != "value_error" and where[-1] != "secret":
+        text = f"{error['input']!r}: {text}"
+    return f"{path}:{lines.get(known, 1)}: {field}: {text}"
+
+
+def _nearest(key: str, where: Where, root: type[BaseModel]) -> str:
+    names = _keys(where, root)
+    near = difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(sorted(names))}"
+
+
+def _keys(where: Where, model: type[BaseModel]) -> list[str]:
+    for part in where:
+        if isinstance(part, str) and part in model.model_fields:
+            model = next(_models(model.model_fields[part].annotation), model)
+    return list(model.model_fields)
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)

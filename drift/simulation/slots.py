@@ -1,0 +1,86 @@
+"""What an objective's alerts make of a stretch of slots: recorded, made up, or promised to a receiver.
+
+The very engine that the service runs, slot by slot; nothing is stored and nobody is told.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Final
+
+from drift.alert import Alert, AlertKind, AlertState, Watch, transition
+from drift.records import Span
+from drift.slo import Budget, Burn, Ledger, Outcome, Slo, Slot, budget
+
+EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""When made-up slots begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An alert that began to fire or resolved, at the end of a slot.
+
+    `burn` is what the rule named by the alert saw; None for alerts without a rule. A ticket is `inhibited` while the
+    page of its objective fires: Alertmanager then tells nobody of it.
+    """
+
+    at: datetime
+    alert: Alert
+    remaining: Fraction
+    burn: Burn | None
+    inhibited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One slot of an objective, and what changed with it."""
+
+    slot: Slot
+    transitions: tuple[Transition, ...]
+    slo: Slo
+    ledger: Ledger
+
+    @property
+    def budget(self) -> Budget:
+        """The budget at the slot's end, whatever came later; computed when it is asked for."""
+        at = self.slot.span.end
+        return budget(self.slo, self.ledger.spent(self.slo, at), at)
+
+
+def made_up(slo: Slo, outcomes: Sequence[Outcome]) -> Iterator[Slot]:
+    """Slots with these outcomes, one after another from `EPOCH` on, each of the objective's interval."""
+    for i, outcome in enumerate(outcomes):
+        yield Slot(Span(EPOCH + i * slo.interval, EPOCH + (i + 1) * slo.interval), outcome)
+
+
+def simulate(slo: Slo, slots: Iterable[Slot]) -> Iterator[Tick]:
+    """The ticks of `slots`, oldest first. Everything before them was good."""
+    watch, ledger = Watch(), Ledger()
+    for slot in slots:
+        tick = Tick(slot, (), slo, ledger)
+        if slot.outcome is Outcome.BAD:
+            ledger.add(slot)
+        elif slot.outcome is Outcome.GOOD and not watch.open:
+            # Look-backs only lose bad slots with a good one, so no rule begins to be true: most slots end here.
+            watch = watch.seen(slot.outcome)
+            yield tick
+            continue
+        left = tick.budget
+        step = transition(watch, slo, slot, left)
+        watch = step.watch
+        page = watch.alert(AlertKind.PAGE)
+        paged = page is not None and page.state is AlertState.FIRING
+        told = (alert for alert in step.changed if alert.state in {AlertState.FIRING, AlertState.RESOLVED})
+        yield replace(tick, transitions=tuple(_transition(alert, left, paged=paged) for alert in told))
+
+
+def transitions(slo: Slo, slots: Iterable[Slot]) -> Iterator[Transition]:
+    """What changes in `slots`, in the order of time."""
+    for tick in simulate(slo, slots):
+        yield from tick.transitions
+
+
+def _transition(alert: Alert, left: Budget, *, paged: bool) -> Transition:
+    burn = next((burn for burn in left.burns if burn.rule.name == alert.rule), None)
+    return Transition(left.at, alert, left.remaining, burn, paged and alert.kind is AlertKind.TICKET)

@@ -1,0 +1,78 @@
+"""How many pages a year chance will raise over all objectives: 0.2 a year of one are 80 of 400."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from drift.config import Config
+from drift.slo import Calibration, Sli, Slo
+from drift.slo.false_alarms import FalseAlarms, false_alarms
+
+Calibrations = Mapping[tuple[str, str], Calibration]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is expected of all objectives: of how many, the one that raises most, and where it comes from.
+
+    `unknown` objectives judge a value and state no `alpha`: how often chance makes them bad is not known. `broken` ones
+    have had surely more bad healthy windows than their `alpha` allows, and count with the share that they had.
+    """
+
+    total: FalseAlarms
+    objectives: int
+    unknown: int
+    broken: int
+    worst: str
+    most: float
+
+    def __str__(self) -> str:
+        parts = [
+            f"at most {self.total.pages:.2g} a year by chance, and {self.total.tickets:.2g} false tickets, over "
+            f"{self.objectives} objectives that say how often they err"
+        ]
+        if self.total.pages > 0.01:
+            parts.append(f"most of them by {self.worst}: {self.most:.2g}")
+        if self.broken:
+            parts.append(f"{self.broken} err more often than they say, and count as found (`drift status`)")
+        if self.unknown:
+            parts.append(f"{self.unknown} more judge a value and give no `alpha`: not counted")
+        return "; ".join(parts)
+
+
+def expectation(config: Config, calibrations: Calibrations) -> Expectation:
+    """What to expect of `config`, given how its tests did on healthy windows of late.
+
+    Slots are taken for independent. Where they are not, as with sessions or traffic that changes by the clock, more of
+    them are bad than `alpha`, which calibration finds, and bad ones come together, which nothing here counts.
+    """
+    slos = list(_slos(config))
+    stated = [slo for slo in slos if slo.alpha]
+    rates = {slo: _chance(slo, calibrations.get((slo.stream, slo.name))) for slo in stated}
+    each = {slo: _alike(replace(slo, name="", stream="", sli=Sli("")), chance) for slo, chance in rates.items()}
+    worst = max(each, key=lambda slo: each[slo].pages, default=None)
+    return Expectation(
+        total=sum(each.values(), FalseAlarms()),
+        objectives=len(stated),
+        unknown=len(slos) - len(stated),
+        broken=sum(rates[slo] > float(slo.alpha) for slo in stated),
+        worst="" if worst is None else f"{worst.stream}/{worst.name}",
+        most=0.0 if worst is None else each[worst].pages,
+    )
+
+
+# Most objectives of a large fleet differ in their names alone, and each takes some milliseconds.
+_alike = lru_cache(maxsize=1024)(false_alarms)
+
+
+def _slos(config: Config) -> Iterator[Slo]:
+    for stream in config.streams:
+        for part in stream.streams:
+            yield from config.slos_of(stream, part)
+
+
+def _chance(slo: Slo, found: Calibration | None) -> float:
+    """How often a healthy slot is bad: as promised, unless it surely is not."""
+    if found is None or not found.too_many:
+        return float(slo.alpha)
+    return found.bad / found.windows

@@ -1,0 +1,122 @@
+"""`drift slo backtest`: the alerts that recorded slots would have had, beside those that they did."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from typer.testing import CliRunner
+
+from drift.alert import AlertState, Watch, transition
+from drift.cli import app
+from drift.records import Span
+from drift.slo import Ledger, Outcome, Sli, Slo, Slot, budget, parse_sequence
+from drift.store import writes
+
+LENGTH = timedelta(minutes=5)
+START = datetime(2026, 3, 1, tzinfo=UTC)
+# What the service had when it recorded: a rule that needs no more than three bad slots.
+TRAFFIC = Slo("traffic", "search", Sli("joint"), Fraction("0.99"), LENGTH, alpha=Fraction("0.002"))
+CONFIG = """\
+streams:
+  - {id: search, model: m, dim: 8, reference: {path: golden.parquet}, merge: []}
+slos:
+  - {name: traffic, detector: joint, p_value_at_least: 0.002, target: 0.95}
+"""
+
+
+def record(engine, slo: Slo, sequence: str, start: datetime = START) -> None:
+    """Write slots and the alerts that they raised, as the service does."""
+    watch, ledger = Watch(), Ledger()
+    with engine.begin() as conn:
+        for i, outcome in enumerate(parse_sequence(sequence)):
+            slot = Slot(Span(start + i * slo.interval, start + (i + 1) * slo.interval), outcome)
+            if outcome is Outcome.BAD:
+                ledger.add(slot)
+            left = budget(slo, ledger.spent(slo, slot.span.end), slot.span.end)
+            step = transition(watch, slo, slot, left)
+            watch = step.watch
+            writes.save_slot(conn, slo, slot, left)
+            writes.save_watch(conn, slo, watch, outcome)
+            for alert in step.changed:
+                if alert.state is not AlertState.PENDING:
+                    writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+
+
+@pytest.fixture
+def past(engine, tmp_path, monkeypatch, postgres_url):
+    """Six bad windows: they paged under the target of then, and do not under that of the file."""
+    record(engine, TRAFFIC, "G*300,B*6,G*100")
+    (tmp_path / "drift.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRIFT_DATABASE_URL", postgres_url)
+    return tmp_path
+
+
+def drift(*words: str):
+    return CliRunner().invoke(app, ["slo", "backtest", "--until", "2026-03-10", *words])
+
+
+def found(*words: str) -> dict:
+    done = drift("--json", *words)
+    assert done.exit_code == 0, done.output
+    (one,) = json.loads(done.stdout)
+    return one
+
+
+def test_the_configuration_of_today_is_held_against_what_fired(past):
+    one = found()
+    assert (one["stream"], one["slo"], one["slots"]) == ("search", "traffic", 406)
+    assert one["would_fire"]["page"] == 0
+    assert one["fired"]["page"] == 1
+
+
+def test_a_file_says_another_policy_and_slots_stay_as_long_as_they_were(past):
+    (past / "slo.yaml").write_text("{target: 0.99, alpha: 0.002, interval: 1h}")
+    one = found("--slo", "slo.yaml")
+    page = one["transitions"][0]
+    assert (page["state"], page["event"], page["tier"]) == ("page", "firing", "fast")
+    assert datetime.fromisoformat(page["at"]) == START + 303 * LENGTH
+    assert one["would_fire"]["page"] == one["fired"]["page"] == 1
+
+
+def test_what_was_before_is_remembered_and_not_told(past):
+    (past / "slo.yaml").write_text("{target: 0.99, alpha: 0.002}")
+    since = START + 304 * LENGTH  # the page fires by then
+    one = found("--slo", "slo.yaml", "--since", f"{since:%Y-%m-%d %H:%M:%S}")
+    assert [(e["state"], e["event"]) for e in one["transitions"][:1]] == [("page", "resolved")]
+    assert (one["would_fire"]["page"], one["fired"]["page"], one["slots"]) == (0, 0, 102)
+
+
+def test_only_the_stream_and_objective_that_are_asked_for(past, engine):
+    record(engine, replace(TRAFFIC, name="novelty"), "G*3")
+    record(engine, replace(TRAFFIC, stream="other"), "G*3")
+    (past / "slo.yaml").write_text("{target: 0.9, interval: 1h}")
+    words = ["--slo", "slo.yaml", "--force", "--json"]
+    asked = [(one["stream"], one["slo"]) for one in json.loads(drift(*words).stdout)]
+    assert asked == [("other", "traffic"), ("search", "novelty"), ("search", "traffic")]
+    (one,) = json.loads(drift(*words, "--stream", "search", "--objective", "novelty").stdout)
+    assert (one["stream"], one["slo"]) == ("search", "novelty")
+
+
+def test_people_see_both_counts_and_when(past):
+    (past / "slo.yaml").write_text("{target: 0.99, alpha: 0.002}")
+    shown = drift("--slo", "slo.yaml").stdout
+    assert "1/1" in shown
+    assert "2026-03-02 01:15" in shown
+
+
+def test_a_policy_that_could_not_work_is_refused(past):
+    (past / "slo.yaml").write_text("target: 0.8")
+    done = drift("--slo", "slo.yaml")
+    assert done.exit_code == 1
+    assert "93.06%" in done.stderr
+    assert drift("--slo", "slo.yaml", "--force").exit_code == 0
+
+
+def test_no_history_is_an_error_that_says_where_to_look(past):
+    done = drift("--stream", "serach")
+    assert done.exit_code == 1
+    assert "no slot of serach is on record" in done.stderr
+    assert "drift status" in done.stderr
