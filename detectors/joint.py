@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import copysign
 from typing import ClassVar, Final, final
 
 import numpy as np
@@ -144,7 +145,8 @@ def _segments(rows: Rows, reference: Reference) -> list[str] | None:
 
 def kept(result: Result, tested: Rows, places: Int64[np.ndarray, "n"]) -> KeptAttribution:
     """What is kept of where the change of the rows `tested` comes from; `places` are theirs in the window."""
-    found, mmd = result.attribution, result.statistics["mmd_wide"]
+    found = result.attribution
+    taken = result.statistics[found.by]
     place = {int(row): i for i, row in enumerate(found.index)}
     ids = tested.ids
     rows = tuple(
@@ -156,12 +158,15 @@ def kept(result: Result, tested: Rows, places: Int64[np.ndarray, "n"]) -> KeptAt
         )
         for row in found.top(MOST_ROWS).tolist()
     )
-    return KeptAttribution(mmd.value, mmd.p_value, largest(found.clusters), largest(found.segments), rows)
+    total = taken.value - found.usual
+    clusters, segments = (largest(parts, total) for parts in (found.clusters, found.segments))
+    return KeptAttribution(found.by, total, taken.p_value, clusters, segments, rows)
 
 
-def largest(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """At most `MOST_PARTS` parts, those that contribute most first; where there are more, the last is all others."""
-    ordered = sorted(parts, key=lambda part: -part.contribution)
+def largest(parts: Sequence[Part], total: float) -> tuple[Part, ...]:
+    """At most `MOST_PARTS` parts, those first that contribute most to `total`, which may be negative; where there are
+    more, the last is all others."""
+    ordered = sorted(parts, key=lambda part: -copysign(1, total) * part.contribution)
     if len(ordered) <= MOST_PARTS:
         return tuple(ordered)
     others = ordered[MOST_PARTS - 1 :]

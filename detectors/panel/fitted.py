@@ -16,7 +16,9 @@ from detectors.kernels import drawn
 from detectors.nulls import null_picks
 from detectors.panel.attribution import Attribution, Attributor, fit_attributor
 from detectors.panel.calibration import Calibration, calibrate, require_own, shortfall
+from detectors.panel.clusters import nearest
 from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves
+from detectors.panel.rowwise import TERMS, KnownRows, known_rows
 from detectors.panel.space import Space, fit_space, observe
 from detectors.panel.statistics import NAMES, Progress, evaluate
 from drift.errors import BadReferenceError
@@ -36,7 +38,7 @@ class Statistic:
 class Result:
     """What the panel says of one window: see `Panel`.
 
-    `statistics` has one entry for each of `NAMES`; `attribution` takes one of them, `mmd_wide`, apart. `copies` counts
+    `statistics` has one entry for each of `NAMES`; `attribution` takes one of them apart. `copies` counts
     the tested rows that equal an earlier one: if they are no independent draws of popular inputs, the p-value is too
     small, and the rows should be made distinct first (`detectors.distinct_rows`).
     """
@@ -74,6 +76,7 @@ class Panel:
     calibration: Calibration
     curves: Curves
     attributor: Attributor
+    known: KnownRows
     bank: Float64[np.ndarray, "b s"]
     window_size: int
     alpha: float
@@ -126,11 +129,14 @@ class Panel:
         else:
             require_own(bank, found[0])
         curves = fit_curves(space, rows, bank, window_size, injecting)
-        named = None if segments is None else [segments[i] for i in first[: len(space.anchors)]]
-        attributor = fit_attributor(space, clusters, named, grouping)
+        of_fit, of_held = (
+            None if segments is None else [segments[i] for i in half] for half in (first[: len(space.anchors)], second)
+        )
+        attributor = fit_attributor(space, clusters, of_fit, grouping)
+        known = known_rows(rows, nearest(rows.lead, attributor.centres).cpu().numpy(), of_held)
         warning = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
         calibration = calibrate(bank, space, window_size, len(held_out))
-        return cls(space, calibration, curves, attributor, bank, window_size, alpha, min_effect, seed, warning)
+        return cls(space, calibration, curves, attributor, known, bank, window_size, alpha, min_effect, seed, warning)
 
     @property
     def level(self) -> float:
@@ -162,10 +168,12 @@ class Panel:
         joint = float(self.calibration.joint_p(values)[0])
         equivalents = self.curves.equivalents(values[0])
         named = None if segments is None else [segments[i] for i in index]
-        attribution = self.attributor.attribute(self.space, seen, index, named)
+        mmd = attribution = self.attributor.attribute(self.space, seen, index, named)
+        if (rowwise := self._rowwise(p)) is not None:
+            attribution = self.known.attribute(rowwise, self.space, seen, mmd, named)
         pairs = zip(values[0].tolist(), p.tolist(), strict=True)
         by = self._telling(p if joint <= self.level else np.ones_like(p), equivalents)
-        effect = self._effect(attribution, values[0], equivalents, by)
+        effect = self._effect(mmd, values[0], equivalents, by)
         return Result(
             joint,
             joint <= self.level and effect.high >= self.min_effect,
@@ -174,6 +182,11 @@ class Panel:
             attribution,
             self.window_size - len(distinct_rows(tested)),
         )
+
+    def _rowwise(self, p: Float64[np.ndarray, "s"]) -> str | None:
+        """The most significant statistic of single rows, if one is significant and MMD is not."""
+        least = min(TERMS, key=lambda name: p[NAMES.index(name)])
+        return least if p[NAMES.index(least)] <= self.level < p[MMD] else None
 
     def _telling(self, p: Float64[np.ndarray, "s"], equivalents: Shares) -> int:
         """Which statistic says how much has moved: one that is significant and matters, else one that is significant.
@@ -186,12 +199,10 @@ class Panel:
                 return MMD if told[MMD] else int(np.where(told, p, np.inf).argmin())
         return MMD
 
-    def _effect(
-        self, attribution: Attribution, values: Float64[np.ndarray, "s"], equivalents: Shares, by: int
-    ) -> Effect:
+    def _effect(self, mmd: Attribution, values: Float64[np.ndarray, "s"], equivalents: Shares, by: int) -> Effect:
         # What chance does to the mean of the witness, and what it does to a window in which nothing has changed.
         n = self.window_size
-        sd = float(np.sqrt(4 * n * attribution.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))
+        sd = float(np.sqrt(4 * n * mmd.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))
         mmd2 = float(values[MMD])
         share, low, high = (float(v[by]) for v in (equivalents.share, equivalents.low, equivalents.high))
         return Effect(share, low, high, NAMES[by], mmd2, mmd2 - Z * sd, mmd2 + Z * sd)

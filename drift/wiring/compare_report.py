@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -57,10 +56,12 @@ def as_json(found: Comparison) -> dict[str, object]:
 
 
 def _attribution(found: Comparison) -> dict[str, object]:
-    """As `Attribution`, with all rows that were tested by id, those that contribute most first."""
+    """As `Attribution`, with all rows that were tested by id, those that stand out most first."""
     attribution = found.result.attribution
     rows = [{"id": id_, "contribution": value, "cluster": cluster} for id_, value, cluster in moved_rows(found)]
     return {
+        "by": attribution.by,
+        "usual": attribution.usual,
         "clusters": [asdict(part) for part in attribution.clusters],
         "segments": [asdict(part) for part in attribution.segments],
         "rows": rows,
@@ -68,10 +69,9 @@ def _attribution(found: Comparison) -> dict[str, object]:
 
 
 def moved_rows(found: Comparison) -> list[tuple[str, float, str]]:
-    """Id, contribution and cluster of each row that was tested, those that contribute most first."""
+    """Id, contribution and cluster of each row that was tested, those that stand out most first."""
     a, ids = found.result.attribution, found.tested.ids
-    order = np.argsort(-a.rows, kind="stable")
-    return [(str(ids[a.index[i]]), float(a.rows[i]), a.clusters[a.cluster[i]].name) for i in order]
+    return [(str(ids[a.index[i]]), float(a.rows[i]), a.clusters[a.cluster[i]].name) for i in a.order]
 
 
 def _side(side: Side) -> dict[str, object]:
@@ -162,11 +162,14 @@ def _moved(found: Comparison) -> Grid:
         )
         for name, part, ids in groups[:MOST_GROUPS]
     )
+    usual = f" less {number(a.usual)}, which is usual" if a.usual else ""
     note = (
-        "What each group of rows adds to the squared MMD (mmd_wide): all clusters together give it, and so do all "
-        "segments. Of it, `mix` is due to the group's share, the rest to what is in it. Rows: those that add most."
+        f"What each group of rows adds to {a.by}{usual}: all clusters together give it, and so do all segments. Of it, "
+        "`mix` is due to the group's share, the rest to what is in it. Rows: those that stand out most."
     )
-    if (p := found.result.statistics["mmd_wide"].p_value) > found.panel.level:
+    if (more := len(groups) - MOST_GROUPS) > 0:
+        note += f" {more} more groups, which add less, are in --json."
+    if (p := found.result.statistics[a.by].p_value) > found.panel.level:
         note += f" Its own p is {chance(p)}: these parts may be chance, and what other statistics found lies elsewhere."
     heads = ("group", "reference", "current", "adds", "mix", "rows")
     return Grid("What moved", heads, cells, frozenset(), note)
