@@ -37,10 +37,10 @@ class Sampled:
 def read_vectors(path: Path, *, limit: int, dim: int | None = None, segment: str = "") -> Sampled:
     """At most `limit` rows of the file, or of all Parquet and Arrow files below the directory, at `path`.
 
-    A `.npy` file holds one float array of shape (rows, dimensions); the others a column `vector`, and where given
-    `id`, `session`, `input` and `label`; of a session one row is taken. The same file gives the same sample. `dim` is
-    the dimension that is needed, None to take the file's own. `segment` names one more column of text, which every file
-    must have. A row without an id is called by its place in the file, the first one being 0.
+    A `.npy` file holds one array of floats or whole numbers, of shape (rows, dimensions); the others a column `vector`,
+    and where given `id`, `session`, `input` and `label`; of a session one row is taken. The same file gives the same
+    sample. `dim` is the dimension that is needed, None to take the file's own. `segment` names one more column of text,
+    which every file must have. A row without an id is called by its place in the file, the first one being 0.
 
     Raises:
         SourceError: a file cannot be read, has no such column or array, another dimension, or no valid row.
@@ -79,8 +79,9 @@ def _pieces(path: Path, segments: Sequence[str]) -> Iterator[tuple[Path, str, in
         if segments:
             raise SourceError(f"{path} is an array without columns: put {segments[0]!r} beside `vector` in Parquet")
         array = _array(path)
+        kind = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.dtype(np.float32)
         for first in range(0, len(array), _PIECE):
-            part = np.ascontiguousarray(array[first : first + _PIECE]).astype(array.dtype.newbyteorder("="), copy=False)
+            part = np.ascontiguousarray(array[first : first + _PIECE]).astype(kind, copy=False)
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), array.shape[1])
             yield path, path.name, first, pa.RecordBatch.from_arrays([vectors], [VECTOR])
         return
@@ -104,10 +105,10 @@ def _array(path: Path) -> npt.NDArray[np.floating]:
         array: npt.NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise SourceError(f"{path} cannot be read ({error}): write it with numpy.save") from error
-    if array.ndim != 2 or array.dtype.kind != "f" or array.dtype.itemsize > 8 or not array.shape[1]:
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or array.dtype.itemsize > 8 or not array.shape[1]:
         raise SourceError(
-            f"{path} holds {array.dtype} of shape {array.shape}: needed is a 2-d array of float16, float32 or float64, "
-            "one row per embedding"
+            f"{path} holds {array.dtype} of shape {array.shape}: needed is a 2-d array of floats or whole "
+            "numbers, one row per embedding"
         )
     return array
 

@@ -65,7 +65,7 @@ class Joint:
         rows = window.rows.take(places)
         size = self._size(reference, len(rows))
         panel = fitted_panel(reference, size, self.nulls)
-        result = panel.test(tensor(rows.vectors), segments=_segments(rows, reference), rng=rng)
+        result = panel.tested(tensor(rows.vectors), segments=_segments(rows, reference), rng=rng)
         effect = result.effect
         p_value = min(1.0, 2 * result.p_value) if panel.warning else result.p_value
         return Measurement.of(
@@ -126,10 +126,11 @@ def _fit(
     seed = int(seeded(reference, "joint").integers(2**32))
     columns = reference.rows.segment_columns
     segments = reference.rows.segments_by(columns) if columns else None
-    return Panel.fit(
+    return Panel.fitted(
         tensor(reference.vectors),
         window_size,
-        seed=seed,
+        0.01,
+        seed,
         nulls=nulls,
         segments=segments,
         bank=bank,

@@ -18,6 +18,9 @@ Change = Callable[[Vectors, np.random.Generator], Vectors]
 N, TRIALS = 500, 16
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.SmallReferenceWarning")  # small ones are quick
+
+
 @pytest.fixture(scope="module")
 def reference() -> Vectors:
     return s1(10_000, np.random.default_rng(0))

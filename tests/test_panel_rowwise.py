@@ -16,6 +16,7 @@ from detectors.panel.space import observe
 from drift.records import KeptAttribution
 from drift.store import codec
 
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.SmallReferenceWarning")  # small ones are quick
 Matrix = npt.NDArray[np.floating]
 N, DIM = 200, 12
 TOPICS = np.array(["billing", "loans", "travel"])
@@ -85,6 +86,7 @@ def test_a_few_rows_off_a_quiet_direction_are_ranked_by_their_mahalanobis_score(
     adds_up(result)
 
 
+@pytest.mark.filterwarnings("ignore::drift.errors.CopiedRowsWarning")
 @pytest.mark.parametrize("by", TERMS)
 def test_the_terms_of_the_rows_have_the_statistic_as_their_mean(panel: Panel, by: str):
     for x in (topics(N, 3)[0], far_from_all(N, 3, 40), np.zeros((N, DIM), np.float32)):

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from detectors.kernels import LEAST_P, beta_binomial
 from detectors.panel.space import Space
 from detectors.panel.statistics import NAMES, QUADRATIC, TWO_SIDED
 from detectors.panel.tails import Pareto, Pearson3, Tail
+from drift.errors import BadArgumentError, BadReferenceError
 
 ROWS_PER_WINDOW_ROW = 20
 
@@ -77,15 +78,26 @@ def _marginal(
 
 
 def require_own(bank: npt.NDArray[np.float64], first: Float64[np.ndarray, "s"]) -> None:
-    """Raise ValueError unless `first`, the first null window of a panel, is the first of `bank` as well.
+    """Raise BadArgumentError unless `first`, the first null window of a panel, is the first of `bank` as well.
 
     Another machine rounds differently, which may move a row to the next cell; other rows differ by far more.
     """
     own = bank.ndim == 2 and bank.shape[1] == len(first) and bool(np.isfinite(bank).all())
     if not own or bool((np.abs(bank[0] - first) > 0.5 * bank.std(0)).any()):
-        raise ValueError(
+        raise BadArgumentError(
             "panel needs the bank of the same reference, window_size and seed, this is another's: fit without it"
         )
+
+
+def halves(m: int, n: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "f"], Int[np.ndarray, "c"]]:
+    """Which of `m` rows are R_fit and R_cal: all in random order, cut in the middle."""
+    if m < 4 * n:
+        raise BadReferenceError(
+            f"panel needs a reference of at least {4 * n} rows for windows of {n}, it has {m}: "
+            "add reference rows or fit the panel with a smaller window_size"
+        )
+    order = rng.permutation(m)
+    return order[: m // 2], order[m // 2 :]
 
 
 def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) -> str:

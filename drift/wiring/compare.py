@@ -146,7 +146,9 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
     tested = once if len(once) >= LEAST else window.rows
     size = min(len(tested), len(held.rows) // PANEL_PART)
     known, seen = (_segments(rows, request.segment) for rows in (held.rows, tested))
-    panel = Panel.fit(held.vectors, size, request.alpha, request.seed, nulls=nulls, segments=known, progress=progress)
+    panel = Panel.fitted(
+        held.vectors, size, request.alpha, request.seed, nulls=nulls, segments=known, progress=progress
+    )
     return Comparison(
         request,
         reference,
@@ -155,7 +157,7 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
         window,
         tested,
         panel,
-        panel.test(tested.vectors, segments=seen),
+        panel.tested(tested.vectors, segments=seen),
         tuple(_find(detector, window, held, request) for detector in DETECTORS.values()),
         collapse(window.vectors, held.vectors, seed=request.seed),
     )
