@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.types as pat
 
 from collectors.columns import columns_of, read_batches
-from collectors.files import open_files, reading, scan
+from collectors.files import is_table, open_files, reading, scan, starts_with
 from collectors.npy import MAGIC
 from collectors.parquet import FILE_LIMITS
 from collectors.rows import TIME, VECTOR, screen
@@ -75,7 +75,11 @@ def _called(rows: Rows, places: Sequence[str]) -> Rows:
 
 def _pieces(path: Path, segments: Sequence[str]) -> Iterator[tuple[Path, str, int, pa.RecordBatch]]:
     """Each file's path and name, and its rows in pieces with the position of the first one."""
-    if path.is_file() and _starts_with(path, MAGIC):
+    if not path.exists():
+        raise SourceError(
+            f"{path} does not exist: needed is a .npy, Parquet or Arrow file, or a directory of the latter"
+        )
+    if path.is_file() and MAGIC.startswith(starts_with(path) or b"-"):
         if segments:
             raise SourceError(f"{path} is an array without columns: put {segments[0]!r} beside `vector` in Parquet")
         array = _array(path)
@@ -85,6 +89,11 @@ def _pieces(path: Path, segments: Sequence[str]) -> Iterator[tuple[Path, str, in
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), array.shape[1])
             yield path, path.name, first, pa.RecordBatch.from_arrays([vectors], [VECTOR])
         return
+    if path.is_file() and not is_table(path):
+        raise SourceError(
+            f"{path} is no file of embeddings, it starts with {starts_with(path)!r}: needed is .npy (numpy.save), "
+            "Parquet or Arrow"
+        )
     wanted = [name for name in columns_of(segments) if name != TIME]
     for file in open_files(path):
         for column in (VECTOR, *segments):
@@ -92,11 +101,6 @@ def _pieces(path: Path, segments: Sequence[str]) -> Iterator[tuple[Path, str, in
                 raise SourceError(f"{file.path} needs a column {column!r}, it has {file.schema.names}: rename one")
         for first, sent in scan(file, [name for name in wanted if name in file.schema.names], None):
             yield file.path, file.name, first, sent
-
-
-def _starts_with(path: Path, magic: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(magic)) == magic
 
 
 def _array(path: Path) -> npt.NDArray[np.floating]:

@@ -119,6 +119,14 @@ def test_another_dimension_than_needed_names_both(tmp_path, x):
         read_vectors(write(tmp_path / "x.npy", x), limit=10, dim=7)
 
 
+def test_what_is_no_file_of_embeddings_is_told_of_every_format(tmp_path):
+    (tmp_path / "x.csv").write_text("id,vector")
+    (tmp_path / "empty").write_text("")
+    for name, found in (("x.csv", "starts with b'id,v'"), ("empty", "starts with b''"), ("none", "does not exist")):
+        with pytest.raises(SourceError, match=rf"{name} .*{found}.* \.npy.* Parquet or Arrow"):
+            read_vectors(tmp_path / name, limit=10)
+
+
 def test_no_vectors_is_said(tmp_path):
     pa.parquet.write_table(pa.table({"embedding": [[1.0]]}), tmp_path / "x.parquet")
     with pytest.raises(SourceError, match=r"needs a column 'vector', it has \['embedding'\]"):

@@ -115,6 +115,19 @@ class Comparison:
     shape: Collapse
 
     @property
+    def warning(self) -> str:
+        """What keeps the panel from all current rows; "" if nothing does. That its level is half of `alpha` where REF
+        has fewer than 40 rows for each of the window's is no more than what its size costs."""
+        used, given = self.panel.window_size, len(self.tested)
+        if used == given:
+            return ""
+        held, needed = len(self.held.rows), PANEL_PART * given
+        return (
+            f"the panel looks at {used} of {given} current rows, a {PANEL_PART}th of the {held} reference rows: "
+            f"{needed} reference rows would let it look at all"
+        )
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why this is drift; empty where it is not.
 

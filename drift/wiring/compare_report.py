@@ -43,7 +43,7 @@ def as_json(found: Comparison) -> dict[str, object]:
         "effect": asdict(result.effect),
         "statistics": {name: asdict(one) for name, one in result.statistics.items()},
         "attribution": _attribution(found),
-        "warning": found.panel.warning,
+        "warning": found.warning,
         "detectors": [_finding(found, one) for one in found.findings],
         "collapse": asdict(found.shape),
         "reference": _side(found.reference),
@@ -101,6 +101,8 @@ def verdict(found: Comparison) -> str:
     """The verdict in one line."""
     e, p = found.result.effect, found.result.p_value
     moved = f"like {share(e.share)} foreign rows ({share(e.low)} to {share(e.high)}) by {e.by}"
+    if p > found.panel.level:
+        moved = f"at most like {share(e.high)} foreign rows"
     panel = f"p {chance(p) if p < TINY else f'= {chance(p)}'} at level {found.panel.level:g}, {moved}"
     if p <= found.panel.level and not found.result.drifted:
         panel += ", which is negligible"
@@ -139,6 +141,8 @@ def _statistics(found: Comparison) -> Grid:
     bad = frozenset(i for i, (_, one) in enumerate(named) if found.result.drifted and one.p_value <= level)
     joint = f"Their joint p is {chance(found.result.p_value)}: it, and not the smallest of them, is held to {level:g}."
     note = f"{joint} Measured on {found.panel.window_size} current rows."
+    if found.panel.warning:
+        note += " The level is half of --alpha: the reference has fewer than 40 rows for each of these."
     return Grid("Panel", ("statistic", "value", "its own p"), rows, bad, note)
 
 
@@ -217,7 +221,7 @@ def number(x: float) -> str:
 def as_text(found: Comparison) -> RenderableType:
     """The verdict, then the tables."""
     lines: list[RenderableType] = [Text(verdict(found), style="bold red" if found.reasons else "bold green")]
-    lines += [Text(text, style="yellow") for text in (found.panel.warning,) if text]
+    lines += [Text(text, style="yellow") for text in (found.warning,) if text]
     lines += [Text(text) for text in advice(found)]
     return Group(*lines, *(part for grid in grids(found) for part in ("", _table(grid), Text(grid.note, style="dim"))))
 
