@@ -42,8 +42,8 @@ class DriftWarning(UserWarning):
     """Base of all warnings: the result stands, and something about its making may not be as the caller thinks."""
 
 
-class SmallReferenceWarning(DriftWarning):
-    """A reference has too few rows for a test to keep its level on each reference."""
+class LevelWarning(DriftWarning):
+    """A reference does not let a test keep its level: it has too few rows, or a few far longer ones than the others."""
 
 
 class CopiedRowsWarning(DriftWarning):

@@ -13,7 +13,7 @@ import torch
 import detectors
 from detectors import Panel, collapse, hold, measure, mmd_permutation_test, probe
 from detectors.arguments import require_whole
-from drift.errors import BadArgumentError, CopiedRowsWarning, DriftError, SmallReferenceWarning, UnmeasurableError
+from drift.errors import BadArgumentError, CopiedRowsWarning, DriftError, LevelWarning, UnmeasurableError
 
 X = np.random.default_rng(0).standard_normal((600, 4)).astype(np.float32)
 LABELS = ["a", "b"] * 300
@@ -106,7 +106,7 @@ def panel() -> Panel:
 
 
 def test_a_reference_that_is_too_small_is_warned_of_with_what_is_missing():
-    with pytest.warns(SmallReferenceWarning, match="it has 600: add 200 rows or fit smaller windows") as told:
+    with pytest.warns(LevelWarning, match="it has 600: add 200 rows or fit smaller windows") as told:
         small = unwrap(Panel.fit.__func__)(Panel, X, 20, nulls=19)
     assert told[0].filename == __file__
     assert str(told[0].message) == small.warning
@@ -130,4 +130,4 @@ def test_many_copies_are_warned_of(panel: Panel):
 def test_a_panel_is_one_short_line(panel: Panel):
     assert repr(panel) == "Panel(window_size=15, dimensions=4, nulls=19, alpha=0.01, seed=0)"
     small = repr(Panel.fitted(X, 20, 0.01, 0, nulls=19))
-    assert small == "Panel(window_size=20, dimensions=4, nulls=19, alpha=0.01, seed=0, reference too small)"
+    assert small == "Panel(window_size=20, dimensions=4, nulls=19, alpha=0.01, seed=0, level halved)"

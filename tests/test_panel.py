@@ -13,7 +13,7 @@ from detectors.panel import NAMES, Result
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 torch.set_num_threads(1)  # see samples.py
-pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.SmallReferenceWarning")  # small ones are quick
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.LevelWarning")  # small ones are quick
 
 Matrix = npt.NDArray[np.floating]
 N, DIM = 40, 8

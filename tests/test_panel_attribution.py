@@ -15,7 +15,7 @@ from detectors.panel.clusters import fit_centres, nearest
 from detectors.panel.space import observe
 
 torch.set_num_threads(1)  # see samples.py
-pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.SmallReferenceWarning")  # small ones are quick
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.LevelWarning")  # small ones are quick
 
 Matrix = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.str_]

@@ -18,7 +18,7 @@ Change = Callable[[Vectors, np.random.Generator], Vectors]
 N, TRIALS = 500, 16
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.SmallReferenceWarning")  # small ones are quick
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.LevelWarning")  # small ones are quick
 
 
 @pytest.fixture(scope="module")

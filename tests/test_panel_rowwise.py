@@ -16,7 +16,7 @@ from detectors.panel.space import observe
 from drift.records import KeptAttribution
 from drift.store import codec
 
-pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.SmallReferenceWarning")  # small ones are quick
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.LevelWarning")  # small ones are quick
 Matrix = npt.NDArray[np.floating]
 N, DIM = 200, 12
 TOPICS = np.array(["billing", "loans", "travel"])

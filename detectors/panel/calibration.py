@@ -13,6 +13,7 @@ from detectors.panel.tails import Pareto, Pearson3, Tail
 from drift.errors import BadArgumentError, BadReferenceError
 
 ROWS_PER_WINDOW_ROW = 20
+TOP_PART, LEAST_TOP = 20, 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,4 +113,24 @@ def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) 
     return (
         f"panel needs {needed} reference rows to keep its level with windows of {n}, it has {reference_rows}: add "
         f"{needed - reference_rows} rows or fit smaller windows; until then it tests at {alpha / 2:g}, not {alpha:g}"
+    )
+
+
+def heavy_tailed(scores: Float64[np.ndarray, "c"]) -> str:
+    """What to know of a reference whose Mahalanobis `scores` have too heavy a tail; "" if they have none.
+
+    By Hill's (1975) index of the largest twentieth: from 1/2 on the scores have no variance, so a few rows of the
+    reference decide what is usual, and a window's own such rows are often more. It is 2 / f for rows that are t with f
+    degrees of freedom, 0.1 for normal ones.
+    """
+    top = np.sort(scores)[::-1][: len(scores) // TOP_PART + 1]
+    if len(top) <= LEAST_TOP or top[-1] <= 0:
+        return ""
+    index = float(np.log(top[:-1] / top[-1]).mean())
+    if index < 0.5:
+        return ""
+    return (
+        "panel needs rows of which none is far longer than most, the Mahalanobis scores of this reference have a tail "
+        f"index of {index:.2f} where less than 0.5 is needed: healthy windows alarm several times too often; normalise "
+        "the vectors, or leave out the rows that are far out"
     )

@@ -17,16 +17,16 @@ from detectors.copies import distinct_rows
 from detectors.kernels import drawn
 from detectors.nulls import null_picks
 from detectors.panel.attribution import Attribution, Attributor, fit_attributor
-from detectors.panel.calibration import Calibration, calibrate, halves, require_own, shortfall
+from detectors.panel.calibration import Calibration, calibrate, halves, heavy_tailed, require_own, shortfall
 from detectors.panel.clusters import nearest
-from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves
+from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves, interval
 from detectors.panel.result import Result, Statistic
 from detectors.panel.rowwise import TERMS, KnownRows, known_rows
 from detectors.panel.space import Space, fit_space, observe
 from detectors.panel.statistics import NAMES, Progress, evaluate
-from drift.errors import BadArgumentError, CopiedRowsWarning, SmallReferenceWarning
+from drift.errors import BadArgumentError, CopiedRowsWarning, LevelWarning
 
-MMD = NAMES.index("mmd_wide")
+MMD, NOVELTY = NAMES.index("mmd_wide"), NAMES.index("novelty")
 MANY_COPIES = 0.05
 """The share of copies from which a caller is warned: it makes three healthy windows of twenty have p <= .05."""
 
@@ -48,8 +48,9 @@ class Panel:
     will do, since noise or one wrong dimension hardly moves a mean embedding. So the gate stays open for small windows,
     which find nothing negligible, and closes for large ones. It only lowers the share of false alarms.
 
-    `level` is `alpha`, or half of it while `warning` (else empty) says that the reference is too small. `bank` holds
-    the null windows' statistics, one column for each of `NAMES`: store it and hand it to `fit` to skip the draws.
+    `level` is `alpha`, or half of it while `warning` (else empty) says that the reference is too small or has too heavy
+    a tail. `bank` holds the null windows' statistics, one column for each of `NAMES`: store it and hand it to `fit` to
+    skip the draws.
     """
 
     space: Space
@@ -85,7 +86,7 @@ class Panel:
         reference, size and seed spares them. Changes are attributed to at most `clusters` clusters, and to segments,
         which `segments` names for each row of the reference. Equal arguments give equal panels.
 
-        Warns with a SmallReferenceWarning where `warning` is not empty; `fitted` does not.
+        Warns with a LevelWarning where `warning` is not empty; `fitted` does not.
 
         Raises:
             BadReferenceError: the rows are not finite, all equal, or fewer than four windows have.
@@ -105,7 +106,7 @@ class Panel:
             progress=progress,
         )
         if panel.warning:
-            warnings.warn(SmallReferenceWarning(panel.warning), stacklevel=2)
+            warnings.warn(LevelWarning(panel.warning), stacklevel=2)
         return panel
 
     @classmethod
@@ -150,14 +151,14 @@ class Panel:
         )
         attributor = fit_attributor(space, clusters, of_fit, grouping)
         known = known_rows(rows, nearest(rows.lead, attributor.centres).cpu().numpy(), of_held)
-        warning = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
+        small = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
+        warning = "; ".join(filter(None, (small, heavy_tailed(known.terms["mahalanobis_mean"]))))
         calibration = calibrate(bank, space, window_size, len(held_out))
         return cls(space, calibration, curves, attributor, known, bank, window_size, alpha, min_effect, seed, warning)
 
     def __repr__(self) -> str:
-        small = ", reference too small" if self.warning else ""
         size = f"window_size={self.window_size}, dimensions={len(self.space.centre)}, nulls={len(self.bank)}"
-        return f"Panel({size}, alpha={self.alpha:g}, seed={self.seed}{small})"
+        return f"Panel({size}, alpha={self.alpha:g}, seed={self.seed}{', level halved' if self.warning else ''})"
 
     @property
     def level(self) -> float:
@@ -211,8 +212,12 @@ class Panel:
         if (rowwise := self._rowwise(p)) is not None:
             attribution = self.known.attribute(rowwise, self.space, seen, mmd, named)
         pairs = zip(values[0].tolist(), p.tolist(), strict=True)
-        by = self._telling(p if joint <= self.level else np.ones_like(p), equivalents)
-        effect = self._effect(mmd, values[0], equivalents, by)
+        told = p if joint <= self.level else np.ones_like(p)
+        by = self._telling(told, equivalents)
+        novel = bool(told[NOVELTY] <= self.level)
+        bounds = self.known.bounds(NAMES[by], seen, self.curves.spread[0], novel=novel)
+        share = interval(*equivalents.of(by), self.window_size, bounds)
+        effect = self._effect(share, NAMES[by], mmd, float(values[0, MMD]))
         return Result(
             joint,
             joint <= self.level and effect.high >= self.min_effect,
@@ -238,10 +243,7 @@ class Panel:
                 return MMD if told[MMD] else int(np.where(told, p, np.inf).argmin())
         return MMD
 
-    def _effect(self, mmd: Attribution, values: Float64[np.ndarray, "s"], equivalents: Shares, by: int) -> Effect:
+    def _effect(self, share: tuple[float, float, float], by: str, mmd: Attribution, mmd2: float) -> Effect:
         # What chance does to the mean of the witness, and what it does to a window in which nothing has changed.
-        n = self.window_size
-        sd = float(np.sqrt(4 * n * mmd.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))
-        mmd2 = float(values[MMD])
-        share, low, high = (float(v[by]) for v in (equivalents.share, equivalents.low, equivalents.high))
-        return Effect(share, low, high, NAMES[by], mmd2, mmd2 - Z * sd, mmd2 + Z * sd)
+        sd = float(np.sqrt(4 * self.window_size * mmd.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))
+        return Effect(*share, by, mmd2, mmd2 - Z * sd, mmd2 + Z * sd)

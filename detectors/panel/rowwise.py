@@ -8,8 +8,11 @@ import numpy as np
 from jaxtyping import Float64
 from torch import Tensor
 
+from detectors.kernels import wilson
 from detectors.panel.attribution import Attribution, Groups, Side, all_names, parts_of, places
+from detectors.panel.effect import Bounds, Z
 from detectors.panel.space import Rows, Space, neighbour_distances
+from detectors.panel.statistics import NAMES
 from drift.records import Part
 
 
@@ -34,6 +37,10 @@ TERMS: Final[Mapping[str, Callable[[Rows], Float64[Tensor, "n"]]]] = {
     "novelty": _novel,
 }
 """What each row gives to the statistics that are made of single rows: the mean over all rows is the statistic."""
+
+SCORES: Final = ("mahalanobis_mean", "mahalanobis_sd")
+UNBOUNDED: Final = frozenset({"ridge_strong", "ridge_light", "frechet", "trace", *SCORES})
+"""Statistics that one row can move as far as you like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +75,24 @@ class KnownRows:
         clusters = parts_of(_names(whole), _side(whole.cluster, away), _side(self.cluster, there))
         split = () if segments is None else self._by_segment(away, there, segments)
         return Attribution(by, usual, whole.index, away / len(away), rank, whole.cluster, clusters, split)
+
+    def bounds(self, by: str, seen: Rows, spread: Float64[np.ndarray, "s"], *, novel: bool) -> Bounds:
+        """What the rows `seen` themselves say of the share by which `by` has moved, `spread` being the null standard
+        deviations. One row far out can move what has no bound; how many need be is for the scores to say. `novel` says
+        that novelty is significant."""
+        terms = SCORES if by in UNBOUNDED else (by,) if by in TERMS else ()
+        fewest = min((self._fewest(term, seen, Z * float(spread[NAMES.index(term)])) for term in terms), default=1.0)
+        most = wilson(int(seen.novel.sum()), len(seen.novel))[1] if novel else 0.0
+        return Bounds(fewest, most)
+
+    def _fewest(self, term: str, seen: Rows, error: float) -> float:
+        """The smallest share of rows that can have moved a statistic as far, less `error`; 1 if it has not moved."""
+        away = TERMS[term](seen).cpu().numpy() - self.terms[term].mean()
+        moved = abs(float(away.mean())) - error
+        if moved <= 0:
+            return 1.0
+        reached = np.sort(np.sign(away.mean()) * away)[::-1].cumsum()
+        return float(1 + np.searchsorted(np.maximum.accumulate(reached), moved * len(away))) / len(away)
 
     def _by_segment(
         self, away: Float64[np.ndarray, "n"], there: Float64[np.ndarray, "c"], segments: Sequence[str]

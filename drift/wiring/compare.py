@@ -14,6 +14,7 @@ from detectors import DETECTORS, Collapse, Panel, Verdict, collapse
 from detectors.base import Detector
 from detectors.copies import independent, without_pairs
 from detectors.panel import Result
+from detectors.panel.calibration import heavy_tailed
 from detectors.panel.statistics import Progress
 from drift.config.slos import ASKED_FOR, SloConfig, default_slos
 from drift.errors import SourceError, UnmeasurableError
@@ -116,16 +117,21 @@ class Comparison:
 
     @property
     def warning(self) -> str:
-        """What keeps the panel from all current rows; "" if nothing does. That its level is half of `alpha` where REF
-        has fewer than 40 rows for each of the window's is no more than what its size costs."""
+        """What keeps the panel from all current rows or from its level; "" if nothing does.
+
+        That the level is half of `alpha` where REF has fewer than 40 rows for each of the window's is what its size
+        costs, and no more.
+        """
         used, given = self.panel.window_size, len(self.tested)
+        heavy = heavy_tailed(self.panel.known.terms["mahalanobis_mean"])
         if used == given:
-            return ""
+            return heavy
         held, needed = len(self.held.rows), PANEL_PART * given
-        return (
+        cut = (
             f"the panel looks at {used} of {given} current rows, a {PANEL_PART}th of the {held} reference rows: "
             f"{needed} reference rows would let it look at all"
         )
+        return f"{cut}; {heavy}" if heavy else cut
 
     @property
     def reasons(self) -> tuple[str, ...]:

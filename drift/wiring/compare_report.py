@@ -140,9 +140,10 @@ def _statistics(found: Comparison) -> Grid:
     rows = tuple((name, number(one.value), chance(one.p_value)) for name, one in named)
     bad = frozenset(i for i, (_, one) in enumerate(named) if found.result.drifted and one.p_value <= level)
     joint = f"Their joint p is {chance(found.result.p_value)}: it, and not the smallest of them, is held to {level:g}."
-    note = f"{joint} Measured on {found.panel.window_size} current rows."
+    note = f"{joint} Measured on {found.panel.window_size} current rows. "
+    note += "Foreign rows are as far out as another model's: a share of them is an equivalent, not a count of bad rows."
     if found.panel.warning:
-        note += " The level is half of --alpha: the reference has fewer than 40 rows for each of these."
+        note += f" The level is half of --alpha: {found.panel.warning}."
     return Grid("Panel", ("statistic", "value", "its own p"), rows, bad, note)
 
 
