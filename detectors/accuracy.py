@@ -10,9 +10,9 @@ import numpy as np
 from detectors.alone import hold
 from detectors.arguments import require_positive, require_share, require_whole
 from detectors.arrays import Labels, Vectors, as_labels, as_reference, as_rows, require_same_width
+from detectors.frozen_probe import Probe
 from detectors.knn_probe import KnnProbe
 from detectors.labels import Accuracy, classes_of, labelled
-from detectors.probe import Probe
 from detectors.recall import Recall
 from detectors.refit_probe import RefitProbe
 from drift.records import Rows

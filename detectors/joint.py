@@ -11,13 +11,10 @@ from numpy.random import Generator
 
 from detectors.copies import independent_places
 from detectors.kernels import pinned, seeded, tensor
+from detectors.nulls import AMPLE
 from detectors.panel import Panel, Result
 from drift.errors import UnmeasurableError
 from drift.records import KeptAttribution, Measurement, Part, Reference, Rows, TopRow, Window
-
-AMPLE: Final = 20
-"""Reference rows for each row of a window. From 40 on no p-value is doubled; but twice as many rows of a window find
-more than the doubling costs (`benchmarks.conditional`, `benchmarks.operating`)."""
 
 PANEL: Final = 2
 """Changes with the panel's statistics, so that no older bank of null windows is taken for theirs."""
@@ -36,7 +33,9 @@ class Joint:
     healthy. A panel is for windows of one size: the largest power of two that the window has, for which the reference
     has `AMPLE` rows for each of the window's, and at least `min_rows`. It is fitted when windows of that size first
     come, which takes seconds: `nulls` null windows are drawn from the reference. The reference's own error is the same
-    in every window: with fewer than 40 of its rows for each of the window's the p-value is doubled.
+    in every window: with fewer than 40 of its rows for each of the window's the p-value is doubled (twice as many rows
+    of a window find more than that costs: `benchmarks.conditional`, `benchmarks.operating`), and so it is where the
+    reference has too heavy a tail.
 
     Where the p-value is at most `TELLING` the measurement says from which clusters of the reference, segments and rows
     the change comes.

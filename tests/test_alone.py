@@ -1,3 +1,5 @@
+from pkgutil import iter_modules
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,11 @@ def test_three_lines_give_what_the_service_gives():
     as_served = detectors.Mmd().measure(window(x), reference(held.vectors), rng=np.random.default_rng(0))
     assert (found.value, found.p_value) == (as_served.value, as_served.p_value)
     assert measure(detectors.Mmd(), x, y) == found
+
+
+def test_no_function_or_class_hides_a_module():
+    """`import detectors.probe as m` would give the function where both have one name."""
+    assert not {module.name for module in iter_modules(detectors.__path__)} & set(detectors.__all__)
 
 
 @pytest.mark.parametrize("cls", DETECTORS.values(), ids=list(DETECTORS))

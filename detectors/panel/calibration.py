@@ -7,12 +7,12 @@ import numpy.typing as npt
 from jaxtyping import Float64, Int
 
 from detectors.kernels import LEAST_P, beta_binomial
+from detectors.nulls import AMPLE, widening
 from detectors.panel.space import Space
 from detectors.panel.statistics import NAMES, QUADRATIC, TWO_SIDED
 from detectors.panel.tails import Pareto, Pearson3, Tail
 from drift.errors import BadArgumentError, BadReferenceError
 
-ROWS_PER_WINDOW_ROW = 20
 TOP_PART, LEAST_TOP = 20, 20
 
 
@@ -47,7 +47,7 @@ def calibrate(bank: Float64[np.ndarray, "b s"], space: Space, n: int, m: int) ->
     """
     averages = [NAMES.index(name) for name in TWO_SIDED]
     bank = bank.copy()
-    bank[:, averages] += (((m + n) / (m - n)) ** 0.5 - 1) * (bank[:, averages] - bank[:, averages].mean(0))
+    bank[:, averages] += (widening(n, m) - 1) * (bank[:, averages] - bank[:, averages].mean(0))
     upper, lower = [], []
     for name, column in zip(NAMES, np.sort(bank, axis=0).T, strict=True):
         upper.append(Tail(column, Pearson3.of(column) if name in QUADRATIC else Pareto.of(column)))
@@ -107,8 +107,8 @@ def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) 
     Chance differences between the reference and the stream shift all windows' statistics alike, by about n / m of a
     null standard deviation.
     """
-    needed = 2 * ROWS_PER_WINDOW_ROW * n
-    if calibration_rows >= ROWS_PER_WINDOW_ROW * n:
+    needed = 2 * AMPLE * n
+    if calibration_rows >= AMPLE * n:
         return ""
     return (
         f"panel needs {needed} reference rows to keep its level with windows of {n}, it has {reference_rows}: add "

@@ -10,12 +10,12 @@ from jaxtyping import Float32, Float64, Int
 from scipy.fft import dct
 from torch import Tensor
 
+from detectors.kernels import Z
 from detectors.panel.space import Rows, Space, observe
 from detectors.panel.statistics import NAMES, TWO_SIDED, evaluate
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 REPEATS = 32
-Z = 1.959964
 
 FOREIGN: Final = frozenset({"ridge_strong", "ridge_light", "mahalanobis_mean", "mahalanobis_sd", "novelty"})
 _FOREIGN = np.array([name in FOREIGN for name in NAMES])

@@ -14,12 +14,12 @@ from jaxtyping import Float64
 from detectors.arguments import require_segments, require_share, require_whole
 from detectors.arrays import Vectors, as_reference, as_wide_rows, require_same_width
 from detectors.copies import distinct_rows
-from detectors.kernels import drawn
+from detectors.kernels import Z, drawn
 from detectors.nulls import null_picks
 from detectors.panel.attribution import Attribution, Attributor, fit_attributor
 from detectors.panel.calibration import Calibration, calibrate, halves, heavy_tailed, require_own, shortfall
 from detectors.panel.clusters import nearest
-from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves, interval
+from detectors.panel.effect import Curves, Effect, Shares, fit_curves, interval
 from detectors.panel.result import Result, Statistic
 from detectors.panel.rowwise import TERMS, KnownRows, known_rows
 from detectors.panel.space import Space, fit_space, observe

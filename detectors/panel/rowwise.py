@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float64
 from torch import Tensor
 
-from detectors.kernels import wilson
+from detectors.kernels import Z, wilson
 from detectors.panel.attribution import Attribution, Groups, Side, all_names, parts_of, places
-from detectors.panel.effect import Bounds, Z
+from detectors.panel.effect import Bounds
 from detectors.panel.space import Rows, Space, neighbour_distances
 from detectors.panel.statistics import NAMES
 from drift.records import Part

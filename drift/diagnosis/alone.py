@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from detectors import Novelty, collapse
-from detectors.collapse import BEYOND
 from detectors.copies import first_equal, independent, times_seen
+from detectors.shapes import BEYOND
 from drift.diagnosis.causes import DATA, NONE, UNKNOWN, Cause, Diagnosis
 from drift.diagnosis.data import attempted, from_data
 from drift.diagnosis.pairs import Vectors

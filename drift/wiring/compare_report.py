@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from detectors.collapse import BEYOND, Compared
+from detectors.shapes import BEYOND, Compared
 from drift import __version__
 from drift.records import Gap
 from drift.slo import Outcome

@@ -14,6 +14,7 @@ from detectors.arrays import Vectors, as_reference, as_rows, require_same_width
 from detectors.copies import NEAR
 from detectors.kernels import draw, entropy_rank, spectrum, squared_distances
 from detectors.labels import Accuracy
+from detectors.nulls import widening
 from drift.errors import BadReferenceError
 
 BEYOND = 5.0
@@ -132,8 +133,7 @@ def collapse(
         raise BadReferenceError(
             "collapse needs reference rows that differ, a window drawn from them holds one vector only: de-duplicate it"
         )
-    # Subsets of one set vary less than fresh windows do: by 1/n - 1/m where those vary by 1/n + 1/m.
-    fresh = ((m + n) / (m - n) + 1 / null_windows) ** 0.5
+    fresh = (widening(n, m) ** 2 + 1 / null_windows) ** 0.5
     null = np.array([astuple(of) for of in draws])
     expected, spread = Shape(*null.mean(0).tolist()), Shape(*(fresh * null.std(0, ddof=1)).tolist())
     return compared(shape(draw(x, n, rng), live), expected, spread, n, int(live.sum()), accuracy=accuracy)

@@ -4,9 +4,9 @@ import torch
 from samples import SPECTRUM, Vectors, most_by_chance, normalise, rotation, s1
 
 from detectors import Collapse, Verdict, collapse
-from detectors.collapse import Compared, Shape, decay, live_dimensions, participation_ratio, shape, verdict
 from detectors.kernels import spectrum
 from detectors.labels import Accuracy
+from detectors.shapes import Compared, Shape, decay, live_dimensions, participation_ratio, shape, verdict
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 
