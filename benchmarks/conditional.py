@@ -43,7 +43,7 @@ PValues = Callable[[Vectors, list[Vectors], int], list[float]]
 
 def panel(reference: Vectors, blocks: list[Vectors], rows: int) -> list[float]:
     """The panel's joint p-value: as `Panel.test` gives it, for all windows of a block at once."""
-    fitted = Panel.fit(reference, rows, nulls=NULLS)
+    fitted = Panel.fitted(reference, rows, 0.01, 0, nulls=NULLS)
     found = []
     for block in blocks:
         seen = observe(fitted.space, fitted.space.centred(torch.from_numpy(block)))

@@ -59,10 +59,10 @@ class Ours:
     """The panel's joint p-value, as minus its logarithm."""
 
     def __init__(self, reference: Vectors, rows: int) -> None:
-        self.panel = Panel.fit(reference, rows, nulls=1000)
+        self.panel = Panel.fitted(reference, rows, 0.01, 0, nulls=1000)
 
     def statistics(self, method: str, windows: Path) -> list[float]:
-        return [-float(np.log(self.panel.test(window).p_value)) for window in np.load(windows)]
+        return [-float(np.log(self.panel.tested(window).p_value)) for window in np.load(windows)]
 
     def close(self) -> None:
         pass

@@ -135,7 +135,8 @@ def checked(sent: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
 def read_vectors(array: pa.Array, dim: int) -> tuple[npt.NDArray[np.float32], list[RowFault]]:
     """The vectors as a float32 matrix of `dim` columns; a row with a fault is all zero.
 
-    A null element becomes NaN, a float64 beyond float32 becomes infinite; screening refuses both.
+    Whole numbers, as in int8 quantised embeddings, count as they are. A null element becomes NaN, a float64 beyond
+    float32 becomes infinite; screening refuses both.
     """
     array = array.storage if isinstance(array, pa.ExtensionArray) else array
     starts, sizes = _extents(array)
@@ -162,9 +163,9 @@ def _extents(array: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
     """Where each row's elements start in `array.values` (which ignores slicing), and how many they are."""
     kind = array.type
     listed = pat.is_fixed_size_list(kind) or pat.is_list(kind) or pat.is_large_list(kind)
-    if not listed or not pat.is_floating(kind.value_type):
+    if not listed or not (pat.is_floating(kind.value_type) or pat.is_integer(kind.value_type)):
         raise PayloadError(
-            f"column 'vector' has the type {kind}, needed is a list or fixed_size_list of float16, float32 or float64"
+            f"column 'vector' has the type {kind}, needed is a list or fixed_size_list of floats or whole numbers"
         )
     if pat.is_fixed_size_list(kind):
         size = kind.list_size

@@ -1,4 +1,4 @@
-"""Parquet and Arrow IPC (Feather) files on disk: found, opened, and streamed in pieces with the rows' positions."""
+"""Parquet and Arrow IPC (Feather, or a stream) on disk: found, opened, and read in pieces with the rows' positions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +17,8 @@ from drift.errors import PayloadError, SourceError
 
 SUFFIXES: Final = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
 _PARQUET: Final = "parquet"
-_MAGIC: Final = {b"PAR1": _PARQUET, b"ARRO": "ipc"}
-_STREAM: Final = b"\xff\xff\xff\xff"
+_STREAM: Final = "stream"
+_MAGIC: Final = {b"PAR1": _PARQUET, b"ARRO": "ipc", b"\xff\xff\xff\xff": _STREAM}
 _BATCH_ROWS: Final = 8192
 _BUFFER: Final = 1 << 20
 
@@ -75,15 +75,20 @@ def open_files(root: Path) -> Iterator[SourceFile]:
         yield _open(path, root)
 
 
+def starts_with(path: Path) -> bytes:
+    """The first four bytes of the file at `path`, which say what it is."""
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the file at `path` starts as Parquet or Arrow does."""
+    return starts_with(path) in _MAGIC
+
+
 def _open(path: Path, root: Path) -> SourceFile:
     with reading(path):
-        with path.open("rb") as file:
-            start = file.read(4)
-        if start == _STREAM:
-            raise PayloadError(
-                "needed is a whole Parquet or Arrow IPC (Feather) file, found an Arrow IPC stream: "
-                "write it with pyarrow.ipc.new_file or pyarrow.feather.write_feather"
-            )
+        start = starts_with(path)
         if (kind := _MAGIC.get(start)) is None:
             raise PayloadError(
                 f"needed is a whole Parquet or Arrow IPC (Feather) file, found one that starts with {start!r}"
@@ -102,7 +107,8 @@ def _open(path: Path, root: Path) -> SourceFile:
 def _schema(path: Path, kind: str) -> pa.Schema:
     if kind == _PARQUET:
         return pq.read_schema(path)
-    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+    opened = pa.ipc.open_stream if kind == _STREAM else pa.ipc.open_file
+    with pa.OSFile(str(path)) as source, opened(source) as reader:
         return reader.schema
 
 
@@ -148,10 +154,19 @@ def _parquet(path: Path, columns: list[str], prune: ds.Expression | None) -> Ite
 def _ipc(file: SourceFile, columns: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
     options = pa.ipc.IpcReadOptions(included_fields=[file.schema.get_field_index(name) for name in columns])
     first = 0
-    # Read, not mapped: a file that shrinks under a mapping kills the process.
-    with pa.OSFile(str(file.path)) as source, pa.ipc.open_file(source, options=options) as reader:
+    for whole in (_of_stream if file.kind == _STREAM else _of_file)(file.path, options):
+        for at in range(0, len(whole), _BATCH_ROWS):
+            yield first + at, whole.slice(at, _BATCH_ROWS)
+        first += len(whole)
+
+
+# Read, not mapped: a file that shrinks under a mapping kills the process.
+def _of_file(path: Path, options: pa.ipc.IpcReadOptions) -> Iterator[pa.RecordBatch]:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source, options=options) as reader:
         for number in range(reader.num_record_batches):
-            whole = reader.get_batch(number)
-            for at in range(0, len(whole), _BATCH_ROWS):
-                yield first + at, whole.slice(at, _BATCH_ROWS)
-            first += len(whole)
+            yield reader.get_batch(number)
+
+
+def _of_stream(path: Path, options: pa.ipc.IpcReadOptions) -> Iterator[pa.RecordBatch]:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source, options=options) as reader:
+        yield from reader

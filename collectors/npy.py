@@ -16,9 +16,9 @@ from drift.errors import PayloadError
 from drift.records import Stream
 
 MAGIC: Final = b"\x93NUMPY"
-_NEEDED: Final = "needed is a 2-d array of float16, float32 or float64, one row per embedding: write it with numpy.save"
+_NEEDED: Final = "needed is a 2-d array of floats or whole numbers, one row per embedding: write it with numpy.save"
 _HEADER_LIMIT: Final = 10_000
-_DESCR: Final = re.compile(rb"""['"]descr['"]\s*:\s*['"]([<>|=])(f[248])['"]""")
+_DESCR: Final = re.compile(rb"""['"]descr['"]\s*:\s*['"]([<>|=])(f[248]|[iu][1248])['"]""")
 _FORTRAN: Final = re.compile(rb"""['"]fortran_order['"]\s*:\s*(True|False)""")
 _SHAPE: Final = re.compile(rb"""['"]shape['"]\s*:\s*\(\s*(\d{1,12})\s*,\s*(\d{1,12})\s*,?\s*\)""")
 
@@ -33,7 +33,7 @@ def read_npy(body: bytes, stream: Stream, segments: Sequence[str], limits: Limit
     return read_batches([sent], stream, segments, limits=limits)
 
 
-def _array(body: bytes) -> npt.NDArray[np.floating]:
+def _array(body: bytes) -> npt.NDArray[np.floating | np.integer]:
     """The array in `body`, not copied.
 
     The header is matched, not evaluated as `numpy.load` does, so no body can reach the evaluator or the unpickler.

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.types as pat
 
 from collectors.columns import columns_of, read_batches
-from collectors.files import open_files, reading, scan
+from collectors.files import is_table, open_files, reading, scan, starts_with
 from collectors.npy import MAGIC
 from collectors.parquet import FILE_LIMITS
 from collectors.rows import TIME, VECTOR, screen
@@ -37,10 +37,10 @@ class Sampled:
 def read_vectors(path: Path, *, limit: int, dim: int | None = None, segment: str = "") -> Sampled:
     """At most `limit` rows of the file, or of all Parquet and Arrow files below the directory, at `path`.
 
-    A `.npy` file holds one float array of shape (rows, dimensions); the others a column `vector`, and where given
-    `id`, `session`, `input` and `label`; of a session one row is taken. The same file gives the same sample. `dim` is
-    the dimension that is needed, None to take the file's own. `segment` names one more column of text, which every file
-    must have. A row without an id is called by its place in the file, the first one being 0.
+    A `.npy` file holds one array of floats or whole numbers, of shape (rows, dimensions); the others a column `vector`,
+    and where given `id`, `session`, `input` and `label`; of a session one row is taken. The same file gives the same
+    sample. `dim` is the dimension that is needed, None to take the file's own. `segment` names one more column of text,
+    which every file must have. A row without an id is called by its place in the file, the first one being 0.
 
     Raises:
         SourceError: a file cannot be read, has no such column or array, another dimension, or no valid row.
@@ -75,15 +75,25 @@ def _called(rows: Rows, places: Sequence[str]) -> Rows:
 
 def _pieces(path: Path, segments: Sequence[str]) -> Iterator[tuple[Path, str, int, pa.RecordBatch]]:
     """Each file's path and name, and its rows in pieces with the position of the first one."""
-    if path.is_file() and _starts_with(path, MAGIC):
+    if not path.exists():
+        raise SourceError(
+            f"{path} does not exist: needed is a .npy, Parquet or Arrow file, or a directory of the latter"
+        )
+    if path.is_file() and MAGIC.startswith(starts_with(path) or b"-"):
         if segments:
             raise SourceError(f"{path} is an array without columns: put {segments[0]!r} beside `vector` in Parquet")
         array = _array(path)
+        kind = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.dtype(np.float32)
         for first in range(0, len(array), _PIECE):
-            part = np.ascontiguousarray(array[first : first + _PIECE]).astype(array.dtype.newbyteorder("="), copy=False)
+            part = np.ascontiguousarray(array[first : first + _PIECE]).astype(kind, copy=False)
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), array.shape[1])
             yield path, path.name, first, pa.RecordBatch.from_arrays([vectors], [VECTOR])
         return
+    if path.is_file() and not is_table(path):
+        raise SourceError(
+            f"{path} is no file of embeddings, it starts with {starts_with(path)!r}: needed is .npy (numpy.save), "
+            "Parquet or Arrow"
+        )
     wanted = [name for name in columns_of(segments) if name != TIME]
     for file in open_files(path):
         for column in (VECTOR, *segments):
@@ -93,21 +103,16 @@ def _pieces(path: Path, segments: Sequence[str]) -> Iterator[tuple[Path, str, in
             yield file.path, file.name, first, sent
 
 
-def _starts_with(path: Path, magic: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(magic)) == magic
-
-
 def _array(path: Path) -> npt.NDArray[np.floating]:
     """The array of a `.npy` file, mapped and not read."""
     try:
         array: npt.NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise SourceError(f"{path} cannot be read ({error}): write it with numpy.save") from error
-    if array.ndim != 2 or array.dtype.kind != "f" or array.dtype.itemsize > 8 or not array.shape[1]:
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or array.dtype.itemsize > 8 or not array.shape[1]:
         raise SourceError(
-            f"{path} holds {array.dtype} of shape {array.shape}: needed is a 2-d array of float16, float32 or float64, "
-            "one row per embedding"
+            f"{path} holds {array.dtype} of shape {array.shape}: needed is a 2-d array of floats or whole "
+            "numbers, one row per embedding"
         )
     return array
 

@@ -11,6 +11,12 @@ PART_HEADS: Final = ("Share in the reference", "In the window", "Of the change",
 ROW_HEADS: Final = ("Row", "Of the change", "Cluster", "Place in the window")
 MOST: Final = 8
 SEEN: Final = 0.05
+KINDS: Final = {
+    "mmd_wide": "squared MMD",
+    "mahalanobis_mean": "mean Mahalanobis score",
+    "mahalanobis_sd": "spread of Mahalanobis scores",
+    "novelty": "share of novel rows",
+}
 
 
 def section(measured: Measurement) -> str:
@@ -20,16 +26,15 @@ def section(measured: Measurement) -> str:
         return ""
     at = f"{measured.span.start:%Y-%m-%d %H:%M:%S} UTC"
     title = f"<h3>What moved in the window of {escape(at)}</h3>"
-    if kept.mmd2 <= 0 or kept.p_value > SEEN:
+    if not kept.total or kept.p_value > SEEN:
         return f"{title}<p>{escape(_unseen(kept))}</p>"
     text = (
-        f"The newest window in this range that looks changed. Its squared MMD is {words.number(kept.mmd2)} "
-        f"(p-value {words.number(kept.p_value)}); this is who makes it up. Without drift each part is 0 on average, "
-        "and below 0 half of the time."
+        f"The newest window in this range that looks changed. {_moved(kept)} (p-value {words.number(kept.p_value)}); "
+        "this is who makes it up. Without drift each part is 0 on average, and below 0 half of the time."
     )
-    segments = [part_table("Segment", kept.segments, kept.mmd2)] if kept.segments else []
-    clusters = part_table("Cluster", kept.clusters, kept.mmd2)
-    rows = markup.fold(f"The {len(kept.rows)} rows that contribute most", row_table(kept))
+    segments = [part_table("Segment", kept.segments, kept.total)] if kept.segments else []
+    clusters = part_table("Cluster", kept.clusters, kept.total)
+    rows = markup.fold(f"The {len(kept.rows)} rows that stand out most", row_table(kept))
     return "".join([title, f'<p class="soft">{escape(text)}</p>', *segments, clusters, rows])
 
 
@@ -40,20 +45,20 @@ def part_table(name: str, parts: Sequence[Part], whole: float) -> str:
 
 
 def row_table(kept: KeptAttribution) -> str:
-    """The rows that contribute most, by their ids."""
+    """The rows that stand out most, by their ids."""
     rows = [
         (
             "",
             (
                 escape(row.id) if row.id else '<span class="soft">no id</span>',
-                escape(words.share(row.contribution / kept.mmd2)),
+                escape(words.share(row.contribution / kept.total)),
                 escape(row.cluster),
                 f"{row.position}",
             ),
         )
         for row in kept.rows
     ]
-    return markup.table("Rows that contribute most", ROW_HEADS, rows)
+    return markup.table("Rows that stand out most", ROW_HEADS, rows)
 
 
 def _part(part: Part, whole: float) -> tuple[str, ...]:
@@ -73,8 +78,15 @@ def _of(number: float | None, whole: float) -> str:
     return "-" if number is None else words.share(number / whole)
 
 
+def _moved(kept: KeptAttribution) -> str:
+    kind, by = KINDS.get(kept.by, kept.by), words.number(abs(kept.total))
+    if kept.by == "mmd_wide":
+        return f"Its {kind} is {words.number(kept.total)}"
+    return f"MMD does not see the change; its {kind} is {by} {'above' if kept.total > 0 else 'below'} what is usual"
+
+
 def _unseen(kept: KeptAttribution) -> str:
     return (
-        f"MMD does not see this change (its own p-value is {words.number(kept.p_value)}): it is one of shape, of "
-        "spread or of single rows, and cannot be said to come from some clusters more than from others."
+        f"MMD does not see this change (its own p-value is {words.number(kept.p_value)}): it is one of shape or "
+        "spread, and cannot be said to come from some clusters more than from others."
     )

@@ -7,12 +7,12 @@ from detectors.accuracy import Diagnosis, ProbeReport, probe
 from detectors.alone import hold, measure
 from detectors.base import Detector
 from detectors.classifier import Classifier
-from detectors.collapse import Collapse, Compared, Verdict, collapse
 from detectors.context_mmd import ContextMmd
 from detectors.copies import distinct_rows
 from detectors.duplicates import Duplicates
 from detectors.effective_rank import EffectiveRank
 from detectors.energy import Energy
+from detectors.frozen_probe import Probe
 from detectors.joint import Joint
 from detectors.knn_probe import KnnProbe
 from detectors.ks import Ks
@@ -27,10 +27,10 @@ from detectors.online import Alarm, Online, OnlineInWindow
 from detectors.paired import PairedAccuracy, PairedSequence, paired_accuracy
 from detectors.panel import Attribution, Effect, Panel, Result, Statistic
 from detectors.permutation import PermutationTest, mmd_permutation_test
-from detectors.probe import Probe
 from detectors.quantised import Quantised
 from detectors.recall import Recall
 from detectors.refit_probe import RefitProbe
+from detectors.shapes import Collapse, Compared, Verdict, collapse
 from detectors.skew import Skew
 from detectors.sliced_wasserstein import SlicedWasserstein
 from detectors.valid_ratio import ValidRatio

@@ -8,10 +8,11 @@ from typing import final
 import numpy as np
 
 from detectors.alone import hold
+from detectors.arguments import require_positive, require_share, require_whole
 from detectors.arrays import Labels, Vectors, as_labels, as_reference, as_rows, require_same_width
+from detectors.frozen_probe import Probe
 from detectors.knn_probe import KnnProbe
 from detectors.labels import Accuracy, classes_of, labelled
-from detectors.probe import Probe
 from detectors.recall import Recall
 from detectors.refit_probe import RefitProbe
 from drift.records import Rows
@@ -68,7 +69,12 @@ def probe(
         TooFewRowsError: fewer than 64 labelled rows in the window or 512 in the reference.
         UnmeasurableError: vectors of two lengths, numbers that are not finite, or labels that do not fit the rows.
         BadReferenceError: rows of the reference that are not finite, all zero, or all equal.
+        BadArgumentError: a parameter is of another type or out of range.
     """
+    for name, value, least in (("seed", seed, 0), ("neighbours", neighbours, 1), ("k", k, 1)):
+        require_whole("probe", name, value, least)
+    require_share("probe", "alpha", alpha)
+    require_positive("probe", "strength", strength)
     x, y = as_rows(window, "window", 1), as_reference(reference).float()
     require_same_width(x.shape[1], y.shape[1], ("window", "reference"))
     rows = Rows(x.cpu().numpy(), labels=as_labels(labels, "labels", len(x)))

@@ -13,7 +13,11 @@ from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 from drift.records import Texts
 
 Vectors: TypeAlias = Shaped[np.ndarray, "..."] | Tensor
-"""Embeddings as callers have them: shape (n, d), a numpy array or a torch tensor of any floating-point type."""
+"""Embeddings as callers have them: shape (n, d), a numpy array or a torch tensor of floating-point or whole numbers.
+
+Whole numbers, such as int8 quantised embeddings, count as they are: where each dimension has a scale of its own, undo
+it first. Booleans are refused.
+"""
 
 Labels: TypeAlias = Sequence[str | int | np.integer | None] | Shaped[np.ndarray, "..."] | Tensor
 """One label for each row: text or whole numbers, None where a row has none."""
@@ -112,9 +116,7 @@ def _rows(x: Vectors, name: str, least: int, dtype: torch.dtype) -> Float[Tensor
         raise UnmeasurableError(
             f"{name} needs shape (n, d) with d >= 1, it has {tuple(x.shape)}: pass one row for each vector"
         )
-    floating = x.is_floating_point() if isinstance(x, Tensor) else np.issubdtype(x.dtype, np.floating)
-    if not floating:
-        raise UnmeasurableError(f"{name} needs floating-point vectors, it has {x.dtype}: convert it first")
+    _require_numbers(x, name)
     if len(x) < least:
         raise TooFewRowsError(f"{name} needs at least {least} rows, it has {len(x)}: take more or ask for fewer")
     if isinstance(x, Tensor):
@@ -130,3 +132,14 @@ def _rows(x: Vectors, name: str, least: int, dtype: torch.dtype) -> Float[Tensor
             "in all: leave these rows out"
         )
     return rows
+
+
+def _require_numbers(x: Shaped[np.ndarray, "..."] | Tensor, name: str) -> None:
+    kind = str(x.dtype).removeprefix("torch.") if isinstance(x, Tensor) else x.dtype.name
+    if kind == "bool":
+        raise UnmeasurableError(
+            f"{name} needs numbers, it has booleans: if these are binary embeddings, pass them as numbers, "
+            f"{name}.astype(np.float32)"
+        )
+    if not kind.startswith(("float", "bfloat", "int", "uint")):
+        raise UnmeasurableError(f"{name} needs floating-point or whole numbers, it has {x.dtype}: convert it first")

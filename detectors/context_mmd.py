@@ -9,8 +9,8 @@ import torch
 from numpy.random import Generator
 
 from detectors.copies import independent_rows
-from detectors.kernels import pinned, tensor
-from detectors.permuting import Block, apart, measurement
+from detectors.kernels import tensor
+from detectors.permuting import gaussian_block, measurement
 from detectors.pooled import permuted_mmd2, random_splits
 from detectors.strips import strips_of
 from drift.errors import MissingLabelsError, TooFewRowsError
@@ -57,7 +57,7 @@ class ContextMmd:
 
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         used = independent_rows(self.name, window, reference, self.min_rows)
-        held = block(reference, self.reference_rows, self.bandwidths)
+        held = gaussian_block(reference, self.name, self.reference_rows, self.bandwidths)
         seen = self._column(used, f"window {window}")
         known = self._column(reference.rows, str(reference))[: len(held.rows)]
         pairs = list(shared(seen, known))
@@ -93,13 +93,3 @@ def shared(window: Texts, reference: Texts) -> Iterator[tuple[list[int], list[in
             if value is not None:
                 places.setdefault(value, ([], []))[side].append(at)
     return (places[name] for name in sorted(places) if min(map(len, places[name])) >= LEAST)
-
-
-@pinned
-def block(reference: Reference, most: int, bandwidths: tuple[float, ...]) -> Block:
-    """The first `most` rows with the mean kernel of their distances.
-
-    Raises:
-        UnmeasurableError: they are all equal, so that there is no bandwidth.
-    """
-    return apart(ContextMmd.name, reference, most).gaussian(bandwidths)

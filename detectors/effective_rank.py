@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from detectors.kernels import draw, entropy_rank, on_grid, pinned, require_rows, seeded, spectrum, tensor
+from detectors.nulls import widening
 from drift.errors import UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
@@ -48,8 +49,7 @@ class EffectiveRank:
         m = len(reference.rows)
         n = on_grid(min(len(window.rows), m // 2))
         mean, spread = expected_rank(reference, n, self.draws)
-        # Subsets of one reference vary less than fresh windows do: by 1/n - 1/m where those vary by 1/n + 1/m.
-        fresh = ((m + n) / (m - n) + 1 / self.draws) ** 0.5
+        fresh = (widening(n, m) ** 2 + 1 / self.draws) ** 0.5
         half = float(stdtrit(self.draws - 1, 0.995)) * fresh * spread / mean
         return Measurement.of(
             window,

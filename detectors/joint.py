@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import copysign
 from typing import ClassVar, Final, final
 
 import numpy as np
@@ -10,13 +11,10 @@ from numpy.random import Generator
 
 from detectors.copies import independent_places
 from detectors.kernels import pinned, seeded, tensor
+from detectors.nulls import AMPLE
 from detectors.panel import Panel, Result
 from drift.errors import UnmeasurableError
 from drift.records import KeptAttribution, Measurement, Part, Reference, Rows, TopRow, Window
-
-AMPLE: Final = 20
-"""Reference rows for each row of a window. From 40 on no p-value is doubled; but twice as many rows of a window find
-more than the doubling costs (`benchmarks.conditional`, `benchmarks.operating`)."""
 
 PANEL: Final = 2
 """Changes with the panel's statistics, so that no older bank of null windows is taken for theirs."""
@@ -35,7 +33,9 @@ class Joint:
     healthy. A panel is for windows of one size: the largest power of two that the window has, for which the reference
     has `AMPLE` rows for each of the window's, and at least `min_rows`. It is fitted when windows of that size first
     come, which takes seconds: `nulls` null windows are drawn from the reference. The reference's own error is the same
-    in every window: with fewer than 40 of its rows for each of the window's the p-value is doubled.
+    in every window: with fewer than 40 of its rows for each of the window's the p-value is doubled (twice as many rows
+    of a window find more than that costs: `benchmarks.conditional`, `benchmarks.operating`), and so it is where the
+    reference has too heavy a tail.
 
     Where the p-value is at most `TELLING` the measurement says from which clusters of the reference, segments and rows
     the change comes.
@@ -64,7 +64,7 @@ class Joint:
         rows = window.rows.take(places)
         size = self._size(reference, len(rows))
         panel = fitted_panel(reference, size, self.nulls)
-        result = panel.test(tensor(rows.vectors), segments=_segments(rows, reference), rng=rng)
+        result = panel.tested(tensor(rows.vectors), segments=_segments(rows, reference), rng=rng)
         effect = result.effect
         p_value = min(1.0, 2 * result.p_value) if panel.warning else result.p_value
         return Measurement.of(
@@ -125,10 +125,11 @@ def _fit(
     seed = int(seeded(reference, "joint").integers(2**32))
     columns = reference.rows.segment_columns
     segments = reference.rows.segments_by(columns) if columns else None
-    return Panel.fit(
+    return Panel.fitted(
         tensor(reference.vectors),
         window_size,
-        seed=seed,
+        0.01,
+        seed,
         nulls=nulls,
         segments=segments,
         bank=bank,
@@ -144,7 +145,8 @@ def _segments(rows: Rows, reference: Reference) -> list[str] | None:
 
 def kept(result: Result, tested: Rows, places: Int64[np.ndarray, "n"]) -> KeptAttribution:
     """What is kept of where the change of the rows `tested` comes from; `places` are theirs in the window."""
-    found, mmd = result.attribution, result.statistics["mmd_wide"]
+    found = result.attribution
+    taken = result.statistics[found.by]
     place = {int(row): i for i, row in enumerate(found.index)}
     ids = tested.ids
     rows = tuple(
@@ -156,12 +158,15 @@ def kept(result: Result, tested: Rows, places: Int64[np.ndarray, "n"]) -> KeptAt
         )
         for row in found.top(MOST_ROWS).tolist()
     )
-    return KeptAttribution(mmd.value, mmd.p_value, largest(found.clusters), largest(found.segments), rows)
+    total = taken.value - found.usual
+    clusters, segments = (largest(parts, total) for parts in (found.clusters, found.segments))
+    return KeptAttribution(found.by, total, taken.p_value, clusters, segments, rows)
 
 
-def largest(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """At most `MOST_PARTS` parts, those that contribute most first; where there are more, the last is all others."""
-    ordered = sorted(parts, key=lambda part: -part.contribution)
+def largest(parts: Sequence[Part], total: float) -> tuple[Part, ...]:
+    """At most `MOST_PARTS` parts, those first that contribute most to `total`, which may be negative; where there are
+    more, the last is all others."""
+    ordered = sorted(parts, key=lambda part: -copysign(1, total) * part.contribution)
     if len(ordered) <= MOST_PARTS:
         return tuple(ordered)
     others = ordered[MOST_PARTS - 1 :]

@@ -23,6 +23,12 @@ Ts = TypeVarTuple("Ts")
 LEAST_P = float(np.finfo(np.float64).tiny)
 """A chance too small for a float64 is reported as this: a p-value is never zero."""
 
+Z = 1.959964
+"""So many standard deviations on either side hold 95 % of a normal law."""
+
+DEAD = 1e-4
+"""A dimension is dead where its standard deviation is smaller than this part of the median."""
+
 
 def device() -> torch.device:
     """Where numerics run: the first CUDA device if there is one, else the CPU."""
@@ -173,7 +179,7 @@ def mmd2(near: Float64[Tensor, "b"], rows: Float64[Tensor, "b"], total: float, n
     return far / (m * (m - 1)) + near / (n * (n - 1)) - 2 * (rows - near) / (m * n)
 
 
-def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson(successes: int, n: int, z: float = Z) -> tuple[float, float]:
     """Wilson's (1927) interval for a share, 95 % by default; inside [0, 1], around the share, never of zero
     width. `n` >= 1."""
     share, spread = successes / n, z * z / n

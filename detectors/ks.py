@@ -13,12 +13,9 @@ from scipy.stats import false_discovery_control
 from torch import Tensor
 
 from detectors.copies import independent_rows
-from detectors.kernels import LEAST_P, pinned, tensor
+from detectors.kernels import DEAD, LEAST_P, pinned, tensor
 from detectors.nulls import guarded
 from drift.records import Measurement, Reference, Window
-
-DEAD = 1e-4
-"""A dimension is dead where its standard deviation is smaller than this part of the median."""
 
 
 @final

@@ -6,8 +6,8 @@ from typing import ClassVar, final
 from numpy.random import Generator
 
 from detectors.copies import independent_rows
-from detectors.kernels import on_grid, pinned
-from detectors.permuting import Block, apart, measurement, permuted
+from detectors.kernels import on_grid
+from detectors.permuting import gaussian_block, measurement, permuted
 from drift.records import Measurement, Reference, Window
 
 
@@ -52,16 +52,6 @@ class Mmd:
         # Copies move together, where the permutations move each row by itself.
         rows = independent_rows(self.name, window, reference, self.min_rows)
         n = on_grid(len(rows))
-        held = block(reference, self.reference_rows, self.bandwidths)
+        held = gaussian_block(reference, self.name, self.reference_rows, self.bandwidths)
         values = permuted(reference, held, rows.vectors[:n], self.permutations, rng)
         return measurement(window, reference, self.name, values, n)
-
-
-@pinned
-def block(reference: Reference, most: int, bandwidths: tuple[float, ...]) -> Block:
-    """Centre and bandwidths of the first `most` rows; a thousand of them say how far apart rows lie.
-
-    Raises:
-        UnmeasurableError: those rows are all equal, so that there is no bandwidth.
-    """
-    return apart(Mmd.name, reference, most).gaussian(bandwidths)

@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import bdtr
 
 from detectors.arrays import Flags, as_flags
+from detectors.kernels import Z
 from drift.errors import TooFewRowsError, UnmeasurableError
 
 BETS: Final = (np.arange(1, 17) / 17) ** 2
@@ -134,7 +135,7 @@ def changes(was: Bool[np.ndarray, "n"], now: Bool[np.ndarray, "n"]) -> tuple[int
     return lost, len(was) - lost - gained, gained
 
 
-def score_interval(lost: int, gained: int, rows: int, z: float = 1.959964) -> tuple[float, float]:
+def score_interval(lost: int, gained: int, rows: int, z: float = Z) -> tuple[float, float]:
     """Tango's interval for the mean difference, 95 % by default: where its score test finds nothing."""
     return score_bound(lost, gained, rows, z), -score_bound(gained, lost, rows, z)
 

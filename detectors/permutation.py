@@ -1,19 +1,21 @@
 """The permutation test on the maximum mean discrepancy for any two sets of vectors, with no matrix of all pairs."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from detectors.arguments import require_positive, require_whole
 from detectors.arrays import Vectors, as_wide_rows, require_same_width
 from detectors.kernels import draw, length_scale, mean_kernel, pair_distances
 from detectors.pooled import permuted_mmd2, random_splits, tail_chance
 from detectors.strips import Gaussian, strips_of
-from drift.errors import UnmeasurableError
+from drift.errors import BadArgumentError, UnmeasurableError
 
+NAME: Final = "mmd_permutation_test"
 SCALE_ROWS = 512
 """So many rows (130,000 pairs) give the median distance to about one part in a hundred."""
 
@@ -48,11 +50,14 @@ def mmd_permutation_test(
     Raises:
         UnmeasurableError: vectors of two lengths, numbers that are not finite, or rows that are all equal.
         TooFewRowsError: fewer than 2 rows on a side.
+        BadArgumentError: a parameter is of another type or out of range.
     """
-    if permutations < 1 or not bandwidths or min(bandwidths) <= 0:
-        raise ValueError(
-            f"mmd_permutation_test needs permutations >= 1 and bandwidths > 0, got {permutations} and {bandwidths}"
-        )
+    require_whole(NAME, "permutations", permutations, 1)
+    require_whole(NAME, "seed", seed, 0)
+    if not bandwidths:
+        raise BadArgumentError(f"{NAME} needs one bandwidth at least, it has none: leave bandwidths out")
+    for bandwidth in bandwidths:
+        require_positive(NAME, "each of bandwidths", bandwidth)
     a, b = as_wide_rows(x, "x", 2), as_wide_rows(y, "y", 2)
     require_same_width(a.shape[1], b.shape[1], ("x", "y"))
     pooled = torch.cat([a, b])

@@ -65,6 +65,16 @@ def apart(detector: str, reference: Reference, most: int) -> Apart:
     return found
 
 
+@pinned
+def gaussian_block(reference: Reference, detector: str, most: int, bandwidths: tuple[float, ...]) -> Block:
+    """The first `most` rows with the mean of Gaussian kernels at `bandwidths`, in units of how far apart they lie.
+
+    Raises:
+        UnmeasurableError: they are all equal, so that there is no bandwidth.
+    """
+    return apart(detector, reference, most).gaussian(bandwidths)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Moved:
     """Which rows each of `b` splits puts on the other side: their `places`, split after split.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from detectors.kernels import beta_binomial, chance, drawn, on_grid, pinned, tensor
 from detectors.labels import Accuracy, classes_of, codes, independent_labelled, labelled
+from detectors.nulls import guarded
 from drift.records import Measurement, Reference, Rows, Window
 
 ROWS_PER_AXIS: Final = 4
@@ -18,8 +19,6 @@ ROWS_PER_AXIS: Final = 4
 RIDGE: Final = 0.1
 GROUPS: Final = 8
 """The reference is cut into at least so many groups as large as the window."""
-AMPLE: Final = 20
-"""So many groups tell how much healthy windows vary."""
 
 
 @final
@@ -68,8 +67,8 @@ class RefitProbe:
         right = told_right(rows.take(drawn(len(rows), n, rng)))
         counts = healthy_counts(reference, n, self.min_rows)
         law = healthy_law(counts, n)
-        p = chance(law[: right + 1]) * (1 if len(counts) >= AMPLE else 2)
-        return Accuracy.of(right, n, healthy=float(counts.mean()) / n, law=law, p_value=min(1.0, p))
+        p = guarded(chance(law[: right + 1]), n, n * len(counts))
+        return Accuracy.of(right, n, healthy=float(counts.mean()) / n, law=law, p_value=p)
 
 
 @pinned

@@ -38,6 +38,22 @@ class UnknownStreamError(DriftError):
     """Rows or a request name a stream that the configuration does not declare."""
 
 
+class BadArgumentError(DriftError, ValueError):
+    """A function was called with a parameter of another type or range: names it, its value, and what would be right."""
+
+
+class DriftWarning(UserWarning):
+    """Base of all warnings: the result stands, and something about its making may not be as the caller thinks."""
+
+
+class LevelWarning(DriftWarning):
+    """A reference does not let a test keep its level: it has too few rows, or a few far longer ones than the others."""
+
+
+class CopiedRowsWarning(DriftWarning):
+    """Many of the rows of a window are copies of one another, where a p-value is of independent rows."""
+
+
 class BadReferenceError(DriftError):
     """A reference cannot be made or used, for example because all its rows are equal."""
 

@@ -76,7 +76,8 @@ REFERENCE = Reference("search", Rows(healthy(512, seed=99)), START)
 
 
 MOVED = KeptAttribution(
-    mmd2=0.02,
+    by="mmd_wide",
+    total=0.02,
     p_value=0.001,
     clusters=(
         Part("3", 0.08, 0.22, 0.013, 0.011, 0.002),

@@ -1,3 +1,5 @@
+from pkgutil import iter_modules
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from samples import labels_of, reference, s1, window
 import detectors
 from detectors import DETECTORS, hold, measure
 from detectors.base import Detector
-from drift.errors import BadReferenceError, MissingLabelsError, UnmeasurableError
+from drift.errors import BadArgumentError, BadReferenceError, MissingLabelsError, UnmeasurableError
 from drift.records import Rows
 
 
@@ -24,17 +26,20 @@ def test_three_lines_give_what_the_service_gives():
     assert measure(detectors.Mmd(), x, y) == found
 
 
+def test_no_function_or_class_hides_a_module():
+    """`import detectors.probe as m` would give the function where both have one name."""
+    assert not {module.name for module in iter_modules(detectors.__path__)} & set(detectors.__all__)
+
+
 @pytest.mark.parametrize("cls", DETECTORS.values(), ids=list(DETECTORS))
 def test_every_detector_is_exported_and_takes_arrays(cls: type[Detector]):
     x, y = arrays()
     rng = np.random.default_rng(1)
     window, held = Rows(x, labels=labels_of(x, rng)), Rows(y, labels=labels_of(y, rng))
     assert getattr(detectors, cls.__name__) is cls
-    if cls is detectors.Skew:  # which compares with what an encoder gives
-        with pytest.raises(UnmeasurableError, match="skew needs"):
-            measure(cls(), window, held)
-    else:
-        assert np.isfinite(measure(cls(), window, held).value)
+    assert np.isfinite(measure(cls(), window, held, encoded_again=x).value)
+    given = labels_of(x, rng), labels_of(y, rng)
+    assert np.isfinite(measure(cls(), x, y, labels=given[0], reference_labels=given[1], encoded_again=x).value)
 
 
 def test_the_order_of_the_reference_does_not_bias_its_halves():
@@ -60,6 +65,33 @@ def test_rows_carry_labels():
     assert measure(detectors.Probe(), Rows(x, labels=labels_of(x, rng)), held).value > 0.5
     with pytest.raises(MissingLabelsError, match="send `label`"):
         measure(detectors.Probe(), x, held)
+
+
+def test_labels_may_be_plain_arguments():
+    x, y = arrays()
+    rng = np.random.default_rng(2)
+    known, seen = labels_of(y, rng), labels_of(x, rng)
+    in_rows = measure(detectors.Probe(), Rows(x, labels=seen), Rows(y, labels=known))
+    assert measure(detectors.Probe(), x, y, labels=seen, reference_labels=list(known)) == in_rows
+    held = hold(y, labels=known)
+    assert measure(detectors.Probe(), x, held, labels=seen) == in_rows
+    with pytest.raises(BadArgumentError, match=r"hold\(reference, labels=\.\.\.\)"):
+        measure(detectors.Probe(), x, held, labels=seen, reference_labels=known)
+    with pytest.raises(UnmeasurableError, match="labels needs one label for each of 256 rows, it has 255"):
+        measure(detectors.Probe(), x, held, labels=seen[1:])
+    with pytest.raises(BadReferenceError, match="reference_labels needs one label for each of 2048 rows, it has 2047"):
+        hold(y, labels=known[1:])
+
+
+def test_what_an_encoder_gives_may_be_a_plain_argument():
+    x, y = arrays()
+    again = x.copy()
+    again[:64] = x[64:128]
+    assert measure(detectors.Skew(), x, y, encoded_again=again).value == 64 / 256
+    with pytest.raises(UnmeasurableError, match="encoded_again needs one vector for each of the window's 256 rows"):
+        measure(detectors.Skew(), x, y, encoded_again=again[1:])
+    with pytest.raises(UnmeasurableError, match="encoded_again and window need vectors of one length"):
+        measure(detectors.Skew(), x, y, encoded_again=again[:, 1:])
 
 
 def test_what_cannot_be_used_is_refused_by_side_and_row():

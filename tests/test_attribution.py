@@ -57,8 +57,8 @@ def total(parts):
 
 
 def test_clusters_and_segments_add_up_to_the_statistic(kept):
-    assert total(kept.clusters) == pytest.approx(kept.mmd2)
-    assert total(kept.segments) == pytest.approx(kept.mmd2)
+    assert total(kept.clusters) == pytest.approx(kept.total)
+    assert total(kept.segments) == pytest.approx(kept.total)
     assert kept.segments[0].name == "lang=fr"
     assert kept.segments[0].reference == pytest.approx(0.1, abs=0.03)
     assert kept.segments[0].window == pytest.approx(0.6, abs=0.2)
@@ -92,12 +92,12 @@ def test_segments_neither_change_the_test_nor_its_null_windows():
 
 def test_many_parts_are_kept_as_the_largest_and_the_others_together():
     many = [Part(str(i), 0.01, 0.02, float(i), 0.5 * i, 0.5 * i) for i in range(50)]
-    kept = largest(many)
+    kept = largest(many, 1.0)
     assert [part.name for part in kept] == [*(str(i) for i in range(49, 30, -1)), "31 others"]
     assert len(kept) == MOST_PARTS
     assert total(kept) == total(many)
     assert kept[-1].reference == pytest.approx(0.31)
-    unknown = largest([replace(part, reference=None, mix=None, within=None) for part in many])
+    unknown = largest([replace(part, reference=None, mix=None, within=None) for part in many], 1.0)
     assert (unknown[-1].reference, unknown[-1].mix, unknown[-1].contribution) == (None, None, kept[-1].contribution)
 
 

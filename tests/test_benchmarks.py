@@ -55,7 +55,7 @@ def test_levels_given_the_reference_are_shares_of_each_references_windows():
 def test_windows_that_are_tested_at_once_have_the_p_values_of_windows_that_are_tested_alone():
     rng = np.random.default_rng(3)
     reference, block = s1(640, rng), s1(3 * 32, rng)
-    fitted = conditional.Panel.fit(reference, 32, nulls=conditional.NULLS)
+    fitted = conditional.Panel.fitted(reference, 32, 0.01, 0, nulls=conditional.NULLS)
     alone = [fitted.test(block[i : i + 32]).p_value for i in range(0, len(block), 32)]
     assert conditional.panel(reference, [block], 32) == pytest.approx(alone, rel=1e-6)
 

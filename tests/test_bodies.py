@@ -69,7 +69,7 @@ def test_every_format_gives_the_same_rows(rows):
         assert np.array_equal(other.index, expected.index)
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, ">f4"])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, ">f4", np.int8, ">i4"])
 def test_bare_vectors_are_the_same_from_npy_json_and_every_arrow_type(kind):
     matrix = np.array(good(6), kind)
     expected = json([{"vector": row} for row in matrix.astype(np.float64).tolist()]).rows

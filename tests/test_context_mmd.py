@@ -4,7 +4,8 @@ from oracles import gram, mmd2_by_definition
 from samples import least_by_chance, measured, most_by_chance, reference, window
 
 from detectors import ContextMmd, Mmd
-from detectors.context_mmd import block, shared
+from detectors.context_mmd import shared
+from detectors.permuting import gaussian_block
 from drift.errors import MissingLabelsError, TooFewRowsError
 from drift.records import EPOCH, Reference, Rows
 
@@ -26,7 +27,7 @@ def test_is_the_mean_over_rows_of_what_each_context_shows():
     (x, ours), (y, theirs) = draw(100, SKEWED, rng), draw(300, EVEN, rng)
     held = reference(y, labels=theirs)
     value = measured(ContextMmd(permutations=9), window(x, labels=ours), held).value
-    scales = block(held, 2560, (0.25, 1.0)).kernel.scales
+    scales = gaussian_block(held, "context_mmd", 2560, (0.25, 1.0)).kernel.scales
     parts = []
     for name in NAMES:
         mine, known = x[np.array(ours) == name], y[np.array(theirs) == name]

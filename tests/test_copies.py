@@ -116,9 +116,9 @@ def test_rows_that_are_there_twice_do_not_raise_the_false_alarms(detector, strea
 def test_rows_that_are_there_twice_would_always_be_drift_and_are_named(streams):
     """What a notebook passes is taken as it is; the result says how many copies there are."""
     held, windows = streams[0]
-    panel = Panel.fit(held.vectors, 256, nulls=200)
+    panel = Panel.fitted(held.vectors, 256, 0.01, 0, nulls=200)
     for of in windows[:20]:
-        result = panel.test(of.vectors)
+        result = panel.tested(of.vectors)
         assert result.p_value < 0.01
         assert result.copies == 128
         assert measured(Duplicates(), of, held).value == 1

@@ -7,8 +7,17 @@ from samples import least_by_chance, measured, most_by_chance, normalise, refere
 from scipy.stats import kstest
 
 from detectors.kernels import mean_kernel, tensor
-from detectors.mmd import Mmd, block
-from detectors.permuting import Moved, ReferencePart, chosen, orderings, random_orders, reference_part, split_mmd2
+from detectors.mmd import Mmd
+from detectors.permuting import (
+    Moved,
+    ReferencePart,
+    chosen,
+    gaussian_block,
+    orderings,
+    random_orders,
+    reference_part,
+    split_mmd2,
+)
 from detectors.strips import Gaussian
 from drift.errors import UnmeasurableError
 from drift.records import Reference
@@ -38,7 +47,7 @@ def test_the_pinned_part_and_the_windows_own_make_the_whole(n: int, m: int):
     rng = np.random.default_rng(0)
     x, y, b = s1(m, rng), s1(n, rng), 30
     held = reference(x)
-    pinned = block(held, m, (0.25, 1.0))
+    pinned = gaussian_block(held, "mmd", m, (0.25, 1.0))
     part = reference_part(held, pinned, n, b)
     z_r = chosen(orderings(held, m, b), part.moved.taken)
     z_w = chosen(random_orders(rng, b + 1, n), n - part.moved.taken)
@@ -55,7 +64,7 @@ def test_the_pinned_part_and_the_windows_own_make_the_whole(n: int, m: int):
 def test_bandwidths_are_multiples_of_the_references_median_squared_distance():
     x = s1(300, np.random.default_rng(0)).astype(np.float64)
     distances = ((x[:, None] - x[None]) ** 2).sum(2)[np.triu_indices(300, 1)]
-    kernel = block(reference(x), 300, (0.25, 1.0)).kernel
+    kernel = gaussian_block(reference(x), "mmd", 300, (0.25, 1.0)).kernel
     assert isinstance(kernel, Gaussian)
     assert kernel.scales == pytest.approx((np.median(distances) / 4, np.median(distances)), rel=1e-3)
     at = float(mean_kernel(torch.tensor(2.0), (1.0, 4.0)))

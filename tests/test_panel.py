@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from samples import most_by_chance
 
 from detectors import Panel
 from detectors.panel import NAMES, Result
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 torch.set_num_threads(1)  # see samples.py
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.LevelWarning")  # small ones are quick
 
 Matrix = npt.NDArray[np.floating]
 N, DIM = 40, 8
@@ -99,7 +101,7 @@ def test_a_smaller_window_is_refused(panel: Panel):
 
 WRONG = {
     "one dimension": (np.ones(8, np.float32), "shape (n, d)"),
-    "integers": (np.ones((90, 8), np.int64), "floating-point vectors"),
+    "booleans": (np.ones((90, 8), bool), "numbers, it has booleans"),
     "a NaN": (np.where(np.arange(90)[:, None] >= 71, np.nan, healthy(90, 0)), "finite numbers up to 1e+15, row 71"),
 }
 
@@ -129,14 +131,6 @@ def test_references_without_spread_or_rows_are_refused():
         Panel.fit(healthy(159, 0), N)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"window_size": 1}, {"alpha": 0.0}, {"nulls": 5}, {"min_effect": 1.0}, {"clusters": 0}]
-)
-def test_parameters_without_meaning_are_refused(wrong: dict[str, float]):
-    with pytest.raises(ValueError, match=r"panel needs window_size >= 2, 0 < alpha < 1"):
-        Panel.fit(healthy(400, 0), **{"window_size": N, **wrong})
-
-
 def test_too_small_a_reference_halves_the_level_and_says_so(panel: Panel):
     guarded = fitted(healthy(16 * N, 0))
     assert "needs 1600 reference rows to keep its level with windows of 40, it has 640: add 960 rows" in guarded.warning
@@ -161,11 +155,14 @@ def test_a_half_precision_reference_is_a_reference():
 
 @pytest.mark.parametrize("dim", [1, 2, 4096])
 def test_any_dimension_will_do(dim: int):
-    panel = fitted(healthy(150, 0, dim), window_size=30, nulls=60)
-    assert finite(panel.test(healthy(30, 1, dim)))
-    assert panel.test(healthy(30, 1, dim) + 1).p_value < 0.02
+    panel = fitted(healthy(1200, 0, dim), window_size=30, nulls=60)
+    same = [panel.test(healthy(30, seed, dim)) for seed in range(1, 21)]
+    assert all(finite(result) for result in same)
+    assert sum(result.p_value <= 0.05 for result in same) <= most_by_chance(20, 0.1)  # about nominal, on this reference
+    assert all(panel.test(healthy(30, seed, dim) + 1).p_value < 0.02 for seed in range(1, 4))
 
 
+@pytest.mark.filterwarnings("ignore::drift.errors.CopiedRowsWarning")
 def test_constant_windows_and_copies_of_one_row_are_drift(panel: Panel):
     row = healthy(1, 8)
     for window in (np.repeat(row, N, axis=0), np.zeros((N, DIM), np.float32)):

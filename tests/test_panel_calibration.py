@@ -10,8 +10,9 @@ from samples import most_by_chance, s1
 from scipy.stats import chi2, expon, genpareto, kstest, pearson3
 
 from benchmarks.conditional import panel as joint_p
+from detectors import Panel
 from detectors.nulls import null_picks
-from detectors.panel.calibration import Calibration, calibrate, shortfall
+from detectors.panel.calibration import Calibration, calibrate, heavy_tailed, shortfall
 from detectors.panel.space import Space, fit_space, observe
 from detectors.panel.statistics import NAMES, TWO_SIDED, evaluate
 from detectors.panel.tails import Pareto, Pearson3, Tail
@@ -153,3 +154,19 @@ def test_nearly_every_reference_keeps_the_level_where_it_has_twenty_rows_for_eac
 
     assert np.quantile([bad(seed, 20) for seed in range(24)], 0.95) <= 0.07
     assert np.quantile([bad(seed, 4) for seed in range(6)], 0.95) >= 0.12
+
+
+@pytest.mark.parametrize(("freedom", "heavy"), [(2, True), (3, True), (10, False), (1000, False)])
+def test_a_reference_whose_rows_have_a_heavy_tail_is_warned_of(freedom: int, heavy: bool):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((2400, 16)) / np.sqrt(rng.chisquare(freedom, (2400, 1)) / freedom)
+        panel = Panel.fitted(x, 30, 0.01, seed, nulls=19)
+        assert ("tail index" in panel.warning) is heavy
+        assert panel.level == (0.005 if heavy else 0.01)
+
+
+def test_too_few_scores_say_nothing_of_their_tail():
+    scores = np.random.default_rng(0).pareto(1.0, 5000) + 1
+    assert "tail index" in heavy_tailed(scores)
+    assert heavy_tailed(scores[:380]) == heavy_tailed(np.zeros(5000)) == ""

@@ -18,6 +18,9 @@ Change = Callable[[Vectors, np.random.Generator], Vectors]
 N, TRIALS = 500, 16
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::drift.errors.LevelWarning")  # small ones are quick
+
+
 @pytest.fixture(scope="module")
 def reference() -> Vectors:
     return s1(10_000, np.random.default_rng(0))
@@ -78,7 +81,7 @@ def test_finds_one_row_in_a_hundred_from_another_model(panel: Panel):
 
 
 def test_finds_a_shrink_towards_the_mean(panel: Panel, reference: Vectors):
-    """Case A8; `tests/test_collapse.py` has its name."""
+    """Case A8; `tests/test_shapes.py` has its name."""
     centre = reference.mean(0)
     found = results(panel, lambda x, rng: normalise(0.9 * x + 0.1 * centre))
     assert power(found) >= 0.99

@@ -9,9 +9,9 @@ from scipy.linalg import sqrtm
 from scipy.stats import ks_2samp
 
 from detectors.panel.clusters import CLUSTERS, PARTITIONS
-from detectors.panel.grid import fit_grid
+from detectors.panel.grid import PIECE, fit_grid
 from detectors.panel.space import Space, fit_space, observe, principal_axes
-from detectors.panel.statistics import NAMES, evaluate
+from detectors.panel.statistics import GROUP, NAMES, evaluate
 
 Matrix = npt.NDArray[np.floating]
 
@@ -204,3 +204,26 @@ def test_covariance_beyond_the_leading_axes_counts_as_one_direction():
     exact = np.sum((y.mean(0) - x.mean(0)) ** 2) + np.trace(held + seen - 2 * np.real(sqrtm(held @ seen)))
     found = values(fitted(x, x), y)["frechet"]
     assert 0.7 * exact < found <= exact * 1.0001
+
+
+def test_a_window_is_measured_among_many_as_it_is_alone(small: tuple[Matrix, Matrix, Matrix]):
+    space = fitted(*small[:2])
+    rows = observe(space, space.centred(torch.tensor(small[1])))
+    picks = torch.stack(
+        [torch.randperm(500, generator=torch.Generator().manual_seed(i))[:20] for i in range(GROUP + 9)]
+    )
+    done: list[tuple[int, int]] = []
+    together = evaluate(space, rows, picks, lambda now, of: done.append((now, of)))
+    alone = torch.cat([evaluate(space, rows, pick[None]) for pick in picks])
+    assert together.numpy() == pytest.approx(alone.numpy(), rel=1e-6, abs=1e-9)
+    assert done == [(GROUP, GROUP + 9), (GROUP + 9, GROUP + 9)]
+
+
+@pytest.mark.parametrize("loud", [0, PIECE - 1, PIECE, PIECE + 8])
+def test_the_largest_gap_is_found_wherever_it_lies_among_many_dimensions(loud: int):
+    rng = np.random.default_rng(0)
+    held, window = rng.standard_normal((400, PIECE + 9)), rng.standard_normal((50, PIECE + 9))
+    window[:, loud] += 3
+    grid = fit_grid(torch.tensor(held))
+    exact = ks_2samp(held[:, loud], window[:, loud]).statistic
+    assert float(grid.distances(grid.cells(torch.tensor(window))[None])) == pytest.approx(exact, abs=0.012)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import gram, mmd2_by_definition
-from samples import least_by_chance, most_by_chance, normalise, s1, shifted
+from samples import least_by_chance, most_by_chance, s1, shifted
 from scipy.stats import kstest
 
 import detectors
@@ -202,13 +202,6 @@ def test_a_constant_side_is_told_from_another():
     assert mmd_permutation_test(one, other, 99).p_value == 1 / 100
     with pytest.raises(UnmeasurableError, match=r"rows that differ"):
         mmd_permutation_test(one, one)
-
-
-@pytest.mark.parametrize("wrong", [{"permutations": 0}, {"bandwidths": ()}, {"bandwidths": (1.0, -1.0)}])
-def test_parameters_without_meaning_are_refused(wrong: dict[str, object]):
-    x = normalise(np.random.default_rng(0).standard_normal((5, 3)))
-    with pytest.raises(ValueError, match=r"permutations >= 1 and bandwidths > 0"):
-        mmd_permutation_test(x, x, **wrong)
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -4,7 +4,7 @@ import torch
 from samples import DIM, labelled_topics, measured, most_by_chance, noisy, reference, rotation, window
 from scipy.stats import betabinom
 
-from detectors.probe import Probe
+from detectors.frozen_probe import Probe
 from detectors.refit_probe import RIDGE, RefitProbe, healthy_law, left_out_right, whitened
 from drift.errors import MissingLabelsError, TooFewRowsError
 from drift.records import Reference, Texts

@@ -60,6 +60,15 @@ def test_arrays_of_any_float_are_read(tmp_path, x, dtype, order):
     assert np.sort(found, axis=0) == pytest.approx(np.sort(x[:100], axis=0), rel=1e-3)
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32])
+@pytest.mark.parametrize("name", ["x.npy", "x.parquet", "x.feather"])
+def test_quantised_embeddings_are_read_as_they_are(tmp_path, x, name, kind):
+    rows = (20 * x[:50] + 60).clip(1, 120).astype(kind)
+    found = read_vectors(write(tmp_path / name, rows), limit=100).rows.vectors
+    assert found.dtype == np.float32
+    assert sorted(found.tolist()) == sorted(rows.tolist())
+
+
 def test_rows_that_cannot_be_used_are_counted(tmp_path, x):
     x[3, 1], x[5] = np.nan, 0
     found = read_vectors(write(tmp_path / "x.npy", x), limit=30_000)
@@ -80,7 +89,7 @@ def test_ids_inputs_and_labels_come_along(tmp_path, x):
     ("array", "found"),
     [
         (np.ones(3), r"float64 of shape \(3,\)"),
-        (np.ones((3, 3), int), "int64"),
+        (np.ones((3, 3), bool), "bool"),
         (np.ones((3, 0)), r"float64 of shape \(3, 0\)"),
     ],
 )
@@ -108,6 +117,14 @@ def test_another_dimension_than_needed_names_both(tmp_path, x):
         read_vectors(write(tmp_path / "x.parquet", x), limit=10, dim=7)
     with pytest.raises(SourceError, match=r"7"):
         read_vectors(write(tmp_path / "x.npy", x), limit=10, dim=7)
+
+
+def test_what_is_no_file_of_embeddings_is_told_of_every_format(tmp_path):
+    (tmp_path / "x.csv").write_text("id,vector")
+    (tmp_path / "empty").write_text("")
+    for name, found in (("x.csv", "starts with b'id,v'"), ("empty", "starts with b''"), ("none", "does not exist")):
+        with pytest.raises(SourceError, match=rf"{name} .*{found}.* \.npy.* Parquet or Arrow"):
+            read_vectors(tmp_path / name, limit=10)
 
 
 def test_no_vectors_is_said(tmp_path):

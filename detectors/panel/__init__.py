@@ -2,7 +2,8 @@
 
 from detectors.panel.attribution import Attribution
 from detectors.panel.effect import Effect
-from detectors.panel.fitted import Panel, Result, Statistic
+from detectors.panel.fitted import Panel
+from detectors.panel.result import Result, Statistic
 from detectors.panel.statistics import NAMES
 from drift.records import Part
 

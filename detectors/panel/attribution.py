@@ -1,10 +1,11 @@
-"""Where a change comes from: the squared MMD as a sum over rows, over clusters and over segments."""
+"""Where a change comes from: a statistic as a sum over rows, over clusters and over segments; here the squared MMD."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float32, Float64, Int
 from torch import Tensor
@@ -16,35 +17,55 @@ from drift.records import Part
 Groups: TypeAlias = Int[np.ndarray, "n"]
 """The group of each row."""
 
+WIDE: Final = "mmd_wide"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attribution:
-    """The squared MMD at the median bandwidth (`mmd_wide`, not floored), taken apart: see `Attributor`.
+    """One of the panel's statistics taken apart: `by`, less `usual`, what it is in the reference.
 
-    `rows` has the contribution of each row that was tested, in kernel units; `index` says which rows of the window
-    these are (all, unless it was larger than `window_size`: the others were not looked at and have none), `cluster` in
-    which of `clusters` each lies. `rows`, `clusters` and, where segments were given, `segments` have one sum.
+    It is the squared MMD at the median bandwidth (`mmd_wide`, not floored, of which 0 is usual; see `Attributor`),
+    unless that has not moved and a statistic of single rows has (`rowwise.TERMS`): then the most significant of these.
+
+    `rows` has the contribution of each row that was tested, in the statistic's unit; `index` says which rows of the
+    window these are (all, unless it was larger than `window_size`: the others were not looked at and have none),
+    `rank` how much each stands out, `cluster` in which of `clusters` each lies. `rows`, `clusters` and, where segments
+    were given, `segments` have one sum.
     """
 
+    by: str
+    usual: float
     index: Groups
     rows: Float64[np.ndarray, "n"]
+    rank: Float64[np.ndarray, "n"]
     cluster: Groups
     clusters: tuple[Part, ...]
     segments: tuple[Part, ...]
 
+    @property
+    def order(self) -> Int[np.ndarray, "n"]:
+        """The places in `rows`, that of the row which stands out most first."""
+        order: npt.NDArray[np.intp] = np.argsort(-self.rank, kind="stable")
+        return order
+
     def top(self, k: int) -> Int[np.ndarray, "k"]:
-        """Which rows of the window contribute most, `k` of them or all, the first most of all."""
-        return self.index[np.argsort(-self.rows, kind="stable")[:k]]
+        """Which rows of the window stand out most, `k` of them or all, the first most of all."""
+        return np.asarray(self.index[self.order[:k]])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Attribution):
             return NotImplemented
-        arrays = (self.index, other.index), (self.rows, other.rows), (self.cluster, other.cluster)
-        parts = self.clusters == other.clusters and self.segments == other.segments
-        return parts and all(np.array_equal(one, two) for one, two in arrays)
+        arrays = (
+            (self.index, other.index),
+            (self.rows, other.rows),
+            (self.rank, other.rank),
+            (self.cluster, other.cluster),
+        )
+        told, others = ((a.by, a.usual, a.clusters, a.segments) for a in (self, other))
+        return told == others and all(np.array_equal(one, two) for one, two in arrays)
 
     def __hash__(self) -> int:
-        return hash((self.clusters, self.segments))
+        return hash((self.by, self.clusters, self.segments))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,22 +103,18 @@ class Attributor:
     def attribute(self, space: Space, seen: Rows, index: Groups, segments: Sequence[str] | None = None) -> Attribution:
         """The parts of the window `seen`, whose rows are those at `index` of the caller's, by `segments` as well."""
         n, cluster = len(index), nearest(seen.lead, self.centres).cpu().numpy()
-        names = self._segment_names(segments)
-        groups = [cluster] if segments is None else [cluster, _places(segments, names)]
+        names = all_names(self.segments.names if self.segments else (), segments or ())
+        groups = [cluster] if segments is None else [cluster, places(segments, names)]
         sums = pair_sums(seen.centred, space.scale, groups)
         near = sums[0] / (n - 1)
         there = seen.anchored.cpu().numpy() / n - self.near
         here = near - seen.near[:, 1].cpu().numpy() - there.mean()
         there -= there.mean()
-        sides = [_Side(of, here, lacking(near, own, of)) for of, own in zip(groups, sums[1:], strict=True)]
-        held = [None if g is None else _Side(g.of, there, -g.own) for g in (self.clusters, self.segments)]
-        clusters = _parts(self.clusters.names, sides[0], held[0])
-        split = () if segments is None else _parts(names, sides[1], held[1])
-        return Attribution(index, here / n, cluster, clusters, split)
-
-    def _segment_names(self, segments: Sequence[str] | None) -> tuple[str, ...]:
-        known = self.segments.names if self.segments else ()
-        return (*known, *sorted(set(segments or ()) - set(known)))
+        sides = [Side(of, here, lacking(near, own, of)) for of, own in zip(groups, sums[1:], strict=True)]
+        held = [None if g is None else Side(g.of, there, -g.own) for g in (self.clusters, self.segments)]
+        clusters = parts_of(self.clusters.names, sides[0], held[0])
+        split = () if segments is None else parts_of(names, sides[1], held[1])
+        return Attribution(WIDE, 0.0, index, here / n, here / n, cluster, clusters, split)
 
 
 def fit_attributor(space: Space, clusters: int, segments: Sequence[str] | None, rng: np.random.Generator) -> Attributor:
@@ -107,7 +124,7 @@ def fit_attributor(space: Space, clusters: int, segments: Sequence[str] | None, 
     kinds = [(tuple(map(str, range(len(centres)))), nearest(lead, centres).cpu().numpy())]
     if segments is not None:
         names = tuple(sorted(set(segments)))
-        kinds.append((names, _places(segments, names)))
+        kinds.append((names, places(segments, names)))
     sums = pair_sums(space.anchors, space.scale, [of for _, of in kinds])
     near = sums[0] / (len(lead) - 1)
     found = [Grouping(names, of, lacking(near, own, of)) for (names, of), own in zip(kinds, sums[1:], strict=True)]
@@ -136,15 +153,17 @@ def lacking(near: Float64[np.ndarray, "n"], sums: Float64[np.ndarray, "n"], of: 
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """Rows of the window or of the reference: the group of each, its witness, and what completes the witness."""
+class Side:
+    """Rows of the window or of the reference: the group of each, its witness (how much it is part of the change), and
+    what completes the witness."""
 
     of: Groups
     witness: Float64[np.ndarray, "n"]
     lacking: Float64[np.ndarray, "n"]
 
 
-def _parts(names: tuple[str, ...], window: _Side, reference: _Side | None) -> tuple[Part, ...]:
+def parts_of(names: tuple[str, ...], window: Side, reference: Side | None) -> tuple[Part, ...]:
+    """The parts, one for each of `names`; those of a window alone where the reference's groups are not known."""
     q, sums, w = _means(window, len(names))
     if reference is None:
         return tuple(
@@ -159,7 +178,7 @@ def _parts(names: tuple[str, ...], window: _Side, reference: _Side | None) -> tu
 
 
 def _means(
-    side: _Side, groups: int
+    side: Side, groups: int
 ) -> tuple[Float64[np.ndarray, "g"], Float64[np.ndarray, "g"], Float64[np.ndarray, "g"]]:
     """Of each group the share of rows, the sum of witnesses over the number of all rows, and their completed mean."""
     n, count = len(side.of), np.bincount(side.of, minlength=groups)
@@ -168,6 +187,12 @@ def _means(
     return count / n, sums / n, completed / np.maximum(count, 1)
 
 
-def _places(labels: Sequence[str], names: tuple[str, ...]) -> Groups:
+def all_names(known: tuple[str, ...], found: Sequence[str]) -> tuple[str, ...]:
+    """The reference's names, then those that only the window has."""
+    return (*known, *sorted(set(found) - set(known)))
+
+
+def places(labels: Sequence[str], names: tuple[str, ...]) -> Groups:
+    """The group of each row that is called `labels`, as its place among `names`."""
     place = {name: i for i, name in enumerate(names)}
     return np.array([place[label] for label in labels], np.int64)

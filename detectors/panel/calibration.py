@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from detectors.kernels import LEAST_P, beta_binomial
+from detectors.nulls import AMPLE, widening
 from detectors.panel.space import Space
 from detectors.panel.statistics import NAMES, QUADRATIC, TWO_SIDED
 from detectors.panel.tails import Pareto, Pearson3, Tail
+from drift.errors import BadArgumentError, BadReferenceError
 
-ROWS_PER_WINDOW_ROW = 20
+TOP_PART, LEAST_TOP = 20, 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +47,7 @@ def calibrate(bank: Float64[np.ndarray, "b s"], space: Space, n: int, m: int) ->
     """
     averages = [NAMES.index(name) for name in TWO_SIDED]
     bank = bank.copy()
-    bank[:, averages] += (((m + n) / (m - n)) ** 0.5 - 1) * (bank[:, averages] - bank[:, averages].mean(0))
+    bank[:, averages] += (widening(n, m) - 1) * (bank[:, averages] - bank[:, averages].mean(0))
     upper, lower = [], []
     for name, column in zip(NAMES, np.sort(bank, axis=0).T, strict=True):
         upper.append(Tail(column, Pearson3.of(column) if name in QUADRATIC else Pareto.of(column)))
@@ -77,15 +79,26 @@ def _marginal(
 
 
 def require_own(bank: npt.NDArray[np.float64], first: Float64[np.ndarray, "s"]) -> None:
-    """Raise ValueError unless `first`, the first null window of a panel, is the first of `bank` as well.
+    """Raise BadArgumentError unless `first`, the first null window of a panel, is the first of `bank` as well.
 
     Another machine rounds differently, which may move a row to the next cell; other rows differ by far more.
     """
     own = bank.ndim == 2 and bank.shape[1] == len(first) and bool(np.isfinite(bank).all())
     if not own or bool((np.abs(bank[0] - first) > 0.5 * bank.std(0)).any()):
-        raise ValueError(
+        raise BadArgumentError(
             "panel needs the bank of the same reference, window_size and seed, this is another's: fit without it"
         )
+
+
+def halves(m: int, n: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "f"], Int[np.ndarray, "c"]]:
+    """Which of `m` rows are R_fit and R_cal: all in random order, cut in the middle."""
+    if m < 4 * n:
+        raise BadReferenceError(
+            f"panel needs a reference of at least {4 * n} rows for windows of {n}, it has {m}: "
+            "add reference rows or fit the panel with a smaller window_size"
+        )
+    order = rng.permutation(m)
+    return order[: m // 2], order[m // 2 :]
 
 
 def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) -> str:
@@ -94,10 +107,30 @@ def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) 
     Chance differences between the reference and the stream shift all windows' statistics alike, by about n / m of a
     null standard deviation.
     """
-    needed = 2 * ROWS_PER_WINDOW_ROW * n
-    if calibration_rows >= ROWS_PER_WINDOW_ROW * n:
+    needed = 2 * AMPLE * n
+    if calibration_rows >= AMPLE * n:
         return ""
     return (
         f"panel needs {needed} reference rows to keep its level with windows of {n}, it has {reference_rows}: add "
         f"{needed - reference_rows} rows or fit smaller windows; until then it tests at {alpha / 2:g}, not {alpha:g}"
+    )
+
+
+def heavy_tailed(scores: Float64[np.ndarray, "c"]) -> str:
+    """What to know of a reference whose Mahalanobis `scores` have too heavy a tail; "" if they have none.
+
+    By Hill's (1975) index of the largest twentieth: from 1/2 on the scores have no variance, so a few rows of the
+    reference decide what is usual, and a window's own such rows are often more. It is 2 / f for rows that are t with f
+    degrees of freedom, 0.1 for normal ones.
+    """
+    top = np.sort(scores)[::-1][: len(scores) // TOP_PART + 1]
+    if len(top) <= LEAST_TOP or top[-1] <= 0:
+        return ""
+    index = float(np.log(top[:-1] / top[-1]).mean())
+    if index < 0.5:
+        return ""
+    return (
+        "panel needs rows of which none is far longer than most, the Mahalanobis scores of this reference have a tail "
+        f"index of {index:.2f} where less than 0.5 is needed: healthy windows alarm several times too often; normalise "
+        "the vectors, or leave out the rows that are far out"
     )

@@ -10,12 +10,12 @@ from jaxtyping import Float32, Float64, Int
 from scipy.fft import dct
 from torch import Tensor
 
+from detectors.kernels import Z
 from detectors.panel.space import Rows, Space, observe
 from detectors.panel.statistics import NAMES, TWO_SIDED, evaluate
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 REPEATS = 32
-Z = 1.959964
 
 FOREIGN: Final = frozenset({"ridge_strong", "ridge_light", "mahalanobis_mean", "mahalanobis_sd", "novelty"})
 _FOREIGN = np.array([name in FOREIGN for name in NAMES])
@@ -26,9 +26,11 @@ _BOTH = np.array([name in TWO_SIDED for name in NAMES])
 class Effect:
     """How much has moved. All intervals are of 95 %.
 
-    `share` in [0, 1] is the equivalent contamination: what share of a window's rows, replaced by rows of another kind,
-    would move the statistic `by` as far; `low` and `high` are the shares that could as well have given the value seen.
-    Rows of quite another kind than those two that are tried (`Curves`) may be more or fewer.
+    `share` in [0, 1] is the equivalent contamination, and not a count of bad rows: what share of a window's rows,
+    replaced by rows as far out as those of `Curves`, would move the statistic `by` as far; 0 where that is less than
+    one row. `low` and `high` are the shares that could as well have given the value seen. Rows further out are fewer:
+    `low` is at most the smallest share that can have moved the scores or the novelty so far. Rows less so are more:
+    `high` is at least one row, and as many as are novel where novelty is significant.
     `mmd2` is the unbiased squared MMD at the median bandwidth, in kernel units, not floored.
     """
 
@@ -48,6 +50,26 @@ class Shares:
     share: Float64[np.ndarray, "s"]
     low: Float64[np.ndarray, "s"]
     high: Float64[np.ndarray, "s"]
+
+    def of(self, by: int) -> tuple[float, float, float]:
+        """The share and its interval by the statistic `by`."""
+        return float(self.share[by]), float(self.low[by]), float(self.high[by])
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the rows themselves say of the share: at least `fewest` are foreign, 1 where nothing speaks for so few, and
+    `most` may be, the upper end of the share that is novel, 0 where novelty is not significant."""
+
+    fewest: float
+    most: float
+
+
+def interval(share: float, low: float, high: float, n: int, rows: Bounds) -> tuple[float, float, float]:
+    """The share and its interval as `Effect` has them, for a window of `n` rows."""
+    high = max(high, rows.most, 1 / n)
+    share, low = (0.0 if x < 1 / n else x for x in (share, min(low, rows.fewest)))
+    return share, low, high
 
 
 @dataclass(frozen=True, slots=True, eq=False)

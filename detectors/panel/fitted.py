@@ -1,6 +1,7 @@
 """The distributional panel: many statistics of one window, one p-value, and how much has moved."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
@@ -8,49 +9,30 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Float64
 
+from detectors.arguments import require_segments, require_share, require_whole
 from detectors.arrays import Vectors, as_reference, as_wide_rows, require_same_width
 from detectors.copies import distinct_rows
-from detectors.kernels import drawn
+from detectors.kernels import Z, drawn
 from detectors.nulls import null_picks
 from detectors.panel.attribution import Attribution, Attributor, fit_attributor
-from detectors.panel.calibration import Calibration, calibrate, require_own, shortfall
-from detectors.panel.effect import Curves, Effect, Shares, Z, fit_curves
+from detectors.panel.calibration import Calibration, calibrate, halves, heavy_tailed, require_own, shortfall
+from detectors.panel.clusters import nearest
+from detectors.panel.effect import Curves, Effect, Shares, fit_curves, interval
+from detectors.panel.result import Result, Statistic
+from detectors.panel.rowwise import TERMS, KnownRows, known_rows
 from detectors.panel.space import Space, fit_space, observe
 from detectors.panel.statistics import NAMES, Progress, evaluate
-from drift.errors import BadReferenceError
+from drift.errors import BadArgumentError, CopiedRowsWarning, LevelWarning
 
-MMD = NAMES.index("mmd_wide")
-
-
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """One of the panel's statistics, in its own unit, and its own p-value in (0, 1]."""
-
-    value: float
-    p_value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What the panel says of one window: see `Panel`.
-
-    `statistics` has one entry for each of `NAMES`; `attribution` takes one of them, `mmd_wide`, apart. `copies` counts
-    the tested rows that equal an earlier one: if they are no independent draws of popular inputs, the p-value is too
-    small, and the rows should be made distinct first (`detectors.distinct_rows`).
-    """
-
-    p_value: float
-    drifted: bool
-    effect: Effect
-    statistics: Mapping[str, Statistic]
-    attribution: Attribution
-    copies: int
+MMD, NOVELTY = NAMES.index("mmd_wide"), NAMES.index("novelty")
+MANY_COPIES = 0.05
+"""The share of copies from which a caller is warned: it makes three healthy windows of twenty have p <= .05."""
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Panel:
     """A test whether windows come from the reference's distribution, by many statistics and one joint p-value.
 
@@ -66,14 +48,16 @@ class Panel:
     will do, since noise or one wrong dimension hardly moves a mean embedding. So the gate stays open for small windows,
     which find nothing negligible, and closes for large ones. It only lowers the share of false alarms.
 
-    `level` is `alpha`, or half of it while `warning` (else empty) says that the reference is too small. `bank` holds
-    the null windows' statistics, one column for each of `NAMES`: store it and hand it to `fit` to skip the draws.
+    `level` is `alpha`, or half of it while `warning` (else empty) says that the reference is too small or has too heavy
+    a tail. `bank` holds the null windows' statistics, one column for each of `NAMES`: store it and hand it to `fit` to
+    skip the draws.
     """
 
     space: Space
     calibration: Calibration
     curves: Curves
     attributor: Attributor
+    known: KnownRows
     bank: Float64[np.ndarray, "b s"]
     window_size: int
     alpha: float
@@ -102,20 +86,56 @@ class Panel:
         reference, size and seed spares them. Changes are attributed to at most `clusters` clusters, and to segments,
         which `segments` names for each row of the reference. Equal arguments give equal panels.
 
+        Warns with a LevelWarning where `warning` is not empty; `fitted` does not.
+
         Raises:
             BadReferenceError: the rows are not finite, all equal, or fewer than four windows have.
-            ValueError: a parameter is out of range, `bank` is another panel's, or `segments` are of other rows.
+            BadArgumentError: a parameter is of another type or out of range, `bank` is another panel's, or `segments`
+                are of other rows.
         """
-        if window_size < 2 or not 0 < alpha < 1 or nulls < 19 or not 0 <= min_effect < 1 or clusters < 1:
-            raise ValueError(
-                "panel needs window_size >= 2, 0 < alpha < 1, nulls >= 19, 0 <= min_effect < 1 and clusters >= 1, got "
-                f"{window_size}, {alpha}, {nulls}, {min_effect} and {clusters}"
-            )
+        panel = cls.fitted(
+            reference,
+            window_size,
+            alpha,
+            seed,
+            nulls=nulls,
+            min_effect=min_effect,
+            clusters=clusters,
+            segments=segments,
+            bank=bank,
+            progress=progress,
+        )
+        if panel.warning:
+            warnings.warn(LevelWarning(panel.warning), stacklevel=2)
+        return panel
+
+    @classmethod
+    def fitted(
+        cls,
+        reference: Vectors,
+        window_size: int,
+        alpha: float,
+        seed: int,
+        *,
+        nulls: int = 4000,
+        min_effect: float = 0.01,
+        clusters: int = 16,
+        segments: Sequence[str] | None = None,
+        bank: npt.NDArray[np.float64] | None = None,
+        progress: Progress | None = None,
+    ) -> "Panel":
+        """`fit` for those who tell of `warning` themselves."""
+        for name, value, least in (("window_size", window_size, 2), ("nulls", nulls, 19), ("clusters", clusters, 1)):
+            require_whole("Panel.fit", name, value, least)
+        require_whole("Panel.fit", "seed", seed, 0)
+        require_share("Panel.fit", "alpha", alpha)
+        if min_effect != 0:
+            require_share("Panel.fit", "min_effect", min_effect)
         x = as_reference(reference)
-        _require_segments(segments, len(x))
+        require_segments(segments, len(x))
         seeds = np.random.SeedSequence(seed).spawn(5)
         shuffling, drawing, injecting, grouping, parting = (np.random.default_rng(s) for s in seeds)
-        first, second = _halves(len(x), window_size, shuffling)
+        first, second = halves(len(x), window_size, shuffling)
         fit, held_out = (x[torch.from_numpy(half).to(x.device)] for half in (first, second))
         space = fit_space(fit, held_out, parting)
         rows = observe(space, space.centred(held_out))
@@ -126,11 +146,19 @@ class Panel:
         else:
             require_own(bank, found[0])
         curves = fit_curves(space, rows, bank, window_size, injecting)
-        named = None if segments is None else [segments[i] for i in first[: len(space.anchors)]]
-        attributor = fit_attributor(space, clusters, named, grouping)
-        warning = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
+        of_fit, of_held = (
+            None if segments is None else [segments[i] for i in half] for half in (first[: len(space.anchors)], second)
+        )
+        attributor = fit_attributor(space, clusters, of_fit, grouping)
+        known = known_rows(rows, nearest(rows.lead, attributor.centres).cpu().numpy(), of_held)
+        small = shortfall(len(held_out), len(fit) + len(held_out), window_size, alpha)
+        warning = "; ".join(filter(None, (small, heavy_tailed(known.terms["mahalanobis_mean"]))))
         calibration = calibrate(bank, space, window_size, len(held_out))
-        return cls(space, calibration, curves, attributor, bank, window_size, alpha, min_effect, seed, warning)
+        return cls(space, calibration, curves, attributor, known, bank, window_size, alpha, min_effect, seed, warning)
+
+    def __repr__(self) -> str:
+        size = f"window_size={self.window_size}, dimensions={len(self.space.centre)}, nulls={len(self.bank)}"
+        return f"Panel({size}, alpha={self.alpha:g}, seed={self.seed}{', level halved' if self.warning else ''})"
 
     @property
     def level(self) -> float:
@@ -145,14 +173,32 @@ class Panel:
         Of a larger window `window_size` rows are drawn, by `rng` or, without one, by the panel's seed. `segments` names
         one for each row, to which a change is attributed.
 
+        Warns with a CopiedRowsWarning where one row in twenty or more is a copy; `tested` does not.
+
         Raises:
             UnmeasurableError: rows that are not finite, or not of the reference's dimension.
             TooFewRowsError: fewer rows than `window_size`.
-            ValueError: `segments` has another length than `window`.
+            BadArgumentError: `segments` has another length than `window`, or `rng` is no generator.
         """
+        result = self.tested(window, segments=segments, rng=rng)
+        if result.copies >= MANY_COPIES * self.window_size:
+            text = (
+                f"{result.copies} of the {self.window_size} rows tested are copies of others, and the p-value is of "
+                "independent rows: leave copies out (window[detectors.distinct_rows(window)]), unless they are popular "
+                "inputs, each drawn anew"
+            )
+            warnings.warn(CopiedRowsWarning(text), stacklevel=2)
+        return result
+
+    def tested(
+        self, window: Vectors, *, segments: Sequence[str] | None = None, rng: np.random.Generator | None = None
+    ) -> Result:
+        """`test` for those who look at copies themselves."""
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise BadArgumentError(f"Panel.test needs rng from numpy.random.default_rng(seed), it is {rng!r}")
         rows = as_wide_rows(window, "window", self.window_size)
         require_same_width(rows.shape[1], len(self.space.centre), ("window", "reference"))
-        _require_segments(segments, len(rows))
+        require_segments(segments, len(rows))
         index = drawn(len(rows), self.window_size, rng or np.random.default_rng(self.seed))
         tested = rows[torch.from_numpy(index).to(rows.device)]
         seen = observe(self.space, self.space.centred(tested))
@@ -162,10 +208,16 @@ class Panel:
         joint = float(self.calibration.joint_p(values)[0])
         equivalents = self.curves.equivalents(values[0])
         named = None if segments is None else [segments[i] for i in index]
-        attribution = self.attributor.attribute(self.space, seen, index, named)
+        mmd = attribution = self.attributor.attribute(self.space, seen, index, named)
+        if (rowwise := self._rowwise(p)) is not None:
+            attribution = self.known.attribute(rowwise, self.space, seen, mmd, named)
         pairs = zip(values[0].tolist(), p.tolist(), strict=True)
-        by = self._telling(p if joint <= self.level else np.ones_like(p), equivalents)
-        effect = self._effect(attribution, values[0], equivalents, by)
+        told = p if joint <= self.level else np.ones_like(p)
+        by = self._telling(told, equivalents)
+        novel = bool(told[NOVELTY] <= self.level)
+        bounds = self.known.bounds(NAMES[by], seen, self.curves.spread[0], novel=novel)
+        share = interval(*equivalents.of(by), self.window_size, bounds)
+        effect = self._effect(share, NAMES[by], mmd, float(values[0, MMD]))
         return Result(
             joint,
             joint <= self.level and effect.high >= self.min_effect,
@@ -174,6 +226,11 @@ class Panel:
             attribution,
             self.window_size - len(distinct_rows(tested)),
         )
+
+    def _rowwise(self, p: Float64[np.ndarray, "s"]) -> str | None:
+        """The most significant statistic of single rows, if one is significant and MMD is not."""
+        least = min(TERMS, key=lambda name: p[NAMES.index(name)])
+        return least if p[NAMES.index(least)] <= self.level < p[MMD] else None
 
     def _telling(self, p: Float64[np.ndarray, "s"], equivalents: Shares) -> int:
         """Which statistic says how much has moved: one that is significant and matters, else one that is significant.
@@ -186,32 +243,7 @@ class Panel:
                 return MMD if told[MMD] else int(np.where(told, p, np.inf).argmin())
         return MMD
 
-    def _effect(
-        self, attribution: Attribution, values: Float64[np.ndarray, "s"], equivalents: Shares, by: int
-    ) -> Effect:
+    def _effect(self, share: tuple[float, float, float], by: str, mmd: Attribution, mmd2: float) -> Effect:
         # What chance does to the mean of the witness, and what it does to a window in which nothing has changed.
-        n = self.window_size
-        sd = float(np.sqrt(4 * n * attribution.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))
-        mmd2 = float(values[MMD])
-        share, low, high = (float(v[by]) for v in (equivalents.share, equivalents.low, equivalents.high))
-        return Effect(share, low, high, NAMES[by], mmd2, mmd2 - Z * sd, mmd2 + Z * sd)
-
-
-def _halves(m: int, n: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "f"], Int[np.ndarray, "c"]]:
-    """Which of `m` rows are R_fit and R_cal: all in random order, cut in the middle."""
-    if m < 4 * n:
-        raise BadReferenceError(
-            f"panel needs a reference of at least {4 * n} rows for windows of {n}, it has {m}: "
-            "add reference rows or fit the panel with a smaller window_size"
-        )
-    order = rng.permutation(m)
-    return order[: m // 2], order[m // 2 :]
-
-
-def _require_segments(segments: Sequence[str] | None, rows: int) -> None:
-    if segments is None:
-        return
-    if len(segments) != rows:
-        raise ValueError(f"panel needs one segment for each of {rows} rows, it was given {len(segments)}")
-    if (wrong := next((at for at, name in enumerate(segments) if not isinstance(name, str)), None)) is not None:
-        raise ValueError(f"panel needs text as segments, row {wrong} has {segments[wrong]!r}: convert it, '' for none")
+        sd = float(np.sqrt(4 * self.window_size * mmd.rows.var(ddof=1) + self.curves.spread[0, MMD] ** 2))
+        return Effect(*share, by, mmd2, mmd2 - Z * sd, mmd2 + Z * sd)

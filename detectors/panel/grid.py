@@ -8,6 +8,8 @@ from torch import Tensor
 
 BINS = 256
 LEVELS = 2048
+PIECE = 512
+"""Dimensions whose counts are taken at once: those of more would leave the cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +31,11 @@ class Grid:
 
     def distances(self, cells: UInt8[Tensor, "b n k"]) -> Float[Tensor, "b"]:
         """For each window the largest distance of distribution functions over all dimensions; 0 if there are none."""
-        b, n, k = cells.shape
+        b, _, k = cells.shape
         if k == 0:
             return torch.zeros(b, device=cells.device)
-        gaps = _counts(cells).cumsum(2, dtype=self.reached.dtype).div_(n).sub_(self.reached)
-        return torch.maximum(gaps.amax((1, 2)), -gaps.amin((1, 2)))
+        pieces = zip(torch.split(cells, PIECE, 2), torch.split(self.reached, PIECE), strict=True)
+        return torch.stack([_largest_gap(*piece) for piece in pieces]).amax(0)
 
 
 def fit_grid(x: Float[Tensor, "m k"]) -> Grid:
@@ -63,6 +65,11 @@ def fit_grid(x: Float[Tensor, "m k"]) -> Grid:
 def _levels(x: Float[Tensor, "n k"], low: Float[Tensor, "k"], per_unit: Float[Tensor, "k"]) -> Int[Tensor, "n k"]:
     # The first and the last level are for what lies beyond.
     return ((x - low) * per_unit + 1).clamp_(0, LEVELS - 1).long()
+
+
+def _largest_gap(cells: UInt8[Tensor, "b n k"], reached: Float[Tensor, "k bins"]) -> Float[Tensor, "b"]:
+    gaps = _counts(cells).cumsum(2).div(cells.shape[1]).sub_(reached)
+    return torch.maximum(gaps.amax((1, 2)), -gaps.amin((1, 2)))
 
 
 def _counts(cells: UInt8[Tensor, "b n k"]) -> Int[Tensor, "b k bins"]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from torch import Tensor
 
-from detectors.kernels import length_scale, pair_distances
+from detectors.kernels import DEAD, length_scale, pair_distances
 from detectors.panel.clusters import Partitions, fit_partitions
 from detectors.panel.grid import Grid, fit_grid
 from drift.errors import BadReferenceError
@@ -21,7 +21,6 @@ LEAD = 128
 NEIGHBOURS = 5
 NOVEL = 0.01
 SCORE_RIDGE = 0.001
-DEAD = 1e-4
 PIECE = 512
 
 

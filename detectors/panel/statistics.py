@@ -40,6 +40,9 @@ TWO_SIDED: Final = frozenset({"mahalanobis_mean", "mahalanobis_sd", "trace"})
 
 RIDGES: Final = (0.4, 0.04)
 
+GROUP: Final = 64
+"""Windows whose means are multiplied with the axes at once."""
+
 Progress = Callable[[int, int], None]
 """Told how many windows are done, and of how many."""
 
@@ -51,15 +54,28 @@ def evaluate(
     n, d = picks.shape[1], rows.centred.shape[1]
     # A few windows at a time: their Gram matrices and counts should stay in the cache.
     at_once = max(1, 1_600_000 // max(n * n, n * d, d * BINS))
-    blocks = []
-    for start in range(0, len(picks), at_once):
-        blocks.append(_block(space, rows, picks[start : start + at_once]))
+    axes = space.axes.double()
+    groups = []
+    # The axes do not fit there, so one product has the means of many windows; its two columns follow those of MMD.
+    for start in range(0, len(picks), GROUP):
+        means, found = _measured(space, rows, picks[start : start + GROUP], at_once)
+        groups.append(torch.cat([found[:, :2], hotelling(space, axes, means), found[:, 2:]], 1))
         if progress is not None:
-            progress(min(start + at_once, len(picks)), len(picks))
-    return torch.cat(blocks)
+            progress(min(start + GROUP, len(picks)), len(picks))
+    return torch.cat(groups)
 
 
-def _block(space: Space, rows: Rows, picks: Int[Tensor, "b n"]) -> Float64[Tensor, "b s"]:
+def _measured(
+    space: Space, rows: Rows, picks: Int[Tensor, "b n"], at_once: int
+) -> tuple[Float64[Tensor, "b d"], Float64[Tensor, "b s"]]:
+    """The means of windows, and all of their statistics but Hotelling's."""
+    means, found = zip(*(_block(space, rows, some) for some in torch.split(picks, at_once)), strict=True)
+    return torch.cat(means), torch.cat(found)
+
+
+def _block(
+    space: Space, rows: Rows, picks: Int[Tensor, "b n"]
+) -> tuple[Float64[Tensor, "b d"], Float64[Tensor, "b s"]]:
     x = rows.centred[picks]
     mean = x.mean(1, dtype=torch.float64)
     n = x.shape[1]
@@ -67,7 +83,6 @@ def _block(space: Space, rows: Rows, picks: Int[Tensor, "b n"]) -> Float64[Tenso
     score = rows.score[picks]
     columns = [
         *mmd2(space, pair_means(x, space.scale).mean(1), rows.near[picks].mean(1)).unbind(1),
-        *(hotelling(space, mean, ridge) for ridge in RIDGES),
         frechet(space, mean, rows.lead[picks], total),
         space.partitions.distances(rows.clusters[picks]),
         score.mean(1),
@@ -77,7 +92,7 @@ def _block(space: Space, rows: Rows, picks: Int[Tensor, "b n"]) -> Float64[Tenso
         space.raw.distances(rows.raw[picks]).double(),
         rows.novel[picks].double().mean(1),
     ]
-    return torch.stack(columns, 1)
+    return mean, torch.stack(columns, 1)
 
 
 def mmd2(space: Space, within: Float64[Tensor, "b 2"], across: Float64[Tensor, "b 2"]) -> Float64[Tensor, "b 2"]:
@@ -85,12 +100,15 @@ def mmd2(space: Space, within: Float64[Tensor, "b 2"], across: Float64[Tensor, "
     return within - 2 * across + space.anchor_means
 
 
-def hotelling(space: Space, mean: Float64[Tensor, "b d"], ridge: float) -> Float64[Tensor, "b"]:
-    """mean' (S + r I)^-1 mean with r = `ridge` mean variances; what lies off the axes is weighted by 1 / r."""
-    r = ridge * space.mean_spread
-    along = (mean @ space.axes.double()).square()
+def hotelling(space: Space, axes: Float64[Tensor, "d r"], mean: Float64[Tensor, "b d"]) -> Float64[Tensor, "b 2"]:
+    """mean' (S + r I)^-1 mean for both `RIDGES`, r mean variances; what lies off the axes is weighted by 1 / r.
+
+    `axes` are those of `space`, in double precision.
+    """
+    along = (mean @ axes).square()
     off_axes = (mean.square().sum(1) - along.sum(1)).clamp(min=0)
-    return (along / (space.spread + r)).sum(1) + off_axes / r
+    ridges = [ridge * space.mean_spread for ridge in RIDGES]
+    return torch.stack([(along / (space.spread + r)).sum(1) + off_axes / r for r in ridges], 1)
 
 
 def frechet(

@@ -103,7 +103,7 @@ class MeasurementAnswer(BaseModel):
 
 
 class AttributionAnswer(BaseModel):
-    """Where the change in one window comes from, in kernel units: clusters and segments add up to the squared MMD."""
+    """Where the change in one window comes from: clusters and segments add up to what the statistic `by` moved by."""
 
     measurement: MeasurementAnswer
     attribution: KeptAttribution

@@ -14,7 +14,7 @@ app = typer.Typer()
 def compare(
     reference: Annotated[Path, typer.Argument(metavar="REF", help="Healthy embeddings: .npy, Parquet or Arrow.")],
     current: Annotated[Path, typer.Argument(metavar="CUR", help="The embeddings in question.")],
-    rows: Annotated[int, typer.Option(min=64, help="Reference rows at most, drawn at random.")] = 20_480,
+    rows: Annotated[int, typer.Option(min=320, help="Reference rows at most, drawn at random.")] = 20_480,
     window: Annotated[int, typer.Option(min=16, help="Current rows at most; of REF's a quarter (panel: 1/20).")] = 512,
     alpha: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of false alarms of the panel.")] = 0.01,
     seed: Annotated[int, typer.Option(min=0, help="Decides how the reference is split at random.")] = 0,

@@ -1,11 +1,11 @@
 """What the service is told: settings from the environment, and streams, detectors, SLOs and receivers from one file."""
 
+from drift.config.encoders import EncoderConfig
 from drift.config.load import EXAMPLE, load, schema
 from drift.config.model import (
     AlertmanagerConfig,
     CollectorConfig,
     Config,
-    EncoderConfig,
     ReferenceConfig,
     RetentionConfig,
     StreamConfig,

@@ -2,12 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
-
-from drift.config.strict import Strict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
-class EncoderConfig(Strict):
+class EncoderConfig(BaseModel):
     """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, or a hub name.
 
     Or the address of an endpoint of OpenAI's kind (`https://…/v1/embeddings`), which is then asked for `served_model`,
@@ -16,6 +14,8 @@ class EncoderConfig(Strict):
     `candidates` are models that may be served instead by mistake (an older version, the next one): diagnoses try them.
     `price_per_hour` is what the machine costs, in any currency: `/metrics` tells what encoding costs.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = "bundled"
     revision: str | None = None

@@ -5,11 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
-from drift.config.strict import Strict
 from drift.config.values import Duration
 from drift.records import ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
@@ -30,7 +29,11 @@ LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budg
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
-class CollectorConfig(Strict):
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CollectorConfig(_Model):
     """Where a stream's rows come from. `push` receives them over HTTP, `parquet` reads files under `path`."""
 
     kind: Literal["push", "parquet"] = "push"
@@ -43,7 +46,7 @@ class CollectorConfig(Strict):
         return self
 
 
-class ReferenceConfig(Strict):
+class ReferenceConfig(_Model):
     """What windows are held against: a Parquet file with a `vector` column, or with `input` to be encoded here.
 
     Of a reference that is encoded here a sample is encoded again each `recompute`, to see whether the encoder still
@@ -55,7 +58,7 @@ class ReferenceConfig(Strict):
     recompute: Duration | None = timedelta(days=1)
 
 
-class StreamConfig(Strict):
+class StreamConfig(_Model):
     """One model's embeddings as production serves them.
 
     `runbook_url` goes with every alert; by default it is the service's own runbook. `window` is the length of a window,
@@ -129,7 +132,7 @@ class StreamConfig(Strict):
         return [*self.detector_names, *environment, *(merged_name(MERGING, windows) for windows in self.merged)]
 
 
-class AlertmanagerConfig(Strict):
+class AlertmanagerConfig(_Model):
     """One Alertmanager; every one is told every alert (no load balancer in between)."""
 
     url: str
@@ -140,7 +143,7 @@ class AlertmanagerConfig(Strict):
         return require_http(url)
 
 
-class WebhookConfig(Strict):
+class WebhookConfig(_Model):
     """Who is asked to retrain. The secret is `whsec_` and base64 of 24 bytes or more, from `${ENV}` or a file.
 
     Plain http and private addresses must be allowed.
@@ -166,7 +169,7 @@ class WebhookConfig(Strict):
         return self
 
 
-class ReceiversConfig(Strict):
+class ReceiversConfig(_Model):
     """Who is told. Firing alerts are sent again every `resend`."""
 
     alertmanagers: list[AlertmanagerConfig] = []
@@ -174,14 +177,14 @@ class ReceiversConfig(Strict):
     resend: Duration = timedelta(seconds=60)
 
 
-class RetentionConfig(Strict):
+class RetentionConfig(_Model):
     """How long things are kept: vectors of windows, and all that is small (measurements, slots, alerts, outbox)."""
 
     vectors: Duration = timedelta(days=14)
     history: Duration = timedelta(days=400)
 
 
-class Config(Strict):
+class Config(_Model):
     """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name."""
 
     streams: list[StreamConfig] = Field(min_length=1)

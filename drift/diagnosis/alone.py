@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from detectors import Novelty, collapse
-from detectors.collapse import BEYOND
 from detectors.copies import first_equal, independent, times_seen
 from detectors.quantised import on_lattice
+from detectors.shapes import BEYOND
 from drift.diagnosis.causes import DATA, NONE, UNKNOWN, cause_of
 from drift.diagnosis.data import attempted, from_data
 from drift.diagnosis.pairs import Vectors

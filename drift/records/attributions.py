@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one cluster or segment contributes, in kernel units; the contributions of all add up to the squared MMD.
+    """What one cluster or segment contributes to the change of a statistic; the contributions of all add up to that.
 
     `reference` and `window` are its shares of the reference's rows and of the rows tested. `contribution` = `mix` +
     `within`: what the change of its share contributes, and that its rows are not like they were. Each is 0 on average
@@ -23,7 +23,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class TopRow:
-    """A row that contributes much, in kernel units: its place in the window, its id if it has one, and its cluster."""
+    """A row that stands out: its place in the window, its id if it has one, its cluster, and what it contributes."""
 
     position: int
     id: str | None
@@ -33,13 +33,17 @@ class TopRow:
 
 @dataclass(frozen=True, slots=True)
 class KeptAttribution:
-    """The squared MMD of a window, not floored, taken apart. `p_value` is its own, in (0, 1].
+    """A statistic of a window taken apart: `by` names it, and `p_value` is its own, in (0, 1].
 
-    `clusters` and, where the rows have any, `segments` have the sum `mmd2` each, the largest contribution first; of
-    many, the small ones are one part. `rows` are those that contribute most, most of all first.
+    `clusters` and, where the rows have any, `segments` have the sum `total` each, the largest contribution to it first;
+    of many, the small ones are one part. It is what the statistic has moved by: its value less what is usual. Of
+    "mmd_wide", the squared MMD, which is not floored, 0 is usual. Where that has not moved, it may be one of single
+    rows: "novelty", the share of novel rows, "mahalanobis_mean" or "mahalanobis_sd", of their scores. `rows` are those
+    that stand out most, most of all first.
     """
 
-    mmd2: float
+    by: str
+    total: float
     p_value: float
     clusters: tuple[Part, ...]
     segments: tuple[Part, ...]

@@ -60,7 +60,9 @@ def attribution(kept: KeptAttribution) -> object:
 
 
 def read_attribution(data: object) -> KeptAttribution:
-    """What `attribution` made."""
+    """What `attribution` made. It used to be of the squared MMD alone, under that name."""
+    if isinstance(data, dict) and "mmd2" in data:
+        data = {**data, "by": "mmd_wide", "total": data["mmd2"]}
     return _ATTRIBUTION.validate_python(data)
 
 

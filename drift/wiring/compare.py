@@ -14,6 +14,7 @@ from detectors import DETECTORS, Collapse, Panel, Verdict, collapse
 from detectors.base import Detector
 from detectors.copies import independent, without_pairs
 from detectors.panel import Result
+from detectors.panel.calibration import heavy_tailed
 from detectors.panel.statistics import Progress
 from drift.config.slos import ASKED_FOR, SloConfig, default_slos
 from drift.errors import SourceError, UnmeasurableError
@@ -115,6 +116,24 @@ class Comparison:
     shape: Collapse
 
     @property
+    def warning(self) -> str:
+        """What keeps the panel from all current rows or from its level; "" if nothing does.
+
+        That the level is half of `alpha` where REF has fewer than 40 rows for each of the window's is what its size
+        costs, and no more.
+        """
+        used, given = self.panel.window_size, len(self.tested)
+        heavy = heavy_tailed(self.panel.known.terms["mahalanobis_mean"])
+        if used == given:
+            return heavy
+        held, needed = len(self.held.rows), PANEL_PART * given
+        cut = (
+            f"the panel looks at {used} of {given} current rows, a {PANEL_PART}th of the {held} reference rows: "
+            f"{needed} reference rows would let it look at all"
+        )
+        return f"{cut}; {heavy}" if heavy else cut
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why this is drift; empty where it is not.
 
@@ -146,7 +165,9 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
     tested = once if len(once) >= LEAST else window.rows
     size = min(len(tested), len(held.rows) // PANEL_PART)
     known, seen = (_segments(rows, request.segment) for rows in (held.rows, tested))
-    panel = Panel.fit(held.vectors, size, request.alpha, request.seed, nulls=nulls, segments=known, progress=progress)
+    panel = Panel.fitted(
+        held.vectors, size, request.alpha, request.seed, nulls=nulls, segments=known, progress=progress
+    )
     return Comparison(
         request,
         reference,
@@ -155,7 +176,7 @@ def compare(request: Request, *, nulls: int = 4000, progress: Progress | None = 
         window,
         tested,
         panel,
-        panel.test(tested.vectors, segments=seen),
+        panel.tested(tested.vectors, segments=seen),
         tuple(_find(detector, window, held, request) for detector in DETECTORS.values()),
         collapse(window.vectors, held.vectors, seed=request.seed),
     )

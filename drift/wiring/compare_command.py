@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import W_OK, access
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
 from detectors.panel.statistics import Progress
+from drift.errors import SourceError
 from drift.wiring.compare import Request, compare
 from drift.wiring.compare_page import page
 from drift.wiring.compare_report import as_json as to_json
@@ -22,6 +24,8 @@ def run(request: Request, *, as_json: bool, html: Path | None) -> bool:
         DriftError: see `compare`.
         OSError: the page cannot be written.
     """
+    if html is not None:
+        _require_writable(html)
     with _bar(shown=not as_json) as progress:
         found = compare(request, progress=progress)
     if html is not None:
@@ -31,6 +35,12 @@ def run(request: Request, *, as_json: bool, html: Path | None) -> bool:
     else:
         Console().print(as_text(found))
     return bool(found.reasons)
+
+
+def _require_writable(path: Path) -> None:
+    """Raise SourceError where no file can be written at `path`, before minutes go into what would be written."""
+    if path.is_dir() or not path.parent.is_dir() or not access(path if path.exists() else path.parent, W_OK):
+        raise SourceError(f"--html needs a file that can be written, {path} cannot: name one in a folder that is there")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ svg .steps.ref{fill:var(--ref)}svg .steps.cur{fill:var(--cur)}.line.cur{stroke-d
 def page(found: Comparison) -> str:
     """The whole page as HTML."""
     style = "verdict drift" if found.reasons else "verdict"
-    warnings = [found.panel.warning] if found.panel.warning else []
+    warnings = [found.warning] if found.warning else []
     notes = "".join(f'<p class="note">{escape(text)}</p>' for text in (*warnings, *advice(found)))
     files, *others = grids(found)
     names = f"{escape(found.request.current.name)} against {escape(found.request.reference.name)}"

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
-from detectors.collapse import BEYOND
 from detectors.kernels import tensor
 from detectors.novelty import Novelty, known_rows
+from detectors.shapes import BEYOND
 from drift.errors import UnmeasurableError
 from drift.wiring.compare import Comparison
 from drift.wiring.compare_report import TINY, chance, shape_figures

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from detectors.collapse import BEYOND, Compared
+from detectors.shapes import BEYOND, Compared
 from drift import __version__
 from drift.records import Gap
 from drift.slo import Outcome
@@ -44,7 +43,7 @@ def as_json(found: Comparison) -> dict[str, object]:
         "effect": asdict(result.effect),
         "statistics": {name: asdict(one) for name, one in result.statistics.items()},
         "attribution": _attribution(found),
-        "warning": found.panel.warning,
+        "warning": found.warning,
         "detectors": [_finding(found, one) for one in found.findings],
         "collapse": asdict(found.shape),
         "reference": _side(found.reference),
@@ -57,10 +56,12 @@ def as_json(found: Comparison) -> dict[str, object]:
 
 
 def _attribution(found: Comparison) -> dict[str, object]:
-    """As `Attribution`, with all rows that were tested by id, those that contribute most first."""
+    """As `Attribution`, with all rows that were tested by id, those that stand out most first."""
     attribution = found.result.attribution
     rows = [{"id": id_, "contribution": value, "cluster": cluster} for id_, value, cluster in moved_rows(found)]
     return {
+        "by": attribution.by,
+        "usual": attribution.usual,
         "clusters": [asdict(part) for part in attribution.clusters],
         "segments": [asdict(part) for part in attribution.segments],
         "rows": rows,
@@ -68,10 +69,9 @@ def _attribution(found: Comparison) -> dict[str, object]:
 
 
 def moved_rows(found: Comparison) -> list[tuple[str, float, str]]:
-    """Id, contribution and cluster of each row that was tested, those that contribute most first."""
+    """Id, contribution and cluster of each row that was tested, those that stand out most first."""
     a, ids = found.result.attribution, found.tested.ids
-    order = np.argsort(-a.rows, kind="stable")
-    return [(str(ids[a.index[i]]), float(a.rows[i]), a.clusters[a.cluster[i]].name) for i in order]
+    return [(str(ids[a.index[i]]), float(a.rows[i]), a.clusters[a.cluster[i]].name) for i in a.order]
 
 
 def _side(side: Side) -> dict[str, object]:
@@ -101,6 +101,8 @@ def verdict(found: Comparison) -> str:
     """The verdict in one line."""
     e, p = found.result.effect, found.result.p_value
     moved = f"like {share(e.share)} foreign rows ({share(e.low)} to {share(e.high)}) by {e.by}"
+    if p > found.panel.level:
+        moved = f"at most like {share(e.high)} foreign rows"
     panel = f"p {chance(p) if p < TINY else f'= {chance(p)}'} at level {found.panel.level:g}, {moved}"
     if p <= found.panel.level and not found.result.drifted:
         panel += ", which is negligible"
@@ -138,7 +140,10 @@ def _statistics(found: Comparison) -> Grid:
     rows = tuple((name, number(one.value), chance(one.p_value)) for name, one in named)
     bad = frozenset(i for i, (_, one) in enumerate(named) if found.result.drifted and one.p_value <= level)
     joint = f"Their joint p is {chance(found.result.p_value)}: it, and not the smallest of them, is held to {level:g}."
-    note = f"{joint} Measured on {found.panel.window_size} current rows."
+    note = f"{joint} Measured on {found.panel.window_size} current rows. "
+    note += "Foreign rows are as far out as another model's: a share of them is an equivalent, not a count of bad rows."
+    if found.panel.warning:
+        note += f" The level is half of --alpha: {found.panel.warning}."
     return Grid("Panel", ("statistic", "value", "its own p"), rows, bad, note)
 
 
@@ -162,11 +167,14 @@ def _moved(found: Comparison) -> Grid:
         )
         for name, part, ids in groups[:MOST_GROUPS]
     )
+    usual = f" less {number(a.usual)}, which is usual" if a.usual else ""
     note = (
-        "What each group of rows adds to the squared MMD (mmd_wide): all clusters together give it, and so do all "
-        "segments. Of it, `mix` is due to the group's share, the rest to what is in it. Rows: those that add most."
+        f"What each group of rows adds to {a.by}{usual}: all clusters together give it, and so do all segments. Of it, "
+        "`mix` is due to the group's share, the rest to what is in it. Rows: those that stand out most."
     )
-    if (p := found.result.statistics["mmd_wide"].p_value) > found.panel.level:
+    if (more := len(groups) - MOST_GROUPS) > 0:
+        note += f" {more} more groups, which add less, are in --json."
+    if (p := found.result.statistics[a.by].p_value) > found.panel.level:
         note += f" Its own p is {chance(p)}: these parts may be chance, and what other statistics found lies elsewhere."
     heads = ("group", "reference", "current", "adds", "mix", "rows")
     return Grid("What moved", heads, cells, frozenset(), note)
@@ -214,7 +222,7 @@ def number(x: float) -> str:
 def as_text(found: Comparison) -> RenderableType:
     """The verdict, then the tables."""
     lines: list[RenderableType] = [Text(verdict(found), style="bold red" if found.reasons else "bold green")]
-    lines += [Text(text, style="yellow") for text in (found.panel.warning,) if text]
+    lines += [Text(text, style="yellow") for text in (found.warning,) if text]
     lines += [Text(text) for text in advice(found)]
     return Group(*lines, *(part for grid in grids(found) for part in ("", _table(grid), Text(grid.note, style="dim"))))
 

@@ -7,8 +7,8 @@ from samples import labelled_reference, labels_of, measured, most_by_chance, ref
 from scipy.stats import betabinom, fisher_exact, hypergeom
 
 from detectors.classifiers import logistic
+from detectors.frozen_probe import Probe
 from detectors.labels import hypergeometric
-from detectors.probe import Probe
 from drift.errors import MissingLabelsError, TooFewRowsError
 from drift.records import Reference, Texts
 

@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from detectors.arguments import require_whole
 from detectors.arrays import Vectors, as_reference, as_rows, require_same_width
 from detectors.copies import NEAR
 from detectors.kernels import draw, entropy_rank, spectrum, squared_distances
 from detectors.labels import Accuracy
+from detectors.nulls import widening
 from drift.errors import BadReferenceError
 
 BEYOND = 5.0
@@ -115,9 +117,10 @@ def collapse(
         UnmeasurableError: vectors of two lengths, or numbers in the window that are not finite.
         TooFewRowsError: fewer than 16 rows in the window.
         BadReferenceError: fewer than 64 rows in the reference, numbers that are not finite, or hardly any that differ.
+        BadArgumentError: a parameter is of another type or out of range.
     """
-    if null_windows < 10 or most_rows < 16:
-        raise ValueError(f"collapse needs null_windows >= 10 and most_rows >= 16, got {null_windows} and {most_rows}")
+    for name, value, least in (("null_windows", null_windows, 10), ("seed", seed, 0), ("most_rows", most_rows, 16)):
+        require_whole("collapse", name, value, least)
     x, held = as_rows(window, "window", 16), as_reference(reference, 64).float()
     require_same_width(x.shape[1], held.shape[1], ("window", "reference"))
     rng = np.random.default_rng(seed)
@@ -130,8 +133,7 @@ def collapse(
         raise BadReferenceError(
             "collapse needs reference rows that differ, a window drawn from them holds one vector only: de-duplicate it"
         )
-    # Subsets of one set vary less than fresh windows do: by 1/n - 1/m where those vary by 1/n + 1/m.
-    fresh = ((m + n) / (m - n) + 1 / null_windows) ** 0.5
+    fresh = (widening(n, m) ** 2 + 1 / null_windows) ** 0.5
     null = np.array([astuple(of) for of in draws])
     expected, spread = Shape(*null.mean(0).tolist()), Shape(*(fresh * null.std(0, ddof=1)).tolist())
     return compared(shape(draw(x, n, rng), live), expected, spread, n, int(live.sum()), accuracy=accuracy)
