@@ -19,7 +19,7 @@ from drift.notify import compose
 from drift.pipeline import deliver, diagnose, measure
 from drift.records import Diagnosis, Rows, Span, Window
 from drift.scheduler import Scheduler, Stopped, diagnose_one, work_once
-from drift.store import diagnoses, jobs, reads, retention, tables, writes
+from drift.store import diagnoses, jobs, reads, retention, tables, windows, writes
 from drift.store.diagnoses import Request
 from drift.wiring import build
 
@@ -247,7 +247,7 @@ def test_a_merged_stretch_is_drawn_from_all_of_its_windows(engine):
     for i, span in enumerate(spans(3)):
         keep_window(engine, span, Rows(healthy(60, i), ids=tuple(f"{i}-{j}" for j in range(60))))
     with engine.connect() as conn:
-        rows = diagnoses.rows_of(conn, "search", 8, [Span(START, START + 3 * LENGTH)], most=90)
+        rows = windows.drawn(conn, "search", 8, [Span(START, START + 3 * LENGTH)], most=90)
     counts = np.bincount([int(str(id_)[0]) for id_ in rows.ids])
     assert counts.tolist() == [30, 30, 30]
     assert list(rows.ids) != sorted(rows.ids)
@@ -257,7 +257,7 @@ def test_windows_keep_the_segments_of_their_rows(engine):
     rows = Rows(healthy(4), segments={"lang": ("de", "en", None, "de")}, labels=("a", None, "b", "c"))
     keep_window(engine, SPAN, rows)
     with engine.connect() as conn:
-        found = diagnoses.rows_of(conn, "search", 8, [SPAN], most=10)
+        found = windows.drawn(conn, "search", 8, [SPAN], most=10)
     assert found.segments == {"lang": ("de", "en", None, "de")}
     assert found.labels == rows.labels
     assert np.abs(found.vectors - rows.vectors).max() < 1e-3

@@ -208,7 +208,8 @@ def served(folder, engine):
             vectors = healthy(50, i)
             vectors[:, 0] = i + 1
             inputs = tuple(f"{i + 1}: {row}" for row in range(50))
-            writes.save_window(conn, Window(STREAM, span, Rows(vectors, inputs=inputs), 50))
+            languages = {"lang": ("de", "en") * 25}
+            writes.save_window(conn, Window(STREAM, span, Rows(vectors, inputs=inputs, segments=languages), 50))
     return folder
 
 
@@ -227,6 +228,14 @@ def fire(engine, window: int, *, kind=AlertKind.PAGE, stream="search", slo="spre
     alert = Alert(stream, slo, kind, state, end, fired_at=end, resolved_at=until, looked_from=began)
     with engine.begin() as conn:
         writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+
+
+def test_a_golden_reference_knows_the_segments_of_its_rows(served, engine):
+    made = told("create", "search", *between(2, 7))
+    with engine.connect() as conn:
+        rows = references.reference(conn, "search", made["version"]).rows
+    odd = [int(text.partition(": ")[2]) % 2 for text in rows.inputs]
+    assert rows.segments["lang"] == tuple("en" if each else "de" for each in odd)
 
 
 def test_a_golden_period_gives_a_sample_of_its_windows_in_random_order(served, engine):

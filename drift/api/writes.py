@@ -16,7 +16,7 @@ from drift.errors import BatchConflictError, PayloadError, UnknownFormatError, U
 from drift.pipeline import intake, measure
 from drift.pipeline.monitor import Monitor
 from drift.scheduler import Service
-from drift.store import diagnoses
+from drift.store import diagnoses, windows
 
 BODY: Final = {
     "requestBody": {
@@ -112,7 +112,7 @@ def _add_diagnosis(app: FastAPI, service: Service) -> None:
             known = ", ".join(part.segment for part in monitor.parts if part.segment) or "none"
             raise HTTPException(404, f"stream {stream!r} has no segment {segment!r}; it has: {known}")
         with service.engine.begin() as conn:
-            span = diagnoses.last_window(conn, part.key, at=at)
+            span = windows.newest(conn, part.key, at=at)
             if span is None:
                 when = "yet" if at is None else f"at {at.isoformat()}, or not any more"
                 raise HTTPException(404, f"{part.key} has no window with rows {when}")

@@ -17,7 +17,7 @@ from drift.notify import compose
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Diagnosed, Diagnosis, Window
 from drift.slo import MIN_BAD, Budget, Severity, Slo
-from drift.store import diagnoses
+from drift.store import diagnoses, windows
 from drift.store.connect import Connection
 from drift.store.diagnoses import Request
 from drift.store.outbox import MessageState
@@ -59,7 +59,7 @@ def make(conn: Connection, monitor: Monitor, request: Request, progress: Progres
     stream = next((part for part in monitor.parts if part.key == request.stream), None)
     if stream is None:
         return without(f"{request.stream} is no part of stream {monitor.stream.key} any more")
-    rows = diagnoses.rows_of(conn, stream.key, stream.dim, [request.span], most=max(MOST_ROWS, monitor.sample))
+    rows = windows.drawn(conn, stream.key, stream.dim, [request.span], most=max(MOST_ROWS, monitor.sample))
     if not len(rows):
         return without("no row of this time is kept: none arrived, or `retention.vectors` is over")
     if not rows.ids:
@@ -67,7 +67,7 @@ def make(conn: Connection, monitor: Monitor, request: Request, progress: Progres
         rows = replace(rows, ids=tuple(f"row {i}" for i in range(len(rows))))
     window = Window(stream, request.span, rows, len(rows))
     hours = diagnoses.same_hours(conn, request)
-    past = diagnoses.rows_of(conn, stream.key, stream.dim, hours, most=MOST_ROWS) if hours else None
+    past = windows.drawn(conn, stream.key, stream.dim, hours, most=MOST_ROWS) if hours else None
     try:
         return diagnose(
             window,

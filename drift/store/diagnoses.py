@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import AlertKind, AlertState
-from drift.records import Diagnosed, Diagnosis, Rows, Span
+from drift.records import Diagnosed, Diagnosis, Span
 from drift.store import codec, tables
 
 TOLD: tuple[AlertKind, ...] = (AlertKind.PAGE, AlertKind.TICKET, AlertKind.EXHAUSTED)
@@ -81,31 +80,6 @@ def annotate(conn: sa.Connection, diagnosed: Diagnosed, annotations: dict[str, s
     conn.execute(sa.update(t).where(mine, t.c.kind.in_(TOLD)).values(annotations=added))
 
 
-def last_window(conn: sa.Connection, stream: str, *, at: datetime | None = None) -> Span | None:
-    """The newest window of `stream` that has its rows still; with `at`, the one that holds that moment."""
-    t = tables.window
-    query = sa.select(t.c.start, t.c.end).where(t.c.stream == stream, t.c.rows > 0)
-    if at is not None:
-        query = query.where(t.c.start <= at, t.c.end > at)
-    row = conn.execute(query.order_by(t.c.start.desc()).limit(1)).first()
-    return None if row is None else Span(row.start.astimezone(UTC), row.end.astimezone(UTC))
-
-
-def rows_of(conn: sa.Connection, stream: str, dim: int, spans: Sequence[Span], *, most: int) -> Rows:
-    """At most `most` rows of the windows that start in `spans`, as many of each, in random order."""
-    t = tables.window
-    within = sa.or_(*((t.c.start >= span.start) & (t.c.start < span.end) for span in spans))
-    found = conn.execute(sa.select(t).where(t.c.stream == stream, t.c.rows > 0, within).order_by(t.c.start))
-    windows = [_rows(row, dim) for row in found]
-    each = -(-most // max(1, len(windows)))
-    # A window's own rows are in random order.
-    parts = [window.take(np.arange(min(each, len(window)))) for window in windows]
-    together = Rows.stack([Rows.none(dim), *parts])
-    if len(parts) < 2:
-        return together
-    return together.take(np.random.default_rng(len(together)).permutation(len(together))[:most])
-
-
 def same_hours(conn: sa.Connection, request: Request, *, days: int = 7) -> list[Span]:
     """`request`'s hours on the days before it, up to a week, as far as most slots in between were good."""
     t = tables.slot
@@ -120,15 +94,3 @@ def same_hours(conn: sa.Connection, request: Request, *, days: int = 7) -> list[
         if share is not None and share > 0.5:
             found.append(then)
     return found
-
-
-def _rows(row: sa.Row[tuple[object, ...]], dim: int) -> Rows:
-    f = row._mapping
-    return Rows(
-        vectors=codec.vectors(f["vectors"], dim, f["dtype"]),
-        ids=tuple(f["ids"]),
-        inputs=tuple(f["inputs"]),
-        labels=tuple(f["labels"]),
-        encoder_versions=tuple(f["encoder_versions"]),
-        segments={name: tuple(column) for name, column in f["segments"].items()},
-    )

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from drift.alert import AlertKind
 from drift.records import ENVIRONMENT, Rows, Span, Stream
-from drift.store import codec, tables
+from drift.store import tables
+from drift.store.windows import stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,4 @@ def rows_of(conn: sa.Connection, stream: str, start: datetime) -> Rows:
     """The rows of the window of `stream` that begins at `start`; none where its vectors are gone."""
     w = tables.window
     row = conn.execute(sa.select(w).where(w.c.stream == stream, w.c.start == start)).one()
-    if not row.rows:
-        return Rows.none(0)
-    dim = len(row.vectors) // row.rows // (2 if row.dtype == codec.HALF else 4)
-    vectors = codec.vectors(row.vectors, dim, row.dtype)
-    return Rows(vectors, ids=tuple(row.ids), inputs=tuple(row.inputs), labels=tuple(row.labels))
+    return stored(row) if row.rows else Rows.none(0)

@@ -19,7 +19,7 @@ from drift.diagnosis import Progress, diagnose
 from drift.errors import ConfigError, UnmeasurableError
 from drift.pipeline.diagnose import make
 from drift.records import Diagnosis, Span
-from drift.store import diagnoses
+from drift.store import windows
 from drift.store.diagnoses import Request as Asked
 from drift.wiring import kept_references
 from drift.wiring.build import build_monitor, clock
@@ -85,7 +85,7 @@ def of_stream(
         encoder = encoder.model_copy(update={"candidates": models.candidates})
     progress("loading models and reference")
     with migrated(settings) as found, found.engine.begin() as conn:
-        span = diagnoses.last_window(conn, key, at=at)
+        span = windows.newest(conn, key, at=at)
         if span is None:
             when = "yet" if at is None else f"at {at.isoformat()}, or not any more (`retention.vectors`)"
             raise UnmeasurableError(f"stream {key!r} has no window with rows {when}")

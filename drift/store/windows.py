@@ -1,0 +1,49 @@
+"""Windows as they are stored, while their rows are kept."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import sqlalchemy as sa
+
+from drift.records import Rows, Span
+from drift.store import codec, tables
+
+
+def newest(conn: sa.Connection, stream: str, *, at: datetime | None = None) -> Span | None:
+    """The newest window of `stream` that has its rows still; with `at`, the one that holds that moment."""
+    t = tables.window
+    query = sa.select(t.c.start, t.c.end).where(t.c.stream == stream, t.c.rows > 0)
+    if at is not None:
+        query = query.where(t.c.start <= at, t.c.end > at)
+    row = conn.execute(query.order_by(t.c.start.desc()).limit(1)).first()
+    return None if row is None else Span(row.start.astimezone(UTC), row.end.astimezone(UTC))
+
+
+def drawn(conn: sa.Connection, stream: str, dim: int, spans: Sequence[Span], *, most: int) -> Rows:
+    """At most `most` rows of the windows that start in `spans`, as many of each, in random order."""
+    t = tables.window
+    within = sa.or_(*((t.c.start >= span.start) & (t.c.start < span.end) for span in spans))
+    found = conn.execute(sa.select(t).where(t.c.stream == stream, t.c.rows > 0, within).order_by(t.c.start))
+    windows = [stored(row) for row in found]
+    each = -(-most // max(1, len(windows)))
+    # A window's own rows are in random order.
+    parts = [window.take(np.arange(min(each, len(window)))) for window in windows]
+    together = Rows.stack([Rows.none(dim), *parts])
+    if len(parts) < 2:
+        return together
+    return together.take(np.random.default_rng(len(together)).permutation(len(together))[:most])
+
+
+def stored(row: sa.Row[tuple[object, ...]]) -> Rows:
+    """The rows of a row of the table `window`, which has some; times and sessions are not kept."""
+    f = row._mapping
+    dim = len(f["vectors"]) // f["rows"] // np.dtype(f["dtype"]).itemsize
+    return Rows(
+        vectors=codec.vectors(f["vectors"], dim, f["dtype"]),
+        ids=tuple(f["ids"]),
+        inputs=tuple(f["inputs"]),
+        labels=tuple(f["labels"]),
+        encoder_versions=tuple(f["encoder_versions"]),
+        segments={name: tuple(column) for name, column in f["segments"].items()},
+    )
