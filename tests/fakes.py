@@ -17,7 +17,7 @@ from drift.pipeline.intake import Receipt, Sieve, take_in
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.records import KeptAttribution, Part, Reference, Rows, Span, Stream, TopRow, Window
 from drift.slo import Quantity, Sli, Slo
-from drift.store import writes
+from drift.store import objectives, writes
 from drift.store.inbox import Inbox
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -140,3 +140,8 @@ def send(
     given = Batch(Rows(vectors, **columns), np.arange(len(vectors)), (), len(vectors))
     digest = hashlib.sha256(vectors.tobytes()).hexdigest()
     return take_in(engine, monitor, given, sieve or Sieve(), batch_key=key, digest=digest, now=now)
+
+
+def verdicts(conn: sa.Connection) -> dict[tuple[str, str], tuple[int, int]]:
+    """How many verdicts each objective has had, and how many were bad, by stream and objective."""
+    return {names: (found.verdicts, found.bad) for names, found in objectives.tallies(conn).items()}

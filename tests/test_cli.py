@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from fakes import START, healthy
+from fakes import START, FakeEncoder, healthy
 from typer.testing import CliRunner
 
 from drift.cli import app
 from drift.records import Span
 from drift.store import jobs, reads, references, tables, writes
 from drift.store.connect import connect
+from drift.wiring import encoders
 
 CONFIG = """\
 streams:
@@ -294,3 +295,22 @@ def test_what_cannot_be_diagnosed_is_said(folder, words, said):
     done = drift("diagnose", *words)
     assert done.exit_code == 1
     assert said in " ".join(done.output.split())
+
+
+def test_check_says_how_far_productions_own_vectors_are_from_the_encoders(folder, monkeypatch):
+    texts = [f"text {i}" for i in range(300)]
+    right = FakeEncoder().encode(texts)
+    monkeypatch.setattr(encoders, "load", lambda spec: FakeEncoder())
+    encoders.build_encoder.cache_clear()
+    (folder / "drift.yaml").write_text(CONFIG.replace("valid_ratio]", "skew]") + "    encoder: {model: bundled}\n")
+
+    def told(vectors: np.ndarray) -> dict[str, str]:
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8)
+        pq.write_table(pa.table({"vector": flat, "input": texts}), folder / "golden.parquet")
+        rows = json.loads(drift("check", "--json").output)
+        return next(row for row in rows if row["what"] == "stream search: noise floor")
+
+    assert "cosines of 1.000000 and more" in told(right)["detail"]
+    shaken = right + 0.1 * healthy(300, 5)
+    assert "set `detectors: {skew: {tolerance: " in told(shaken.astype(np.float32))["fault"]
+    encoders.build_encoder.cache_clear()

@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 from drift.alert import AlertKind, AlertState
 from drift.config.slos import default_slos
 from drift.pipeline import measure
-from drift.pipeline.environment import SAMPLE, Environment, look_at, sample
+from drift.pipeline.environment import SAMPLE, Environment, look_at, noise_floor, sample
 from drift.records import Lineage, Reference, Rows, Window
 from drift.store import reads
 
@@ -166,3 +166,18 @@ def test_a_reference_that_was_not_encoded_here_is_always_good(engine, encoder):
     monitor = monitor_of(engine, Environment(encoder, DAY), REFERENCE, {})
     found = measure.measure(Window(STREAM, spans(1)[0], Rows(healthy(80)), 80), monitor)
     assert found.outcome(monitor.slos["search"][0]) == "good"
+
+
+# The noise floor of production's own vectors.
+
+
+def test_the_noise_floor_is_how_far_healthy_production_is_from_the_encoder(encoder, kept):
+    assert noise_floor(kept, encoder) is None  # the encoder made them
+    served = replace(kept, fingerprint="")
+    found = noise_floor(served, encoder)
+    assert (found.rows, found.failing) == (SAMPLE, 0)
+    assert found.p01 == pytest.approx(1)
+    encoder.broken.append("yes")
+    assert noise_floor(served, encoder).p01 < 0.9
+    without = replace(served, rows=replace(served.rows, inputs=()))
+    assert noise_floor(without, encoder) is None

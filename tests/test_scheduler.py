@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 
+import fakes
 import pytest
 import sqlalchemy as sa
 from fakes import (
@@ -121,7 +122,7 @@ def test_all_windows_are_worked_off(engine):
         rounds += 1
     assert rounds == 3
     with engine.connect() as conn:
-        assert reads.verdicts(conn)[("search", "spread")] == (40, 0)
+        assert fakes.verdicts(conn)[("search", "spread")] == (40, 0)
         assert reads.backlog(conn) == []
 
 
@@ -133,13 +134,13 @@ def test_a_failure_undoes_its_writes_and_is_tried_again(engine):
     queue(engine, 3)
     assert work_once(service)
     with engine.connect() as conn:
-        assert reads.verdicts(conn) == {}
+        assert fakes.verdicts(conn) == {}
         assert reads.backlog(conn)[0].error == "RuntimeError: once"
     clock.now += timedelta(minutes=1)
     while work_once(service):
         pass
     with engine.connect() as conn:
-        assert reads.verdicts(conn)[("search", "spread")] == (3, 0)
+        assert fakes.verdicts(conn)[("search", "spread")] == (3, 0)
 
 
 def test_a_window_that_always_fails_becomes_a_gap_and_holds_up_no_other(engine):
@@ -204,7 +205,7 @@ def test_receivers_that_hang_keep_no_window_from_being_measured(engine):
 
 def measured(engine):
     with engine.connect() as conn:
-        return reads.verdicts(conn)
+        return fakes.verdicts(conn)
 
 
 def test_failures_are_counted_under_the_names_of_the_clocks(engine):
@@ -301,7 +302,7 @@ def test_workers_that_are_killed_skip_no_window_and_double_none(engine, postgres
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
     with engine.connect() as conn:
         slots = reads.budgets(conn, "search", START, START + timedelta(days=9))
-        assert reads.verdicts(conn)[("search", "spread")] == (200, 133)
+        assert fakes.verdicts(conn)[("search", "spread")] == (200, 133)
         assert conn.execute(sa.select(sa.func.count()).select_from(tables.window)).scalar_one() == 200
         retrains = conn.execute(sa.select(tables.outbox.c.id).where(tables.outbox.c.kind == "retrain")).all()
         pages = [row for row in reads.alerts(conn) if row.alert.kind == "page"]

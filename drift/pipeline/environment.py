@@ -1,6 +1,6 @@
 """Environment drift: does the encoder, as it runs here and now, still give the references that it made?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
@@ -58,9 +58,28 @@ def sample(rows: Rows) -> Int[np.ndarray, "k"]:
 
     Many a fault is one of long inputs, which are few.
     """
-    by_length = np.argsort([len(text or "") for text in rows.inputs], kind="stable")
-    places = np.linspace(0, len(by_length) - 1, min(SAMPLE, len(by_length))).round().astype(np.intp)
+    return of_all_lengths(rows.inputs, SAMPLE)
+
+
+def of_all_lengths(inputs: Sequence[str | None], most: int) -> Int[np.ndarray, "k"]:
+    """Positions of at most `most` of `inputs`, evenly spread over their lengths, with the shortest and the longest."""
+    by_length = np.argsort([len(text or "") for text in inputs], kind="stable")
+    places = np.linspace(0, len(by_length) - 1, min(most, len(by_length))).round().astype(np.intp)
     return by_length[places]
+
+
+def noise_floor(reference: Reference, encoder: Encoder) -> Likeness | None:
+    """How far production's own vectors in `reference` are from what the encoder gives, in a sample.
+
+    It is what `skew` measures while all is well. None where production did not make them, or their inputs are not kept.
+    """
+    index = reference.rows.with_value(reference.rows.inputs)
+    if reference.fingerprint or not len(index) or reference.vectors.shape[1] != encoder.dim:
+        return None
+    inputs = [text for i in index if (text := reference.rows.inputs[i]) is not None]
+    chosen = of_all_lengths(inputs, SAMPLE)
+    again = encoder.encode([inputs[i] for i in chosen])
+    return likeness(reference.vectors[index[chosen]], again, rounding(encoder.described.get("dtype", "")))
 
 
 @final

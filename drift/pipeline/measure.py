@@ -16,6 +16,7 @@ from detectors.base import Detector, Merging
 from drift.errors import EncoderError, MissingInputsError, UnmeasurableError
 from drift.pipeline import merge
 from drift.pipeline.count import count
+from drift.pipeline.environment import of_all_lengths
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Gap, GapReason, Recomputed, Span, Window
 from drift.store import inbox, jobs, writes
@@ -104,10 +105,11 @@ def _recomputed(window: Window, monitor: Monitor) -> tuple[Window, MissingInputs
 
 
 def recompute(window: Window, monitor: Monitor) -> Window:
-    """`window` with its first rows that carry inputs encoded again. Rows are in random order: this is a sample."""
-    index = window.rows.with_value(window.rows.inputs)[: monitor.reencode]
+    """`window` with a sample of the rows that carry inputs encoded again; of all lengths, as long ones are few."""
+    index = window.rows.with_value(window.rows.inputs)
     if monitor.encoder is None or not len(index):
         return window
+    index = np.sort(index[of_all_lengths([window.rows.inputs[i] for i in index], monitor.reencode)])
     inputs = [text for i in index if (text := window.rows.inputs[i]) is not None]
     again = Recomputed(index.astype(np.int64), monitor.encoder.encode(inputs), monitor.encoder.fingerprint)
     return replace(window, recomputed=again)

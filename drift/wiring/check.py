@@ -7,9 +7,10 @@ from functools import partial
 import httpx2
 
 from collectors.parquet import ParquetCollector
+from detectors import Skew
 from drift.config import AlertmanagerConfig, Config, Settings, StreamConfig, WebhookConfig
 from drift.errors import ConfigError, DriftError, EnvironmentDriftError
-from drift.pipeline.environment import Look, look_at
+from drift.pipeline.environment import Look, look_at, noise_floor
 from drift.pipeline.references import make_reference
 from drift.records import Reference, Stream
 from drift.store import objectives, references
@@ -39,6 +40,8 @@ def checks(config: Config, settings: Settings) -> Iterator[Check]:
             yield _try(f"{what}: encoder", partial(_encoder, stream, settings))
         for part in stream.streams:
             yield _try(f"{what}: reference of {part}", partial(_reference, stream, part, settings))
+        if stream.encoder is not None:
+            yield _try(f"{what}: noise floor", partial(_noise_floor, config, stream, settings))
         if stream.looks_every:
             yield _try(f"{what}: environment", partial(_environment, stream, settings))
         yield _try(f"{what}: collector", partial(_collector, stream))
@@ -77,6 +80,24 @@ def _reference(stream: StreamConfig, part: Stream, settings: Settings) -> str:
     made = make_reference(part, source_of(stream, encoder_of(stream, settings.home)), now=clock())
     copies = f", {made.lineage.copies} more left out as copies" if made.lineage.copies else ""
     return f"{stream.reference.path}, {len(made.rows)} rows{copies}"
+
+
+def _noise_floor(config: Config, stream: StreamConfig, settings: Settings) -> str:
+    """Whether `skew` would let pass what production served when all was well."""
+    encoder = encoder_of(stream, settings.home)
+    skew = next((each for each in detectors_of(config, stream) if isinstance(each, Skew)), None)
+    made = make_reference(stream.stream, source_of(stream, encoder), now=clock())
+    found = None if encoder is None else noise_floor(made, encoder)
+    if found is None or skew is None:
+        return "the reference has no inputs with vectors from production: nothing to compare with"
+    apart = 1 - found.p01
+    said = f"the reference's own vectors have cosines of {found.p01:.6f} and more with the encoder's in 99 % of rows"
+    if apart > skew.tolerance:
+        raise ConfigError(
+            f"{said}, `skew` lets {1 - skew.tolerance:.6f} pass and would be bad from the first window: is this the "
+            f"encoder that serves? If it is, set `detectors: {{skew: {{tolerance: {2 * apart:.1g}}}}}`"
+        )
+    return f"{said}; `skew` lets {1 - skew.tolerance:.6f} pass"
 
 
 def _environment(stream: StreamConfig, settings: Settings) -> str:
