@@ -27,7 +27,6 @@ from benchmarks.alternatives import DIM, Vectors, s1
 from detectors import Panel
 from detectors.mean_shift import MeanShift
 from detectors.nulls import AMPLE
-from detectors.panel.calibration import ROWS_PER_WINDOW_ROW
 from detectors.panel.space import observe
 from detectors.panel.statistics import evaluate
 from drift.records import Reference, Rows, Span, Stream, Window
@@ -66,7 +65,7 @@ def mean_shift(reference: Vectors, blocks: list[Vectors], rows: int) -> list[flo
 
 
 TESTS: Final[Mapping[str, tuple[PValues, int, tuple[int, ...]]]] = {
-    "panel": (panel, 2 * ROWS_PER_WINDOW_ROW, (4, 20, 40)),
+    "panel": (panel, 2 * AMPLE, (4, 20, 40)),
     "mean_shift": (mean_shift, AMPLE, (1, 20)),
 }
 """How to test, from how many reference rows for each of a window's on no p-value is doubled, and what is tried. The
