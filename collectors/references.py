@@ -68,6 +68,30 @@ def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[st
     return rows if encoded else Inputs(tuple(t for t in rows.inputs if t is not None), rows.labels, rows.segments)
 
 
+def read_inputs(path: Path, *, limit: int, segments: tuple[str, ...] = ()) -> Inputs:
+    """A uniform sample of at most `limit` inputs in the files at `path`, in random order; vectors are not read.
+
+    `label` is read where given, each column of `segments` must be there. The same files give the same sample.
+
+    Raises:
+        SourceError: a file cannot be read, lacks a column, or no row has an input.
+    """
+    whole, sample = Stream(path.name, "", "", 1), Sample.none(0)
+    for file in open_files(path):
+        for column in (INPUT, *segments):
+            require(file, column, "of inputs to encode" if column == INPUT else "to tell segments apart")
+        for positions, sent in selected(file, (INPUT, LABEL, SESSION, *segments), whole, None):
+            batch = _inputs(file, sent, segments)
+            drawn = priorities(
+                batch.rows.ids, file.name, positions[batch.index], salt="inputs", sessions=batch.rows.sessions
+            )
+            sample = sample.merged(batch.rows, drawn, limit)
+    rows = sample.rows
+    if not len(rows):
+        raise SourceError(f"{path} needs rows with an `input`, it has none: give it the texts to encode")
+    return Inputs(tuple(text for text in rows.inputs if text is not None), rows.labels, rows.segments)
+
+
 def _rows(file: SourceFile, sent: pa.RecordBatch, stream: Stream, segments: tuple[str, ...]) -> Batch:
     with reading(file.path):
         batch = read_batches([sent], stream, segments, limits=FILE_LIMITS)

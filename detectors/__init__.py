@@ -9,6 +9,7 @@ from detectors.base import Detector
 from detectors.classifier import Classifier
 from detectors.context_mmd import ContextMmd
 from detectors.copies import distinct_rows
+from detectors.crossed import crossed_probe
 from detectors.duplicates import Duplicates
 from detectors.effective_rank import EffectiveRank
 from detectors.energy import Energy
@@ -35,7 +36,7 @@ from detectors.skew import Skew
 from detectors.sliced_wasserstein import SlicedWasserstein
 from detectors.valid_ratio import ValidRatio
 from detectors.variance_ratio import VarianceRatio
-from detectors.versions import Compatibility, VersionComparison, compare_versions
+from detectors.versions import Compatibility, KeptNeighbours, VersionComparison, compare_versions, kept_neighbours
 from detectors.views import ViewTerms, view_terms
 from drift.records import Measurement, Part, Reference, Rows
 
@@ -57,6 +58,7 @@ __all__ = [
     "Estimate",
     "EstimatedAccuracy",
     "Joint",
+    "KeptNeighbours",
     "KnnProbe",
     "Ks",
     "Lsdd",
@@ -90,9 +92,11 @@ __all__ = [
     "ViewTerms",
     "collapse",
     "compare_versions",
+    "crossed_probe",
     "distinct_rows",
     "estimate_accuracy",
     "hold",
+    "kept_neighbours",
     "measure",
     "mmd_permutation_test",
     "paired_accuracy",

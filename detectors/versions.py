@@ -1,9 +1,11 @@
 """Two encoders on the same inputs: may they share an index, do they carry the same information, can one be repaired?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
@@ -175,13 +177,45 @@ def neighbourhoods(x: Float[Tensor, "n d"], y: Float[Tensor, "n k"]) -> Neighbou
     )
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptNeighbours:
+    """Of each input's 10 nearest inputs in the old space, the share that stays; in [0, 1], row i is input i.
+
+    `overlap`: that are its nearest in the new space. `cross_recall`: that its new vector finds among the old ones; None
+    where the vectors have two lengths. Their means are those of `VersionComparison`.
+    """
+
+    overlap: Float64[np.ndarray, "n"]
+    cross_recall: Float64[np.ndarray, "n"] | None
+
+
+def kept_neighbours(a: Vectors, b: Vectors) -> KeptNeighbours:
+    """What each input keeps from `a`, shape (n, d), to `b`, shape (n, k): to say of which inputs most is lost.
+
+    Raises as `compare_versions` does, but for vectors that are all equal.
+    """
+    x, y = unit(as_rows(a, "a", 32)), unit(as_rows(b, "b", 32))
+    if len(x) != len(y):
+        raise UnmeasurableError(f"kept_neighbours needs paired rows, a has {len(x)} and b {len(y)}")
+    overlap = kept(x, lambda part, start: others(y[part], y, start))
+    recall = kept(x, lambda part, start: others(y[part], x, start)) if x.shape[1] == y.shape[1] else None
+    return KeptNeighbours(overlap.cpu().numpy(), None if recall is None else recall.cpu().numpy())
+
+
 def cross_recall(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]) -> float:
     """Share of the rows of `x` nearest to each row of `x` that its partner in `y` finds among them too."""
-    common = 0
+    return float(kept(x, lambda part, start: others(y[part], x, start)).mean())
+
+
+def kept(x: Float[Tensor, "n d"], cosines: Callable[[slice, int], Float[Tensor, "p n"]]) -> Float64[Tensor, "n"]:
+    """Share of each row's nearest rows of `x` that are nearest by `cosines` of a tile, and where it starts, too."""
+    found = []
     for start in range(0, len(x), TILE):
         part = slice(start, start + TILE)
-        common += shared(nearest(others(x[part], x, start)), nearest(others(y[part], x, start)))
-    return common / (len(x) * NEIGHBOURS)
+        near, also = nearest(others(x[part], x, start)), nearest(cosines(part, start))
+        found.append((near[:, :, None] == also[:, None, :]).sum((1, 2)).double() / NEIGHBOURS)
+    return torch.cat(found)
 
 
 def others(part: Float[Tensor, "p d"], rows: Float[Tensor, "n d"], start: int) -> Float[Tensor, "p n"]:

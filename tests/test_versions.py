@@ -5,7 +5,7 @@ import torch
 from oracles import Matrix
 from samples import normalise, rotation, s1
 
-from detectors import compare_versions, versions
+from detectors import compare_versions, kept_neighbours, versions
 from detectors.versions import Compatibility, cka, hsic, procrustes_residual, verdict
 from drift.errors import TooFewRowsError, UnmeasurableError
 
@@ -191,3 +191,29 @@ def test_zero_rows_do_no_harm(vectors: npt.NDArray[np.float32]):
     x = vectors[:100].copy()
     x[3] = 0
     assert np.isfinite([compare_versions(x, vectors[:100]).rsa, compare_versions(x, x).cosine]).all()
+
+
+def test_what_each_input_keeps_adds_up_to_what_all_keep(vectors):
+    new = normalise(vectors[:300] + 0.02 * np.random.default_rng(8).standard_normal((300, vectors.shape[1])))
+    whole, each = compare_versions(vectors[:300], new), kept_neighbours(vectors[:300], new)
+    assert each.overlap.mean() == pytest.approx(whole.overlap, abs=1e-9)
+    assert each.cross_recall is not None
+    assert each.cross_recall.mean() == pytest.approx(whole.cross_recall, abs=1e-9)
+    near = neighbours_by_definition(vectors[:300], vectors[:300])
+    found = neighbours_by_definition(new, new)
+    assert each.overlap[0] == len(near[0] & found[0]) / 10
+
+
+def test_only_inputs_that_moved_lose_their_neighbours(vectors):
+    moved = vectors.copy()
+    moved[:20] = np.roll(vectors[:20], 7, axis=0)
+    each = kept_neighbours(vectors, moved)
+    assert each.cross_recall is not None
+    assert each.cross_recall[:20].mean() < 0.5
+    assert (each.cross_recall[20:] == 1).all()
+
+
+def test_vectors_of_two_lengths_have_no_cross_recall_of_inputs(vectors):
+    assert kept_neighbours(vectors[:100], vectors[:100, :50]).cross_recall is None
+    with pytest.raises(UnmeasurableError, match="paired rows, a has 100 and b 90"):
+        kept_neighbours(vectors[:100], vectors[:90])

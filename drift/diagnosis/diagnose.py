@@ -1,35 +1,27 @@
 """Did the data move or did the encoder, and what is the fault called?"""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from drift.diagnosis.alone import from_vectors, lattice
+from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations
 from drift.diagnosis.causes import DATA, NONE, SERVING, UNKNOWN, cause_of
 from drift.diagnosis.data import from_data
-from drift.diagnosis.explain import Explanation, Ranked, explained, rank
-from drift.diagnosis.pairs import Pairs, Tolerance, deviation, paired
+from drift.diagnosis.explain import Explanation, Ranked, rank
+from drift.diagnosis.pairs import Pairs, Tolerance, paired
 from drift.diagnosis.season import seasonal
-from drift.diagnosis.served import Failing, explanations
 from drift.encoder.base import Encoder
-from drift.encoder.cache import CachedEncoder
 from drift.records import Cause, Diagnosis, Reference, Rows, Window
 
-RECOMPUTED: Final = 16
-"""So many failing rows are encoded under each variant."""
-SOME: Final = 0.98
-"""Where fewer rows fail than this share, some are right."""
 BESIDE: Final = 0.15
 """What is left for a change of the data where the serving path is at fault."""
-OTHER: Final = "other-model-version"
 MIXED: Final = "mixed-versions"
 
 Progress = Callable[[str], None]
-Versions = Mapping[str, Encoder]
 
 
 def diagnose(
@@ -83,37 +75,12 @@ def _diagnose(
     if elsewhere is not None and pairs.share > 0.5:
         return Diagnosis((elsewhere,), ())
     tried: list[Explanation] = []
-    for one in _explanations(pairs, reference, encoder, candidates):
+    for one in explanations(pairs, reference.vectors, encoder, candidates):
         progress(one.cause)
         tried.append(one)
         if one.complete:
             break
     return _failing(window, pairs, tried, data)
-
-
-def _explanations(pairs: Pairs, reference: Reference, encoder: Encoder, candidates: Versions) -> Iterator[Explanation]:
-    """What may explain the first failing rows: their vectors, other models, then each variant of the recipe."""
-    # transformers takes seconds to import.
-    from drift.encoder.transformer import TransformerEncoder  # noqa: PLC0415
-    from drift.encoder.variants import Variant, variants  # noqa: PLC0415
-
-    inner = encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
-
-    rows = Failing.of(pairs, reference.vectors)
-    texts = [text for text, failing in zip(pairs.inputs, pairs.failing, strict=True) if failing][:RECOMPUTED]
-    served = rows.served[: len(texts)]
-    apart = deviation(served, rows.again[: len(texts)])
-    for one in explanations(rows):
-        yield replace(one, explained=one.explained[: len(texts)])
-    others = (
-        Variant(OTHER, f"the model {name!r} is served", other.encode(texts)[:, None])
-        for name, other in candidates.items()
-        if other.dim == served.shape[1]
-    )
-    recipes = variants(inner, texts) if isinstance(inner, TransformerEncoder) else ()
-    for variant in chain(others, recipes):
-        left = deviation(served[:, None], variant.vectors).min(1)
-        yield Explanation(variant.cause, variant.how, explained(left, variant.leeway * apart))
 
 
 def _environment(reference: Reference, encoder: Encoder, tolerance: Tolerance) -> Cause | None:
@@ -139,7 +106,7 @@ def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: list[
     rows = len(tried[0].explained)
     ranked = list(_versions(window, pairs, rank(tried, rows)))
     room = 1 - BESIDE if data else 1.0
-    causes = [cause_of(one.cause, room * one.score, _evidence(pairs, one, rows)) for one in ranked]
+    causes = [cause_of(one.cause, room * one.score, evidence(pairs, one, rows)) for one in ranked]
     causes += [replace(cause, score=round(BESIDE * cause.score, 3)) for cause in data]
     named = {cause.cause for cause in causes}
     sought = dict.fromkeys([one.cause for one in tried] + ([] if data else [*DATA]))
@@ -163,14 +130,3 @@ def _told_apart(window: Window, pairs: Pairs) -> bool:
         return False
     failing, right = ({said[i] for i in pairs.index[mask]} for mask in (pairs.failing, ~pairs.failing))
     return not failing & right
-
-
-def _evidence(pairs: Pairs, one: Ranked, rows: int) -> str:
-    apart = float(np.median(deviation(pairs.served[pairs.failing], pairs.again[pairs.failing])))
-    count = int(pairs.failing.sum())
-    said = f"{count} of {len(pairs)} re-encoded rows are beyond tolerance (median deviation {apart:.2g})"
-    if one.best is None:
-        return f"{said}, and no known fault explains them."
-    share = one.best.explained
-    whole = f"all of it in {int((share > SOME).sum())} of {rows} rows"
-    return f"{said}; that {one.best.how} explains {share.mean():.0%} of it, {whole}."

@@ -61,9 +61,19 @@ def paired(rows: Rows, encoder: Encoder, tolerance: Tolerance, *, most: int = MO
             "name the encoder that they should be of"
         )
     inputs = tuple(text for i in index if (text := rows.inputs[i]) is not None)
-    served, again = rows.vectors[index], encoder.encode(inputs)
+    return pairs_of(inputs, rows.vectors[index], encoder.encode(inputs), tolerance, index)
+
+
+def pairs_of(
+    inputs: tuple[str, ...],
+    served: Vectors,
+    again: Vectors,
+    tolerance: Tolerance,
+    index: Int[np.ndarray, "n"] | None = None,
+) -> Pairs:
+    """Rows whose right vectors are `again`, at `index` of a window, by default at their places here."""
     failing = beyond(tensor(served), tensor(again), tolerance.apart, tolerance.norm).cpu().numpy()
-    return Pairs(index, inputs, served, again, failing)
+    return Pairs(np.arange(len(inputs)) if index is None else index, inputs, served, again, failing)
 
 
 def deviation(x: Float[np.ndarray, "*n d"], y: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n"]:

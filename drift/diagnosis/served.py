@@ -18,6 +18,8 @@ EXACT: Final = 0.02
 FEW: Final = 8
 TURNED: Final = 1e-5
 SAME: Final = 1e-6
+LENGTHS_APART: Final = 3e-4
+"""Directions this near are the same: bfloat16 leaves so much."""
 DIRECTIONS: Final = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
 
 
@@ -50,6 +52,13 @@ def explanations(rows: Failing) -> Iterator[Explanation]:
     turned = rows.apart > TURNED
     for one in _explanations(rows):
         yield replace(one, explained=np.where(turned, one.explained, 0.0))
+
+
+def relengthened(rows: Failing) -> Explanation:
+    """Rows of the right direction whose right vector has length 1, and theirs has not."""
+    normal = np.abs(np.linalg.norm(rows.again, axis=1) - 1) < 1e-3
+    share = np.where(normal & (rows.apart <= LENGTHS_APART), 1.0, 0.0)
+    return Explanation("missing-normalisation", "vectors are not normalised", share)
 
 
 def _explanations(rows: Failing) -> Iterator[Explanation]:

@@ -25,7 +25,7 @@ def run(request: Request, *, as_json: bool, html: Path | None) -> bool:
         OSError: the page cannot be written.
     """
     if html is not None:
-        _require_writable(html)
+        require_writable(html, "--html")
     with _bar(shown=not as_json) as progress:
         found = compare(request, progress=progress)
     if html is not None:
@@ -37,10 +37,12 @@ def run(request: Request, *, as_json: bool, html: Path | None) -> bool:
     return bool(found.reasons)
 
 
-def _require_writable(path: Path) -> None:
+def require_writable(path: Path, option: str) -> None:
     """Raise SourceError where no file can be written at `path`, before minutes go into what would be written."""
     if path.is_dir() or not path.parent.is_dir() or not access(path if path.exists() else path.parent, W_OK):
-        raise SourceError(f"--html needs a file that can be written, {path} cannot: name one in a folder that is there")
+        raise SourceError(
+            f"{option} needs a file that can be written, {path} cannot: name one in a folder that is there"
+        )
 
 
 @contextmanager

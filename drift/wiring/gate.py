@@ -1,0 +1,166 @@
+"""The two sides of `drift gate`: files of embeddings, paired, or encoders, asked the same inputs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from collectors.references import read_inputs
+from collectors.vectors import Sampled, read_vectors
+from drift.config import EncoderConfig
+from drift.diagnosis.between import fault_between
+from drift.diagnosis.pairs import MOST_PAIRS, Tolerance, pairs_of
+from drift.encoder.base import Encoder
+from drift.errors import SourceError
+from drift.gate.decision import Decision, decide
+from drift.gate.embedded import Cost, Embedded
+from drift.gate.thresholds import Thresholds
+from drift.records import Cause
+from drift.wiring.encoders import open_encoder
+from drift.wiring.gate_encoders import Progress, encoded, redrawn_layers, size_of
+
+MOST_ROWS: Final = 200_000
+"""Rows of a file that are read to be paired: all are held."""
+LEAST_ROWS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody wants decided: on at most `rows` inputs, drawn by `seed`.
+
+    `baseline` and `candidate` are two files of embeddings or two models as in `EncoderConfig`; models encode the inputs
+    of `probe`. `segment` names a column whose values are judged one by one, "" for none.
+    """
+
+    baseline: str
+    candidate: str
+    probe: Path | None = None
+    rows: int = 2000
+    seed: int = 0
+    segment: str = ""
+
+
+def gate(request: Request, limits: Thresholds, progress: Progress) -> Decision:
+    """The decision that `request` asks for; `progress` is told how many inputs of how many are encoded.
+
+    Raises:
+        DriftError: a file cannot be read, the files have too few inputs in common, or a model cannot be loaded.
+    """
+    files = [Path(side).is_file() for side in (request.baseline, request.candidate)]
+    if all(files):
+        if request.probe is not None:
+            raise SourceError("two files of embeddings need no --probe: labels and segments are read from the files")
+        return of_files(request, limits)
+    if any(files):
+        raise SourceError(
+            f"--baseline {request.baseline} and --candidate {request.candidate} need to be of one kind, one is a file: "
+            "give two files of embeddings of the same inputs, or two models and --probe"
+        )
+    # What cannot be read should not wait for models to load.
+    read_inputs(_probe(request), limit=1, segments=_columns(request))
+    baseline, candidate = (open_encoder(EncoderConfig(model=model)) for model in (request.baseline, request.candidate))
+    return of_encoders(request, baseline, candidate, limits, progress=progress, clock=time.perf_counter)
+
+
+def _probe(request: Request) -> Path:
+    if request.probe is None:
+        raise SourceError(
+            f"the models {request.baseline} and {request.candidate} need --probe: a Parquet or Arrow file with a "
+            "column `input`"
+        )
+    return request.probe
+
+
+def _columns(request: Request) -> tuple[str, ...]:
+    return (request.segment,) if request.segment else ()
+
+
+def of_files(request: Request, limits: Thresholds) -> Decision:
+    """The decision on two files, whose rows are paired by `id`, or by their order where they have none.
+
+    Raises:
+        SourceError: a file cannot be read, or they have too few inputs in common.
+    """
+    embedded = paired(request)
+    return decide(embedded, limits, cause=cause_of(embedded, None), seed=request.seed)
+
+
+def paired(request: Request) -> Embedded:
+    """The rows that the two files have in common; see `of_files`."""
+    old, new = (_all_rows(Path(side), request.segment) for side in (request.baseline, request.candidate))
+    places = [{str(id_): at for at, id_ in reversed([*enumerate(side.rows.ids)])} for side in (old, new)]
+    common = sorted(places[0].keys() & places[1].keys())
+    if len(common) < LEAST_ROWS:
+        raise SourceError(
+            f"{request.baseline} and {request.candidate} need {LEAST_ROWS} valid rows of the same `id`, or in the same "
+            f"place where they have no ids, they have {len(common)}: embed the same inputs with both"
+        )
+    drawn = [common[i] for i in np.random.default_rng(request.seed).permutation(len(common))[: request.rows]]
+    rows, others = (
+        side.rows.take(np.array([at[id_] for id_ in drawn])) for side, at in zip((old, new), places, strict=True)
+    )
+    return Embedded(
+        rows.vectors,
+        others.vectors,
+        coverage=len(common) / max(old.received, new.received),
+        inputs=rows.inputs or others.inputs,
+        labels=rows.labels or others.labels,
+        segments=rows.segments[request.segment] if request.segment else (),
+    )
+
+
+def _all_rows(path: Path, segment: str) -> Sampled:
+    """Every valid row of the file.
+
+    Raises:
+        SourceError: it cannot be read, or has too many to be held.
+    """
+    found = read_vectors(path, limit=MOST_ROWS, segment=segment)
+    if found.received > MOST_ROWS:
+        raise SourceError(
+            f"{path} has {found.received} rows, at most {MOST_ROWS} can be paired: give both files' same rows, a sample"
+        )
+    return found
+
+
+def of_encoders(
+    request: Request,
+    baseline: Encoder,
+    candidate: Encoder,
+    limits: Thresholds,
+    *,
+    progress: Progress,
+    clock: Callable[[], float],
+) -> Decision:
+    """The decision on two encoders, which encode the inputs of `request.probe`; `clock` gives seconds.
+
+    Raises:
+        SourceError: the probe cannot be read, or has too few inputs.
+    """
+    found = read_inputs(_probe(request), limit=request.rows, segments=_columns(request))
+    if len(found) < LEAST_ROWS:
+        raise SourceError(f"{request.probe} needs {LEAST_ROWS} rows with an `input`, it has {len(found)}: add some")
+    old, new = encoded(found.texts, baseline, candidate, progress, clock)
+    segments = found.segments[request.segment] if request.segment else ()
+    embedded = Embedded(old.vectors, new.vectors, 1.0, found.texts, found.labels, segments)
+    return decide(
+        embedded,
+        limits,
+        baseline=Cost(old.seconds, size_of(baseline)),
+        candidate=Cost(new.seconds, size_of(candidate)),
+        cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline),
+        seed=request.seed,
+    )
+
+
+def cause_of(of: Embedded, encoder: Encoder | None) -> Cause | None:
+    """The fault that makes the candidate's vectors of the baseline's, which `encoder` gave; None if none does."""
+    if of.baseline.shape[1] != of.candidate.shape[1]:
+        return None
+    some = slice(0, MOST_PAIRS)
+    inputs = tuple(text or "" for text in of.inputs[some]) or ("",) * len(of.baseline[some])
+    pairs = pairs_of(inputs, of.candidate[some], of.baseline[some], Tolerance())
+    return fault_between(pairs, of.baseline, encoder)

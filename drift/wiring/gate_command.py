@@ -1,0 +1,69 @@
+"""`drift gate`: two encoders, or files of what they gave, in; a verdict out."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from drift.config.read import documents, read
+from drift.errors import ConfigError
+from drift.gate.thresholds import Thresholds, Verdict
+from drift.wiring.compare_command import require_writable
+from drift.wiring.gate import Request, gate
+from drift.wiring.gate_encoders import Progress
+from drift.wiring.gate_report import as_json, as_markdown, as_text
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the report goes: to standard output, as JSON if so, and to a Markdown file too if one is named."""
+
+    as_json: bool = False
+    markdown: Path | None = None
+
+
+def run(request: Request, thresholds: Path | None, output: Output) -> bool:
+    """Decide, and report; return whether the candidate fails.
+
+    Raises:
+        DriftError: see `gate`; or the thresholds cannot be read.
+        OSError: the report cannot be written.
+    """
+    limits = Thresholds() if thresholds is None else read_thresholds(thresholds)
+    if output.markdown is not None:
+        require_writable(output.markdown, "--markdown")
+    with _bar(shown=not output.as_json) as progress:
+        found = gate(request, limits, progress)
+    if output.markdown is not None:
+        output.markdown.write_text(as_markdown(found, request), encoding="utf-8")
+    if output.as_json:
+        print(json.dumps(as_json(found, request), indent=2))
+    else:
+        Console().print(as_text(found, request))
+    return found.verdict is Verdict.FAIL
+
+
+def read_thresholds(path: Path) -> Thresholds:
+    """The limits that the YAML file sets; the others are the defaults.
+
+    Raises:
+        ConfigError: with one line for each fault: file, line, field, value, and what would be right.
+    """
+    found = documents(path)
+    if len(found) != 1:
+        raise ConfigError(f"{path}:1: needs one mapping of checks to limits, here are {len(found)} documents")
+    limits, _ = read(path, found[0], Thresholds)
+    return limits
+
+
+@contextmanager
+def _bar(*, shown: bool) -> Iterator[Progress]:
+    """A progress bar on a terminal's standard error, elsewhere none."""
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
+        task = bar.add_task("encoding with both", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

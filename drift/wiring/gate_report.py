@@ -1,0 +1,98 @@
+"""A decision of the gate: for a terminal, as JSON for programs, and as Markdown for a pull request."""
+
+from dataclasses import asdict
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from drift import __version__
+from drift.gate.checks import Check
+from drift.gate.decision import Decision
+from drift.gate.thresholds import Least, Verdict
+from drift.wiring.gate import Request
+
+STYLES: Final = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+MARKS: Final = str.maketrans({mark: f"&#{ord(mark)};" for mark in "\\&`*_{}[]<>|@#~"})
+HEADS: Final = ("check", "segment", "value", "warn", "fail", "verdict")
+
+
+def as_json(found: Decision, request: Request) -> dict[str, object]:
+    """One object; `reasons` is empty where the candidate passes, `cause` null where no difference has a name."""
+    return {
+        "version": __version__,
+        "verdict": found.verdict,
+        "reasons": list(found.reasons),
+        "cause": asdict(found.cause) if found.cause else None,
+        "checks": [
+            {
+                "check": check.name,
+                "segment": check.segment,
+                "value": check.value,
+                "warn": check.limit.warn,
+                "fail": check.limit.fail,
+                "verdict": check.verdict,
+                "words": check.words,
+            }
+            for check in found.checks
+        ],
+        "rows": found.rows,
+        "baseline": request.baseline,
+        "candidate": request.candidate,
+        "seed": request.seed,
+    }
+
+
+def headline(found: Decision, request: Request) -> str:
+    """The verdict, of what, and on how many inputs."""
+    return f"{found.verdict.upper()}: {request.candidate} in place of {request.baseline}, {found.rows} inputs"
+
+
+def notes(found: Decision) -> tuple[str, ...]:
+    """What to do about the cause, or which difference there is though all checks pass."""
+    if found.cause is None:
+        return ()
+    if found.verdict is Verdict.PASS:
+        return (f"The vectors differ, within limits. {found.cause.cause}: {found.cause.evidence}",)
+    return (f"Next step: {found.cause.next_step}",)
+
+
+def as_text(found: Decision, request: Request) -> RenderableType:
+    """The verdict and its reasons, then every check."""
+    table = Table()
+    for head in HEADS:
+        table.add_column(head, justify="right" if head in {"value", "warn", "fail"} else "left", overflow="fold")
+    for check in found.checks:
+        table.add_row(*map(Text, cells(check)), style="" if check.verdict is Verdict.PASS else STYLES[check.verdict])
+    said = [Text(f"{place}. {reason}") for place, reason in enumerate(found.reasons, 1)]
+    title = Text(headline(found, request), style=f"bold {STYLES[found.verdict]}")
+    return Group(title, *said, *map(Text, notes(found)), table)
+
+
+def as_markdown(found: Decision, request: Request) -> str:
+    """The same for a pull request."""
+    lines = [f"## drift gate: {_safe(headline(found, request))}", ""]
+    lines += [f"{place}. {_safe(reason)}" for place, reason in enumerate(found.reasons, 1)]
+    lines += ["", *map(_safe, notes(found)), "", _line(HEADS), _line(["---"] * len(HEADS))]
+    for check in found.checks:
+        name, *others = cells(check)
+        row = [f"`{name}`", *map(_safe, others)]
+        lines.append(_line(row if check.verdict is Verdict.PASS else [f"**{cell}**" if cell else "" for cell in row]))
+    return "\n".join([*lines, "", f"drift {__version__}, seed {request.seed}", ""])
+
+
+def cells(check: Check) -> tuple[str, ...]:
+    """A check as a row under `HEADS`."""
+    sign = "<" if isinstance(check.limit, Least) else ">"
+    bounds = ("" if limit is None else f"{sign} {limit:g}" for limit in (check.limit.warn, check.limit.fail))
+    return (check.name, check.segment, f"{check.value:.4g}", *bounds, check.verdict)
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _safe(text: str) -> str:
+    """Text that Markdown shows as it is: what comes from files must not become markup or a mention."""
+    return " ".join(text.translate(MARKS).split())

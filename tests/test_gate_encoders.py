@@ -1,0 +1,163 @@
+"""`drift gate` on real encoders and texts: it passes what is the same encoder, and names what is not."""
+
+import copy
+import csv
+import gzip
+import json
+import os
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tokenizers import normalizers
+from typer.testing import CliRunner
+
+from benchmarks.alternatives import quantised
+from benchmarks.faulty import int4_groups, int8_rows
+from drift.cli import app
+from drift.encoder.difference import unlike_layers
+from drift.encoder.fingerprint import Pooling
+from drift.encoder.load import EncoderSpec, load
+from drift.encoder.transformer import TransformerEncoder
+from drift.errors import SourceError
+from drift.gate.thresholds import Thresholds, Verdict
+from drift.wiring.gate import Request, of_encoders
+
+DATA = Path(__file__).parents[2] / "shared/data/clinc150/clinc150.csv.gz"
+ROWS = 160
+
+
+@dataclass(frozen=True)
+class Case:
+    encoder: TransformerEncoder
+    probe: Path
+
+    def decide(self, candidate, **given):
+        ticks = count()
+        request = Request("baseline", "candidate", self.probe, **given)
+        clock = lambda: float(next(ticks))  # noqa: E731
+        return of_encoders(
+            request, self.encoder, candidate, Thresholds(), progress=lambda done, all_: None, clock=clock
+        )
+
+    def changed(self, change):
+        """The encoder, after `change` of its model."""
+        model = copy.deepcopy(self.encoder.model)
+        with torch.no_grad():
+            change(model)
+        return replace(self.encoder, model=model)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    path = Path(os.environ.get("DRIFT_CLINC150", DATA))
+    if not path.is_file():
+        text = f"CLINC150 is not at {path}: set DRIFT_CLINC150 to clinc150.csv.gz"
+        pytest.fail(text) if os.environ.get("CI") == "true" else pytest.skip(text)
+    with gzip.open(path, "rt") as file:
+        rows = [row for row in csv.DictReader(file) if row["domain"] != "oos"]
+    rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:ROWS]]
+    probe = tmp_path_factory.mktemp("gate") / "inputs.parquet"
+    # Capitals, as people write: what a tokenizer of another case sees.
+    columns = {"input": [row["text"].title() for row in rows], "label": [row["domain"] for row in rows]}
+    pq.write_table(pa.table(columns | {"half": ["first", "second"] * (ROWS // 2)}), probe)
+    return Case(load(EncoderSpec(threads=1)), probe)
+
+
+def redrawn(model):
+    redraw(model.encoder.layer[-1])
+
+
+def redraw(module):
+    """Weights as before training."""
+    rng = torch.Generator().manual_seed(0)
+    for name, weight in module.named_parameters():
+        if weight.ndim > 1:
+            weight.normal_(0, 0.02, generator=rng)
+        else:
+            weight.fill_(float(name.endswith("LayerNorm.weight")))
+
+
+def rounded(to):
+    def change(model):
+        for layer in model.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight.copy_(to(layer.weight))
+
+    return change
+
+
+def case_kept(encoder):
+    tokenizer = copy.deepcopy(encoder.tokenizer)
+    tokenizer.backend_tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    return replace(encoder, tokenizer=tokenizer)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The encoder, its vectors stored in few bits."""
+
+    encoder: TransformerEncoder
+    dim: int = 384
+
+    def encode(self, inputs):
+        return quantised(self.encoder.encode(inputs), 3)
+
+
+FAULTY = {
+    "cls-pooling": lambda c: replace(c.encoder, recipe=replace(c.encoder.recipe, pooling=Pooling.CLS)),
+    "missing-normalisation": lambda c: replace(c.encoder, recipe=replace(c.encoder.recipe, normalise=False)),
+    "reinitialised-layers": lambda c: c.changed(redrawn),
+    "tokenizer-case": lambda c: case_kept(c.encoder),
+    "quantised-weights": lambda c: c.changed(rounded(int4_groups)),
+    "quantised-storage": lambda c: Stored(c.encoder),
+}
+
+
+@pytest.mark.parametrize("cause", FAULTY)
+def test_what_is_another_encoder_fails_by_its_name(case, cause):
+    found = case.decide(FAULTY[cause](case))
+    assert found.verdict is Verdict.FAIL
+    assert found.reasons[0].startswith(f"{cause}: ")
+
+
+def test_the_encoder_itself_passes_in_bfloat16(case):
+    found = case.decide(case.changed(lambda model: model.to(torch.bfloat16)), segment="half")
+    assert (found.verdict, found.reasons, found.cause) == (Verdict.PASS, (), None)
+    assert {check.segment for check in found.checks} == {"", "first", "second"}
+    assert next(check.value for check in found.checks if check.name == "size") == 0.5
+
+
+def test_a_difference_within_limits_passes_and_is_named(case):
+    found = case.decide(case.changed(rounded(int8_rows)))
+    assert found.verdict is Verdict.PASS
+    assert found.cause is not None
+    assert found.cause.cause == "quantised-weights"
+
+
+def test_only_the_layer_that_was_drawn_anew_is_unlike(case):
+    assert [layer.name for layer in unlike_layers(case.encoder, case.changed(redrawn))] == ["encoder.layer.5"]
+    assert unlike_layers(case.encoder, case.changed(rounded(int4_groups))) == ()
+
+
+def test_another_model_of_the_same_shape_is_not_one_with_layers_gone(case):
+    assert unlike_layers(case.encoder, case.changed(redraw)) == ()
+
+
+def test_a_probe_without_the_segment_is_refused(case):
+    with pytest.raises(SourceError, match="needs a column 'lang' to tell segments apart"):
+        case.decide(case.encoder, segment="lang")
+
+
+def test_the_command_encodes_the_probe_with_both(case):
+    words = ["gate", "--baseline", "bundled", "--candidate", "bundled", "--probe", str(case.probe), "--json"]
+    done = CliRunner().invoke(app, [*words, "--rows", "64"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert (said["rows"], said["cause"]) == (64, None)
+    assert {"accuracy_loss", "latency", "size"} <= {check["check"] for check in said["checks"]}

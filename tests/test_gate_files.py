@@ -1,0 +1,125 @@
+"""`drift gate` on two files of embeddings: how rows are paired, what is said, and the exit status."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from samples import normalise, rotation, s1
+from test_gate import LIMITS, N, noisy, of
+from typer.testing import CliRunner
+
+from drift.cli import app
+from drift.gate.decision import decide
+from drift.wiring.gate import Request
+from drift.wiring.gate_report import as_markdown
+
+
+@pytest.fixture(scope="module")
+def right():
+    return s1(N, np.random.default_rng(0))
+
+
+def write(path, x: np.ndarray, **columns):
+    vector = pa.FixedSizeListArray.from_arrays(pa.array(x.astype(np.float32).ravel()), x.shape[1])
+    pq.write_table(pa.table({"vector": vector, **columns}), path)
+    return str(path)
+
+
+def asked(*words: str):
+    return CliRunner().invoke(app, ["gate", *words], env={"COLUMNS": "300"})
+
+
+def test_files_are_paired_by_id_whatever_their_order(right, tmp_path):
+    ids, order = [f"row {i}" for i in range(N)], np.random.default_rng(4).permutation(N)
+    old = write(tmp_path / "old.parquet", right, id=ids)
+    new = write(tmp_path / "new.parquet", right[order], id=[ids[i] for i in order])
+    done = asked("--baseline", old, "--candidate", new, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["verdict"] == "pass"
+
+
+def test_files_without_ids_are_paired_by_order(right, tmp_path):
+    np.save(tmp_path / "old.npy", right)
+    np.save(tmp_path / "new.npy", np.roll(right, 1, axis=0))
+    words = ("--baseline", str(tmp_path / "old.npy"), "--candidate")
+    assert asked(*words, str(tmp_path / "old.npy")).exit_code == 0
+    done = asked(*words, str(tmp_path / "new.npy"), "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["cause"]["cause"] == "id-join"
+
+
+def test_rows_that_the_candidate_lacks_count_against_it(right, tmp_path):
+    np.save(tmp_path / "old.npy", right)
+    np.save(tmp_path / "new.npy", right[: N - 30])
+    done = asked("--baseline", str(tmp_path / "old.npy"), "--candidate", str(tmp_path / "new.npy"), "--json")
+    said = {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+    assert said["coverage"]["value"] == pytest.approx(0.9)
+    assert said["coverage"]["verdict"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "cause"),
+    [
+        (lambda x, rng: 3 * x * rng.uniform(1, 2, (len(x), 1)), "missing-normalisation"),
+        (lambda x, rng: x @ rotation(x.shape[1], rng), "rotated"),
+        (lambda x, rng: x[:, rng.permutation(x.shape[1])], "permuted-dimensions"),
+        (lambda x, rng: normalise(np.sign(x)), "quantised-storage"),
+        (lambda x, rng: np.repeat(x[:1], len(x), axis=0), "constant-output"),
+    ],
+)
+def test_what_was_done_to_right_vectors_is_the_first_reason(right, tmp_path, spoil, cause):
+    np.save(tmp_path / "old.npy", right)
+    np.save(tmp_path / "new.npy", spoil(right, np.random.default_rng(5)).astype(np.float32))
+    done = asked("--baseline", str(tmp_path / "old.npy"), "--candidate", str(tmp_path / "new.npy"), "--json")
+    assert done.exit_code == 1, done.output
+    assert json.loads(done.stdout)["reasons"][0].startswith(f"{cause}: ")
+
+
+def test_the_terminal_names_verdict_reason_and_each_check(right, tmp_path):
+    np.save(tmp_path / "old.npy", right)
+    np.save(tmp_path / "new.npy", noisy(right, 0.5))
+    done = asked("--baseline", str(tmp_path / "old.npy"), "--candidate", str(tmp_path / "new.npy"))
+    assert done.stdout.startswith("FAIL: ")
+    assert "1. the recall@10 of new queries on the old index is" in done.stdout
+    assert all(name in done.stdout for name in ("lengths", "overlap", "cka", "anisotropy"))
+
+
+def test_thresholds_of_a_file_decide(right, tmp_path):
+    np.save(tmp_path / "old.npy", right)
+    np.save(tmp_path / "new.npy", right @ rotation(right.shape[1], np.random.default_rng(2)))
+    (tmp_path / "gate.yaml").write_text("compatibility: {warn: null, fail: null}\n")
+    words = ("--baseline", str(tmp_path / "old.npy"), "--candidate", str(tmp_path / "new.npy"))
+    assert asked(*words).exit_code == 1
+    assert asked(*words, "--thresholds", str(tmp_path / "gate.yaml")).exit_code == 0
+
+
+def test_markdown_shows_names_from_outside_as_they_are(right, tmp_path):
+    found = decide(of(right, right, segments=("<b>|@all",) * N), LIMITS)
+    said = as_markdown(found, Request("a", "b"))
+    assert not {"<b>", "@all"} & set(said.replace("|", " ").split())
+    assert "&#60;b&#62;&#124;&#64;all" in said
+    np.save(tmp_path / "old.npy", right)
+    words = ("--baseline", str(tmp_path / "old.npy"), "--candidate", str(tmp_path / "old.npy"))
+    assert asked(*words, "--markdown", str(tmp_path / "said.md")).exit_code == 0
+    assert (tmp_path / "said.md").read_text().startswith("## drift gate: PASS")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--baseline", "old.npy", "--candidate", "missing.npy"), "need to be of one kind"),
+        (("--baseline", "old.npy", "--candidate", "short.npy"), "valid rows of the same `id`"),
+        (("--baseline", "old.npy", "--candidate", "old.npy", "--probe", "old.npy"), "need no --probe"),
+        (("--baseline", "bundled", "--candidate", "bundled"), "need --probe"),
+        (("--baseline", "old.npy", "--candidate", "old.npy", "--markdown", "no/where.md"), "--markdown needs a file"),
+    ],
+)
+def test_what_cannot_be_decided_ends_with_two(right, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    np.save("old.npy", right)
+    np.save("short.npy", right[:20])
+    done = asked(*words)
+    assert done.exit_code == 2
+    assert said in done.stderr
