@@ -17,7 +17,7 @@ from drift.diagnosis import cause_of
 from drift.diagnosis.season import LEAST_ROWS
 from drift.notify import compose
 from drift.pipeline import deliver, diagnose, measure
-from drift.records import Diagnosis, Rows, Span, Window
+from drift.records import Diagnosis, RowReason, Rows, Span, Window
 from drift.scheduler import Scheduler, Stopped, diagnose_one, work_once
 from drift.store import diagnoses, jobs, reads, retention, tables, windows, writes
 from drift.store.diagnoses import Request
@@ -362,3 +362,15 @@ class FixedEncoder:
 
     def encode(self, inputs):
         return self.vectors[[int(each) for each in inputs]]
+
+
+def test_rows_that_cannot_be_used_are_part_of_the_diagnosis(engine):
+    window = Window(STREAM, SPAN, Rows(healthy(128)), 200, {RowReason.ZERO_VECTOR: 50, RowReason.NOT_FINITE: 22})
+    with engine.begin() as conn:
+        writes.save_window(conn, window)
+    ask(engine)
+    found = say(make_service(engine, Clock(START + DAY)))
+    assert found.causes[0].cause == "zeroed-dimensions"
+    assert "36% of 200 rows cannot be used (zero vector 50, not finite 22)" in found.causes[0].evidence
+    assert "zeroed-dimensions" not in found.ruled_out
+    assert "none" not in {cause.cause for cause in found.causes}

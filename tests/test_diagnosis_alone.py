@@ -133,3 +133,16 @@ def test_files_of_two_lengths_end_the_command_with_an_error(tmp_path):
     done = CliRunner().invoke(app, ["diagnose", str(tmp_path / "short.npy"), "--reference", str(tmp_path / "held.npy")])
     assert done.exit_code == 1
     assert "100 dimensions" in done.output
+
+
+@pytest.mark.parametrize(("reason", "cause"), [("zero_vector", "zeroed-dimensions"), ("not_finite", "unknown")])
+def test_a_file_with_rows_that_are_no_vectors_is_not_called_healthy(tmp_path, reason, cause):
+    rng = np.random.default_rng(8)
+    x = s1(400, rng)
+    x[:120] = 0 if reason == "zero_vector" else np.nan
+    np.save(tmp_path / "reference.npy", s1(2000, rng))
+    np.save(tmp_path / "current.npy", x)
+    paths = [str(tmp_path / "current.npy"), "--reference", str(tmp_path / "reference.npy")]
+    found = json.loads(CliRunner().invoke(app, ["diagnose", *paths, "--json"]).stdout)
+    assert found["causes"][0]["cause"] == cause
+    assert f"{reason.replace('_', ' ')} 120" in found["causes"][0]["evidence"]

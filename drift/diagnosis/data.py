@@ -18,6 +18,8 @@ LEVEL: Final = 0.002
 LEAST_EFFECT: Final = 0.01
 COPIED: Final = 0.05
 SHOWN_ROWS: Final = 3
+EXPLAINED: Final = 0.25
+"""What is left of another cause where a change of language or format makes it likely."""
 LEAST_ROWS: Final = 16
 
 
@@ -40,6 +42,11 @@ def from_data(window: Window, reference: Reference, rng: np.random.Generator) ->
         typical = _typical(window, joint)
         strength["new-topic"] = topic, f"{said}{typical}."
         strength["traffic-mix"] = mix, f"{said}; {_shares(joint)}."
+    if "language" in strength:
+        # Other words make other topics of the same wishes.
+        for slug in ("new-topic", "traffic-mix"):
+            if slug in strength:
+                strength[slug] = EXPLAINED * strength[slug][0], strength[slug][1]
     total = max(1.0, sum(score for score, _ in strength.values()))
     found = [cause_of(slug, score / total, text) for slug, (score, text) in strength.items()]
     return sorted(found, key=lambda cause: -cause.score)

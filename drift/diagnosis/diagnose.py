@@ -14,6 +14,7 @@ from drift.diagnosis.data import from_data
 from drift.diagnosis.explain import Explanation, Ranked, rank
 from drift.diagnosis.pairs import Pairs, Tolerance, paired
 from drift.diagnosis.season import seasonal
+from drift.diagnosis.unusable import with_unusable
 from drift.encoder.base import Encoder
 from drift.records import Cause, Diagnosis, Reference, Rows, Window
 
@@ -48,7 +49,7 @@ def diagnose(
     """
     bounds = tolerance or Tolerance()
     found = _diagnose(window, reference, encoder, rng=rng, candidates=candidates, bounds=bounds, progress=progress)
-    return found if past is None else seasonal(found, window.rows, past)
+    return with_unusable(found if past is None else seasonal(found, window.rows, past), window)
 
 
 def _diagnose(

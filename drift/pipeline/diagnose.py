@@ -65,7 +65,7 @@ def make(conn: Connection, monitor: Monitor, request: Request, progress: Progres
     if not rows.ids:
         # Evidence names rows by ids where they have some, else by inputs, which are not for receivers to see.
         rows = replace(rows, ids=tuple(f"row {i}" for i in range(len(rows))))
-    window = Window(stream, request.span, rows, len(rows))
+    window = Window(stream, request.span, rows, *windows.counts(conn, stream.key, request.span))
     hours = diagnoses.same_hours(conn, request)
     past = windows.drawn(conn, stream.key, stream.dim, hours, most=MOST_ROWS) if hours else None
     try:

@@ -53,8 +53,14 @@ def period(conn: sa.Connection, stream: Stream, span: Span) -> Period:
         span,
         tuple((row.start, row.rows) for row in kept if not row.alerted),
         sum(row.alerted for row in kept),
-        tuple(f"{row.kind} {row.slo} of {row.stream} at {row.fired_at:%Y-%m-%d %H:%M}" for row in conn.execute(fired)),
+        tuple(_named(row) for row in conn.execute(fired)),
     )
+
+
+def _named(alert: sa.Row[tuple[object, ...]]) -> str:
+    f = alert._mapping
+    since = "" if f["looked_from"] is None else f" about what came since {f['looked_from']:%Y-%m-%d %H:%M}"
+    return f"{f['kind']} {f['slo']} of {f['stream']} at {f['fired_at']:%Y-%m-%d %H:%M}{since}"
 
 
 def rows_of(conn: sa.Connection, stream: str, start: datetime) -> Rows:

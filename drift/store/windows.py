@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import sqlalchemy as sa
 
-from drift.records import Rows, Span
+from drift.records import RowReason, Rows, Span
 from drift.store import codec, tables
 
 
@@ -33,6 +33,18 @@ def drawn(conn: sa.Connection, stream: str, dim: int, spans: Sequence[Span], *, 
     if len(parts) < 2:
         return together
     return together.take(np.random.default_rng(len(together)).permutation(len(together))[:most])
+
+
+def counts(conn: sa.Connection, stream: str, span: Span) -> tuple[int, dict[RowReason, int]]:
+    """How many rows the windows of `stream` in `span` received, and how many of them could not be used, by reason."""
+    t = tables.window
+    within = (t.c.stream == stream) & (t.c.start >= span.start) & (t.c.start < span.end)
+    received, rejected = 0, dict[RowReason, int]()
+    for row in conn.execute(sa.select(t.c.received, t.c.rejected).where(within)):
+        received += row.received
+        for reason, count in row.rejected.items():
+            rejected[RowReason(reason)] = rejected.get(RowReason(reason), 0) + count
+    return received, rejected
 
 
 def stored(row: sa.Row[tuple[object, ...]]) -> Rows:

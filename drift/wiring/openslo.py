@@ -32,5 +32,7 @@ def read_back(path: Path) -> str:
     notes = [f"# Slots are as long as the windows of their stream; here {', '.join(map(format_duration, lengths))}."]
     if any(document.spec.alert_policies for document in documents):
         notes.append("# Alert policies are left out: they have one look-back each. Rules have two: see `rules`.")
+    if left := len(documents) - len(slos):
+        notes.append(f"# {left} SLOs say what streams have without any, and are left out.")
     text = yaml.safe_dump({"slos": slos}, sort_keys=False, width=110, allow_unicode=True)
     return "\n".join([*notes, text])
