@@ -49,7 +49,8 @@ class Shape:
     `trace` is the total variance, `anisotropy` the share of it in the first principal component, `alpha_req` (Agrawal
     et al., NeurIPS 2022) the exponent by which variances fall. `mean_cosine` and `uniformity` (Wang and Isola, ICML
     2020; towards 0 in a point) are over pairs of rows. `duplicates` is the share of rows that have another within a
-    thousandth of the mean squared distance (near copies too, where the detector `duplicates` counts equal ones),
+    thousandth of the mean squared distance, less in few dimensions (near copies too, where the detector `duplicates`
+    counts equal ones),
     `dead_dimensions` the share of the reference's live dimensions whose standard deviation is below a tenth of the
     median. `norm` is the mean length.
     """
@@ -162,8 +163,10 @@ def verdict(of: dict[str, Compared], accuracy: Accuracy | None = None) -> Verdic
     rises goes with noise: it is no good sign.
     """
     up, down = ({name for name, c in of.items() if s * c.z > BEYOND} for s in (1, -1))
+    # Of a few copies no rank falls.
+    copied = "rank_me" not in down or of["duplicates"].value >= MANY
     rules = (
-        (Verdict.DUPLICATES, "duplicates" in up and (of["duplicates"].value < 0.5 or "trace" not in down)),
+        (Verdict.DUPLICATES, "duplicates" in up and copied and (of["duplicates"].value < 0.5 or "trace" not in down)),
         (Verdict.DEAD_DIMENSIONS, "dead_dimensions" in up and of["dead_dimensions"].value < 0.5),
         (Verdict.COLLAPSE, {"rank_me", "trace"} <= down),
         (Verdict.SHRINK, "trace" in down and "mean_cosine" in up and "rank_me" not in up),
@@ -175,6 +178,8 @@ def verdict(of: dict[str, Compared], accuracy: Accuracy | None = None) -> Verdic
     return next((name for name, holds in rules if holds), Verdict.HEALTHY)
 
 
+MANY = 0.02
+"""Share of copied rows from which they may be why a rank falls."""
 WATCHED = frozenset({"participation_ratio", "rank_me", "trace", "mean_cosine", "duplicates", "dead_dimensions", "norm"})
 """The figures that give the alarm; the others explain."""
 
@@ -196,8 +201,9 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
     off = cosines.double().fill_diagonal_(0)
     centred = x - x.mean(0)
     nearest = squared_distances(centred, centred).fill_diagonal_(torch.inf).amin(1)
+    dimensions = participation_ratio(variances, n, x.shape[1])
     return Shape(
-        participation_ratio=participation_ratio(variances, n, x.shape[1]),
+        participation_ratio=dimensions,
         rank_me=entropy_rank(variances.sqrt()),
         effective_rank=entropy_rank(variances),
         trace=float(total),
@@ -205,10 +211,19 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
         alpha_req=decay(variances),
         mean_cosine=float(off.sum()) / pairs,
         uniformity=float((torch.exp(4 * off - 4).fill_diagonal_(0).sum() / pairs).log()),
-        duplicates=float((nearest <= NEAR * 2 * total).double().mean()),
+        duplicates=float((nearest <= near(n, dimensions) * 2 * total).double().mean()),
         dead_dimensions=float((live & ~live_dimensions(x)).sum()) / max(int(live.sum()), 1),
         norm=float(torch.linalg.vector_norm(x.double(), dim=1).mean()),
     )
+
+
+def near(n: int, dimensions: float) -> float:
+    """How near a copy lies, in parts of the mean squared distance.
+
+    Of `n` rows the nearest to one is at about n^(-2 / m) in m dimensions, without being a copy; with many dimensions
+    that is far, with few it is not.
+    """
+    return min(NEAR, 0.005 * n ** (-2 / max(dimensions, 1e-3)))
 
 
 def participation_ratio(variances: Float64[Tensor, "k"], n: int, d: int) -> float:

@@ -243,3 +243,22 @@ def test_noise_is_named_where_the_probe_errs_as_well(held: Vectors):
     assert collapse(noisy, held, 30, accuracy=kept).verdict is Verdict.RANK_RISES
     assert collapse(noisy, held, 30, accuracy=lost).verdict is Verdict.NOISE
     assert collapse(fresh(600), held, 30, accuracy=lost).verdict is Verdict.HEALTHY
+
+
+@pytest.mark.parametrize("rank", [2, 3, 6])
+def test_rows_of_few_dimensions_are_not_called_copies_for_lying_close(rank):
+    rng = np.random.default_rng(rank)
+    held = rng.standard_normal((1000, 64)).astype(np.float32)
+    for _ in range(20):
+        x = (rng.standard_normal((500, rank)) @ rng.standard_normal((rank, 64))).astype(np.float32)
+        found = collapse(x, held)
+        assert found.verdict is not Verdict.DUPLICATES
+        assert found.verdict is not Verdict.HEALTHY
+
+
+def test_near_copies_are_still_copies():
+    rng = np.random.default_rng(0)
+    held = rng.standard_normal((1000, 64)).astype(np.float32)
+    x = rng.standard_normal((250, 64)).astype(np.float32)
+    again = torch.from_numpy(x).bfloat16().float().numpy()
+    assert collapse(np.concatenate([x, again]), held).verdict is Verdict.DUPLICATES
