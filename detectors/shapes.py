@@ -223,7 +223,8 @@ def near(n: int, dimensions: float) -> float:
     Of `n` rows the nearest to one is at about n^(-2 / m) in m dimensions, without being a copy; with many dimensions
     that is far, with few it is not.
     """
-    return min(NEAR, 0.005 * float(n) ** (-2 / max(dimensions, 1e-3)))
+    natural: float = 0.005 * n ** (-2 / max(dimensions, 1e-3))
+    return min(NEAR, natural)
 
 
 def participation_ratio(variances: Float64[Tensor, "k"], n: int, d: int) -> float:
