@@ -131,6 +131,7 @@ def test_it_is_declared_by_its_address(endpoint):
     ("given", "said"),
     [
         ({"model": "https://tei/v1/embeddings", "pooling": "cls"}, "`pooling` is decided by the endpoint"),
+        ({"model": "https://me:hush@tei/v1/embeddings"}, "put its key into `api_key`"),
         ({"model": "bundled", "api_key": "x"}, "`api_key` is for an endpoint"),
     ],
 )

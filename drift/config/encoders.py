@@ -31,6 +31,8 @@ class EncoderConfig(BaseModel):
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
         remote = self.model.startswith(("http://", "https://"))
+        if remote and "@" in self.model.split("/")[2]:
+            raise ValueError("an endpoint's address goes into logs and metrics: put its key into `api_key`")
         here, there = {"revision", "pooling", "normalise", "max_length"}, {"served_model", "api_key"}
         for name in sorted(here if remote else there):
             if getattr(self, name) not in {None, ""}:

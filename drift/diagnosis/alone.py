@@ -9,10 +9,11 @@ from detectors import Novelty, collapse
 from detectors.copies import first_equal, independent, times_seen
 from detectors.quantised import on_lattice
 from detectors.shapes import BEYOND
-from drift.diagnosis.causes import DATA, NONE, UNKNOWN, cause_of
+from drift.diagnosis.causes import DATA, cause_of
 from drift.diagnosis.data import attempted, from_data
 from drift.diagnosis.pairs import Vectors
-from drift.records import Cause, Diagnosis, Reference, Window
+from drift.errors import TooFewRowsError
+from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Window
 
 LEAST: Final = 0.02
 """Fewer rows than this share may be anything."""
@@ -44,6 +45,10 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
 def _data(window: Window, reference: Reference, rng: np.random.Generator) -> list[Cause]:
     """A change of the data, or of the serving path in a way that vectors do not show."""
     data = from_data(window, reference, rng)
+    if not data and (rows := len(window.rows)) < LEAST_ROWS:
+        raise TooFewRowsError(
+            f"a diagnosis needs at least {LEAST_ROWS} rows, window {window} has {rows}: send more rows"
+        )
     if not data:
         return [cause_of(NONE, 0.8, "The window is like the reference.")]
     found = attempted(Novelty(), window, reference, rng)

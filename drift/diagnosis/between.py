@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from drift.diagnosis.causes import UNKNOWN, cause_of
+from drift.diagnosis.causes import cause_of
 from drift.diagnosis.explain import Explanation, Ranked, explained, rank
 from drift.diagnosis.pairs import Pairs, Vectors, deviation
 from drift.diagnosis.served import Failing, relengthened
 from drift.diagnosis.served import explanations as of_vectors
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
-from drift.records import Cause
+from drift.records import UNKNOWN, Cause
 
 RECOMPUTED: Final = 16
 """So many failing rows are encoded under each variant."""

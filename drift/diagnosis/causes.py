@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from drift.records import Cause
+from drift.records import NONE, UNKNOWN, Cause
 
-NONE: Final = "none"
-UNKNOWN: Final = "unknown"
 SEASONALITY: Final = "seasonality"
 
 SERVING: Final[Mapping[str, str]] = {

@@ -9,14 +9,14 @@ import numpy as np
 
 from drift.diagnosis.alone import from_vectors, lattice
 from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations
-from drift.diagnosis.causes import DATA, NONE, SERVING, UNKNOWN, cause_of
+from drift.diagnosis.causes import DATA, SERVING, cause_of
 from drift.diagnosis.data import from_data
 from drift.diagnosis.explain import Explanation, Ranked, rank
 from drift.diagnosis.pairs import Pairs, Tolerance, paired
 from drift.diagnosis.season import seasonal
 from drift.diagnosis.unusable import with_unusable
 from drift.encoder.base import Encoder
-from drift.records import Cause, Diagnosis, Reference, Rows, Window
+from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Rows, Window
 
 BESIDE: Final = 0.15
 """What is left for a change of the data where the serving path is at fault."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from drift.diagnosis.causes import UNKNOWN
+from drift.records import UNKNOWN
 
 LEAST: Final = 0.3
 """A fault that explains less of a row's deviation than this is less likely than one that is not known. Faults that have

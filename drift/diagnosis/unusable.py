@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from drift.diagnosis.causes import NONE, UNKNOWN, cause_of
-from drift.records import Diagnosis, RowReason, Window
+from drift.diagnosis.causes import cause_of
+from drift.records import NONE, UNKNOWN, Diagnosis, RowReason, Window
 
 REASONS: Final = (RowReason.ZERO_VECTOR, RowReason.NOT_FINITE, RowReason.WRONG_DIMENSION)
 FEW: Final = 0.01

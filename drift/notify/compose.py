@@ -12,7 +12,7 @@ import orjson
 from drift.alert import Alert, AlertKind
 from drift.config.values import format_duration
 from drift.notify.base import Notice
-from drift.records import Cause, Diagnosed, Measurement, Stream
+from drift.records import Diagnosed, Measurement, Stream
 from drift.slo import Budget, Burn, Conformal, Slo
 
 
@@ -101,12 +101,7 @@ def diagnosed(diagnosed: Diagnosed) -> dict[str, str]:
     first, span = diagnosed.found.causes[0], diagnosed.span
     when = f"Seen in rows of {span.start:%H:%M:%S} to {span.end:%H:%M:%S} UTC"
     said = {"cause": first.cause, "diagnosis": f"{first.cause} ({first.score:.0%}). {first.evidence} {when}."}
-    return said | ({"next_step": first.next_step} if is_named(first) else {})
-
-
-def is_named(cause: Cause) -> bool:
-    """Whether it says what is wrong."""
-    return cause.cause not in {"none", "unknown"}
+    return said | ({"next_step": first.next_step} if first.is_named else {})
 
 
 def notice(alert: Alert, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Notice:

@@ -15,7 +15,7 @@ from drift.diagnosis import Progress, Tolerance, cause_of, diagnose
 from drift.errors import EncoderError, UnmeasurableError
 from drift.notify import compose
 from drift.pipeline.monitor import Findings, Monitor
-from drift.records import Diagnosed, Diagnosis, Window
+from drift.records import UNKNOWN, Diagnosed, Diagnosis, Window
 from drift.slo import MIN_BAD, Budget, Severity, Slo
 from drift.store import diagnoses, windows
 from drift.store.connect import Connection
@@ -28,7 +28,6 @@ AFRESH: Final = 2
 AGAIN: Final = 12
 """Slots for which a diagnosis serves: of one that fires, and of one that may."""
 MOST_ROWS: Final = 512
-UNKNOWN: Final = "unknown"
 
 
 def ask(

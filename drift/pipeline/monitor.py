@@ -29,8 +29,7 @@ class Monitor:
 
     `parts` are all of its traffic, then its segments; `references` and `slos` are by their keys. `merge` says how many
     windows are measured together, beside each of them, by the detectors that can. `candidates` are models by name that
-    may have been served in place of `encoder`. `environment` is there where an
-    encoder is, unless it is turned off.
+    may have been served in place of `encoder`. `environment` is there where an encoder is, unless it is turned off.
     """
 
     stream: Stream

@@ -1,7 +1,7 @@
 """The nouns that flow through the service, from a source's rows to a measurement or a gap."""
 
 from drift.records.attributions import KeptAttribution, Part, TopRow
-from drift.records.causes import Cause, Diagnosed, Diagnosis
+from drift.records.causes import NONE, UNKNOWN, Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
@@ -15,8 +15,10 @@ __all__ = [
     "ENVIRONMENT",
     "EPOCH",
     "MOST_LEVELS",
+    "NONE",
     "NO_TIME",
     "OWN_BITS",
+    "UNKNOWN",
     "Cause",
     "Change",
     "Diagnosed",

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from drift.records.streams import Span
+
+NONE: Final = "none"
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,11 @@ class Cause:
     score: float
     evidence: str
     next_step: str
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it says what is wrong."""
+        return self.cause not in {NONE, UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
