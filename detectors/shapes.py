@@ -198,7 +198,7 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
     units = torch.nn.functional.normalize(x)
     cosines = units @ units.mT
     pairs = n * (n - 1)
-    off = cosines.double().fill_diagonal_(0)
+    off = cosines.fill_diagonal_(0)
     centred = x - x.mean(0)
     nearest = squared_distances(centred, centred).fill_diagonal_(torch.inf).amin(1)
     dimensions = participation_ratio(variances, n, x.shape[1])
@@ -209,8 +209,8 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
         trace=float(total),
         anisotropy=float(variances.max() / total) if total > 0 else 1.0,
         alpha_req=decay(variances),
-        mean_cosine=float(off.sum()) / pairs,
-        uniformity=float((torch.exp(4 * off - 4).fill_diagonal_(0).sum() / pairs).log()),
+        mean_cosine=float(off.sum(dtype=torch.float64)) / pairs,
+        uniformity=float((torch.exp(4 * off - 4).fill_diagonal_(0).sum(dtype=torch.float64) / pairs).log()),
         duplicates=float((nearest <= near(n, dimensions) * 2 * total).double().mean()),
         dead_dimensions=float((live & ~live_dimensions(x)).sum()) / max(int(live.sum()), 1),
         norm=float(torch.linalg.vector_norm(x.double(), dim=1).mean()),

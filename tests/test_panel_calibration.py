@@ -1,12 +1,13 @@
 """The panel keeps its level: fitted tails, the joint p-value, and what it takes for one reference."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from samples import most_by_chance, s1
+from samples import Vectors, most_by_chance, s1
 from scipy.stats import chi2, expon, genpareto, kstest, pearson3
 
 from benchmarks.conditional import panel as joint_p
@@ -19,6 +20,7 @@ from detectors.panel.tails import Pareto, Pearson3, Tail
 
 Matrix = npt.NDArray[np.float64]
 N, REFERENCES, WINDOWS = 100, 4, 300
+RowsOf = Callable[[int, np.random.Generator], Vectors]
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,13 @@ class Trial:
     fresh: Matrix
 
 
-def trial(seed: int, windows: int = WINDOWS, ratio: int = 20, nulls: int = 999) -> Trial:
+def trial(seed: int, windows: int = WINDOWS, ratio: int = 20, nulls: int = 999, rows_of: RowsOf = s1) -> Trial:
     rng = np.random.default_rng(seed)
-    fit, held_out = (torch.tensor(s1(ratio * N, rng)) for _ in range(2))
+    fit, held_out = (torch.tensor(rows_of(ratio * N, rng)) for _ in range(2))
     space = fit_space(fit, held_out, np.random.default_rng(0))
     rows = observe(space, space.centred(held_out))
     bank = evaluate(space, rows, torch.from_numpy(null_picks(len(held_out), N, nulls, rng)))
-    fresh = observe(space, space.centred(torch.tensor(s1(windows * N, rng))))
+    fresh = observe(space, space.centred(torch.tensor(rows_of(windows * N, rng))))
     found = evaluate(space, fresh, torch.arange(windows * N).view(windows, N))
     return Trial(space, calibrate(bank.numpy(), space, N, len(held_out)), found.numpy())
 
@@ -156,14 +158,35 @@ def test_nearly_every_reference_keeps_the_level_where_it_has_twenty_rows_for_eac
     assert np.quantile([bad(seed, 4) for seed in range(6)], 0.95) >= 0.12
 
 
-@pytest.mark.parametrize(("freedom", "heavy"), [(2, True), (3, True), (10, False), (1000, False)])
-def test_a_reference_whose_rows_have_a_heavy_tail_is_warned_of(freedom: int, heavy: bool):
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        x = rng.standard_normal((2400, 16)) / np.sqrt(rng.chisquare(freedom, (2400, 1)) / freedom)
-        panel = Panel.fitted(x, 30, 0.01, seed, nulls=19)
-        assert ("tail index" in panel.warning) is heavy
-        assert panel.level == (0.005 if heavy else 0.01)
+def student(freedom: float, n: int, rng: np.random.Generator) -> Vectors:
+    return (rng.standard_normal((n, 16)) / np.sqrt(rng.chisquare(freedom, (n, 1)) / freedom)).astype(np.float32)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3])
+def test_the_level_is_kept_where_lengths_have_a_heavy_tail(freedom: int):
+    """By rows that lie further out than most seen as far out as these."""
+    found = [trial(seed, rows_of=lambda n, rng: student(freedom, n, rng)) for seed in range(6)]
+    p = np.concatenate([t.calibration.joint_p(t.fresh) for t in found])
+    assert np.mean(p <= 0.01) <= 0.02
+    assert 0.06 <= np.mean(p <= 0.1) <= 0.14
+
+
+def test_changes_are_found_among_rows_with_a_heavy_tail():
+    rng = np.random.default_rng(0)
+    panel = Panel.fitted(student(1.5, 4800, rng), 120, 0.01, 0, nulls=199)
+    healthy, longer, moved = (student(1.5, 120, rng) for _ in range(3))
+    assert not panel.tested(healthy).drifted
+    assert panel.tested(longer * 3).drifted
+    assert panel.tested(moved + np.eye(1, 16) * 0.8).drifted
+
+
+@pytest.mark.parametrize(("freedom", "heavy"), [(2, True), (1000, False)])
+def test_a_heavy_tail_that_lengths_do_not_show_is_warned_of(freedom: int, heavy: bool):
+    rng = np.random.default_rng(0)
+    x = np.concatenate([20 * rng.standard_normal((2400, 16)), student(freedom, 2400, rng)], 1)
+    panel = Panel.fitted(x, 30, 0.01, 0, nulls=19)
+    assert ("tail index" in panel.warning) is heavy
+    assert panel.level == (0.005 if heavy else 0.01)
 
 
 def test_too_few_scores_say_nothing_of_their_tail():

@@ -10,10 +10,8 @@ from detectors.kernels import LEAST_P, beta_binomial
 from detectors.nulls import AMPLE, widening
 from detectors.panel.space import Space
 from detectors.panel.statistics import NAMES, QUADRATIC, TWO_SIDED
-from detectors.panel.tails import Pareto, Pearson3, Tail
+from detectors.panel.tails import HEAVY, Pareto, Pearson3, Tail, tail_index
 from drift.errors import BadArgumentError, BadReferenceError
-
-TOP_PART, LEAST_TOP = 20, 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,15 +117,10 @@ def shortfall(calibration_rows: int, reference_rows: int, n: int, alpha: float) 
 def heavy_tailed(scores: Float64[np.ndarray, "c"]) -> str:
     """What to know of a reference whose Mahalanobis `scores` have too heavy a tail; "" if they have none.
 
-    By Hill's (1975) index of the largest twentieth: from 1/2 on the scores have no variance, so a few rows of the
-    reference decide what is usual, and a window's own such rows are often more. It is 2 / f for rows that are t with f
-    degrees of freedom, 0.1 for normal ones.
+    A few rows of the reference then decide what is usual, and a window's own such rows are often more.
     """
-    top = np.sort(scores)[::-1][: len(scores) // TOP_PART + 1]
-    if len(top) <= LEAST_TOP or top[-1] <= 0:
-        return ""
-    index = float(np.log(top[:-1] / top[-1]).mean())
-    if index < 0.5:
+    index = tail_index(scores)
+    if index < HEAVY:
         return ""
     return (
         "panel needs rows of which none is far longer than most, the Mahalanobis scores of this reference have a tail "

@@ -10,6 +10,7 @@ from torch import Tensor
 from detectors.kernels import DEAD, length_scale, pair_distances
 from detectors.panel.clusters import Partitions, fit_partitions
 from detectors.panel.grid import Grid, fit_grid
+from detectors.panel.tails import HEAVY, tail_index
 from drift.errors import BadReferenceError
 
 ANCHORS = 5120
@@ -23,11 +24,14 @@ NOVEL = 0.01
 SCORE_RIDGE = 0.001
 PIECE = 512
 
+REACHED = 0.95
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
     """The reference's geometry, fitted on its first half R_fit.
 
+    Rows are seen less `centre`, and no further from `middle` than `reach` where the lengths of R_fit have a heavy tail.
     `axes` are the principal axes with any spread, widest first, each turned to its longer tail. `anchors` are centred
     rows of R_fit, `anchor_means` their mean kernels over pairs. `scale` is the median squared distance, the kernels are
     exp(-4 d2 / scale) and exp(-d2 / scale). A row is novel if fewer than `neighbours` anchors lie within the squared
@@ -35,6 +39,8 @@ class Space:
     """
 
     centre: Float64[Tensor, "d"]
+    middle: Float64[Tensor, "d"]
+    reach: float
     axes: Float32[Tensor, "d r"]
     spread: Float64[Tensor, "r"]
     live: Int[Tensor, "l"]
@@ -55,8 +61,8 @@ class Space:
         return float(self.spread.mean())
 
     def centred(self, x: Float[Tensor, "n d"]) -> Float32[Tensor, "n d"]:
-        """`x` less the centre: in float32 a large common offset would drown the rest."""
-        return less(x, self.centre)
+        """`x` as it is seen, less the centre: in float32 a large common offset would drown the rest."""
+        return less(within(x, self.middle, self.reach), self.centre)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +90,10 @@ def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"], rng:
     Raises:
         BadReferenceError: the rows are nearly all equal, so that there is no bandwidth.
     """
-    centre = torch.stack([piece.double().sum(0) for piece in torch.split(fit, 65_536)]).sum(0) / len(fit)
-    x = less(fit, centre)
+    middle, reach = limits(fit)
+    x = within(fit, middle, reach)
+    centre = mean(x)
+    x = less(x, centre)
     scale = length_scale(pair_distances(x[:2000]))
     if scale <= 0:
         raise BadReferenceError(
@@ -101,13 +109,43 @@ def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"], rng:
     along, raw = fit_grid(coordinates), fit_grid(x[:, live])
     lead = coordinates[:, :LEAD]
     partitions = fit_partitions(lead[: len(anchors)], lead, rng)
-    space = Space(centre, axes, spread, live, anchors, scale, means, along, raw, partitions, k)
+    space = Space(centre, middle, reach, axes, spread, live, anchors, scale, means, along, raw, partitions, k)
     above = max(1, int(NOVEL * (len(calibration) + 1) + 1e-9))
     below = len(calibration) + 1 - above
-    reach = neighbour_distances(space, space.centred(calibration))
+    distances = neighbour_distances(space, space.centred(calibration))
     # Half-way to the next: the same row, computed among others, must not change sides by rounding.
-    radius = float(reach.sort().values[below - 1 : below + 1].mean())
+    radius = float(distances.sort().values[below - 1 : below + 1].mean())
     return replace(space, radius=radius, above=above, below=below)
+
+
+def mean(x: Float[Tensor, "n d"]) -> Float64[Tensor, "d"]:
+    """The mean row, added up in double precision."""
+    return torch.stack([piece.double().sum(0) for piece in torch.split(x, 65_536)]).sum(0) / len(x)
+
+
+def limits(x: Float[Tensor, "m d"]) -> tuple[Float64[Tensor, "d"], float]:
+    """The median of each dimension, and how far from it rows are told apart: infinity unless lengths have a heavy tail.
+
+    Where they have one, the few rows that are furthest out decide every mean and variance, and no two halves of a
+    reference agree on these. So they are seen no further out than the share `REACHED` of the rows is.
+    """
+    middle = x.median(0).values.double()
+    lengths = torch.cat([torch.linalg.vector_norm(piece.double() - middle, dim=1) for piece in torch.split(x, 65_536)])
+    if tail_index(lengths.square().cpu().numpy()) < HEAVY:
+        return middle, float("inf")
+    return middle, float(lengths.quantile(REACHED))
+
+
+def within(x: Float[Tensor, "n d"], middle: Float64[Tensor, "d"], reach: float) -> Float[Tensor, "n d"]:
+    """`x`, whose rows further than `reach` from `middle` are moved straight towards it until they are not."""
+    if reach == float("inf"):
+        return x
+    return torch.cat([_pulled(piece.double() - middle, reach) + middle for piece in torch.split(x, 65_536)])
+
+
+def _pulled(away: Float64[Tensor, "n d"], reach: float) -> Float64[Tensor, "n d"]:
+    lengths: Tensor = torch.linalg.vector_norm(away, dim=1, keepdim=True)
+    return away * (reach / lengths.clamp(min=reach))
 
 
 def less(x: Float[Tensor, "n d"], centre: Float64[Tensor, "d"]) -> Float32[Tensor, "n d"]:
