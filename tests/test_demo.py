@@ -75,7 +75,6 @@ def bad(monitor, serving, found, fault: Fault, windows: int) -> Counter[str]:
     return counts
 
 
-@pytest.mark.xdist_group("encoder")
 def test_each_fault_is_seen_by_the_objective_that_names_it_and_health_by_none(monitor, serving, found):
     for fault, objective in EXPECTED.items():
         assert bad(monitor, serving, found, fault, WINDOWS)[objective] == WINDOWS, fault

@@ -18,15 +18,12 @@ import httpx2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 import sqlalchemy as sa
 from fakes import healthy
 from peers import Receiver, Reply, alertmanager, free_port, prometheus, until
 
 from drift.notify.signature import generate_secret, verify
 from drift.store import tables
-
-pytestmark = pytest.mark.xdist_group("processes")
 
 CONFIG = """\
 streams:
