@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from drift.config.values import format_duration
@@ -48,6 +49,11 @@ class Author:
     by: str
     at: datetime
     id: str = ""
+
+
+def id_of(seed: UUID) -> str:
+    """A name that is short enough to be typed."""
+    return f"m-{seed.hex[:10]}"
 
 
 def plan(wish: Wish, author: Author) -> Maintenance:

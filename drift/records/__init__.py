@@ -5,7 +5,7 @@ from drift.records.causes import NONE, UNKNOWN, Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
-from drift.records.maintenance import Coverage, Maintenance, Planned
+from drift.records.maintenance import Coverage, Maintenance, Planned, covering
 from drift.records.measurements import ENVIRONMENT, Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -46,6 +46,7 @@ __all__ = [
     "Window",
     "changes",
     "checksum",
+    "covering",
     "few_levels",
     "lowest",
     "merged_name",

@@ -1,6 +1,6 @@
 """Planned stretches of time in which what streams do is not held against them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -77,3 +77,8 @@ class Maintenance:
         if (span := self.next(now)) is None:
             return Planned.PAST
         return Planned.ACTIVE if span.contains(now) else Planned.COMING
+
+
+def covering(windows: Iterable[Maintenance], stream: Stream) -> Maintenance | None:
+    """The first of `windows` that covers `stream`."""
+    return next((window for window in windows if window.covers.includes(stream)), None)

@@ -1,7 +1,7 @@
 """Maintenance windows: planned, cancelled, and asked for by whoever would hold something against a stream."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Range
@@ -52,6 +52,11 @@ def during(conn: sa.Connection, span: Span) -> list[Maintenance]:
     """The windows that are on at some time in `span`, the oldest first."""
     t = tables.maintenance
     return _found(conn, sa.select(t).where(_on(span)).order_by(t.c.created_at, t.c.id))
+
+
+def active(conn: sa.Connection, now: datetime) -> list[Maintenance]:
+    """The windows that are on now, the oldest first."""
+    return during(conn, Span(now, now + timedelta(microseconds=1)))
 
 
 def unfinished(conn: sa.Connection, *, now: datetime) -> list[Maintenance]:
