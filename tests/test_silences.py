@@ -290,6 +290,29 @@ def test_those_of_no_cluster_each_have_it_a_turn_later(search, alone, tmp_path):
         assert [len(alone.every()), len(other.every())] == [1, 1]
 
 
+def test_what_was_taken_before_a_failure_is_not_doubled_elsewhere(search):
+    @dataclass
+    class Peerlike:
+        most: int
+        taken: list[str]
+
+        def live(self):
+            return []
+
+        def put(self, silence, replaces=None):
+            if len(self.taken) == self.most:
+                raise DeliveryError("full")
+            self.taken.append(silence.key.id)
+
+        def expire(self, live): ...
+
+    plan(search)
+    plan(search, "m-2")
+    one, other = Peerlike(1, []), Peerlike(9, [])
+    assert reconcile(search, {"one": one, "other": other}, now=now()) == 1
+    assert (one.taken, other.taken) == (["m-1"], ["m-2"])
+
+
 def test_two_processes_bring_one_silence(search, alone):
     plan(search)
     with search.begin() as other:

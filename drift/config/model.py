@@ -183,7 +183,7 @@ class ReceiversConfig(_Model):
 class DigestConfig(_Model):
     """Once a day, `at` that time in `timezone`, each team is told of its tickets by the webhook `receiver`."""
 
-    at: Clock = time(9)
+    at: Clock = Field(default=time(9), json_schema_extra={"default": "09:00"})
     timezone: ZoneInfo = ZoneInfo("UTC")
     receiver: Name
 

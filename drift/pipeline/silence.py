@@ -30,15 +30,15 @@ def reconcile(engine: Engine, silencers: Mapping[str, Silencer], *, now: datetim
         failed, made = 0, set[Key]()
         for name, silencer in silencers.items():
             try:
-                made |= _bring(silencer, planned, made, now)
+                _bring(silencer, planned, made, now)
             except DeliveryError as error:
                 failed += 1
                 log.warning("silences not brought", receiver=name, error=str(error))
     return failed
 
 
-def _bring(silencer: Silencer, planned: Sequence[Maintenance], elsewhere: set[Key], now: datetime) -> set[Key]:
-    """Make, correct and end the silences of one Alertmanager; return which are new there."""
+def _bring(silencer: Silencer, planned: Sequence[Maintenance], made: set[Key], now: datetime) -> None:
+    """Make, correct and end the silences of one Alertmanager. What is new is added to `made`, and not made if there."""
     wanted = {silence.key: silence for window in planned for silence in _silences(window, now)}
     ours, found = {window.id for window in planned}, dict[Key, Live]()
     for live in silencer.live():
@@ -47,16 +47,14 @@ def _bring(silencer: Silencer, planned: Sequence[Maintenance], elsewhere: set[Ke
         if live.key.id in ours and live.key not in wanted:
             silencer.expire(live)
             log.info("silence ended", maintenance=live.key.id)
-    made = set[Key]()
     for key, silence in wanted.items():
         if (live_one := found.get(key)) is None:
-            if key not in elsewhere and silence.span.start <= now + AHEAD:
+            if key not in made and silence.span.start <= now + AHEAD:
                 silencer.put(silence)
                 made.add(key)
                 log.info("silence made", maintenance=key.id, until=silence.span.end)
         elif (live_one.span.end, live_one.matchers) != (silence.span.end, silence.matchers):
             silencer.put(silence, live_one)
-    return made
 
 
 def _silences(window: Maintenance, now: datetime) -> Iterator[Silence]:
