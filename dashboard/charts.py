@@ -36,7 +36,9 @@ def p_values(series: Series, height: int) -> Chart:
     ticks = tuple(10.0**-power for power in range(math.ceil(-math.log10(least / 2))))
     frame = Frame(series.span, height, "p-value", scale, ticks=ticks)
     rows = _rows(sli, known, series)
-    return frame.layered(*backdrop(frame, series.alerts, series.gaps), *dots(frame, rows), *bounds(frame, sli))
+    return frame.layered(
+        *backdrop(frame, series.alerts, series.gaps, series.maintenance), *dots(frame, rows), *bounds(frame, sli)
+    )
 
 
 def values(series: Series, height: int) -> Chart:
@@ -50,7 +52,7 @@ def values(series: Series, height: int) -> Chart:
     rows: list[Row] = [row | {"number": row["value"]} for row in _rows(sli, series.measurements, series)]
     dotted = rows if len(rows) <= _DOTS else [row for row in rows if row["verdict"] == "bad"]
     return frame.layered(
-        *backdrop(frame, series.alerts, series.gaps),
+        *backdrop(frame, series.alerts, series.gaps, series.maintenance),
         *(_lines(frame, rows) if rows else []),
         *dots(frame, dotted),
         *named(frame, sli),
@@ -73,7 +75,7 @@ def left(series: Series) -> Chart:
     ]
     base = over(rows).encode(x="at:T", y=frame.y("left"), tooltip=TIPS)
     return frame.layered(
-        *backdrop(frame, series.alerts, ()),
+        *backdrop(frame, series.alerts, (), series.maintenance),
         base.mark_area(color=palette.GOOD, opacity=0.22, interpolate="step-after"),
         base.mark_line(color=palette.GOOD, strokeWidth=1.5, interpolate="step-after"),
         *limit(frame, 0.0, "spent", -7),
@@ -97,7 +99,9 @@ def burning(series: Series) -> Chart:
         strokeDash=alt.StrokeDash("look:N", scale=dashes, legend=None),
         tooltip=TIPS,
     )
-    return frame.layered(*backdrop(frame, series.alerts, ()), lines, *limit(frame, 1.0, "fires above", -7))
+    return frame.layered(
+        *backdrop(frame, series.alerts, (), series.maintenance), lines, *limit(frame, 1.0, "fires above", -7)
+    )
 
 
 def _lines(frame: Frame, rows: Sequence[Row]) -> list[alt.Chart]:

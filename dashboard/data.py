@@ -16,9 +16,10 @@ from dashboard.standing import Fleet, slos_of
 from drift.alert import Alert, AlertState
 from drift.config import Config, Settings, load
 from drift.errors import ConfigError, StoreError
+from drift.records import Maintenance, Span
 from drift.slo import Slo
-from drift.store import diagnoses, objectives, reads, views
-from drift.store.connect import connect_reader
+from drift.store import diagnoses, maintenance, objectives, reads, views
+from drift.store.connect import Connection, connect_reader
 from drift.store.reads import AlertRow
 from drift.store.views import MessageRow, Reader
 
@@ -79,6 +80,7 @@ def fleet() -> Shown[Fleet]:
                 measurements=tuple(views.latest_measurements(conn, sorted(pairs))),
                 backlog=tuple(reads.backlog(conn)),
                 troubled=views.undelivered(conn, since=at - timedelta(days=1)),
+                maintenance=tuple(maintenance.active(conn, at)),
             )
 
     return _shown(("fleet", url()), read)
@@ -99,11 +101,13 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
             found = reads.alerts(conn, states=EVERY, since=span.start, stream=chosen.stream, limit=EPISODES)
             alerts = tuple(row for row in found if row.alert.started_at < span.end)
 
+            planned = _planned(conn, chosen.stream, span)
+
             def series(slo: Slo, most: int) -> Series:
                 measured = views.thinned_measurements(conn, slo, span, most=most)
                 gaps = views.gap_runs(conn, slo.stream, slo.sli.detector, span)
                 promised = kept.get((slo.stream, slo.name))
-                return Series(slo, span, tuple(measured), tuple(gaps), (), _of(slo, alerts), promised)
+                return Series(slo, span, tuple(measured), tuple(gaps), (), _of(slo, alerts), promised, planned)
 
             full = series(chosen, POINTS)
             budgets = views.thinned_budgets(conn, chosen.stream, chosen.name, span, most=POINTS)
@@ -145,6 +149,12 @@ def url() -> str:
     if not found:
         raise StoreError("no database was named: set DRIFT_DASHBOARD_DATABASE_URL, or DRIFT_DATABASE_URL")
     return found
+
+
+def _planned(conn: Connection, key: str, span: Span) -> tuple[Maintenance, ...]:
+    """The maintenance windows of a stream that are on at some time in `span`."""
+    stream = next((row.stream for row in reads.streams(conn) if row.stream.key == key), None)
+    return tuple(one for one in maintenance.during(conn, span) if stream and one.covers.includes(stream))
 
 
 def _of(slo: Slo, alerts: tuple[AlertRow, ...]) -> tuple[Alert, ...]:

@@ -18,6 +18,21 @@ MESSAGE_HEADS: Final = ("State", "Receiver", "About", "Written", "Attempts", "An
 RETRAIN: Final = "retrain"
 
 
+def planned(line: Line, now: datetime) -> str:
+    """That maintenance is on, what for, and what that means; "" where none is."""
+    if (window := line.maintenance) is None:
+        return ""
+    pairs = [
+        ("Why", escape(f"{window.reason} ({window.owner})")),
+        ("Covers", escape(str(window.covers))),
+        ("Planned by", escape(f"{window.created_by}, {words.clock(window.created_at, now)}")),
+        ("Meanwhile", "windows are measured, none counts, no alert begins, and Alertmanagers are silent"),
+        ("End it", f"<code>drift maintenance cancel {escape(window.id)}</code>"),
+    ]
+    said = f'<p class="summary">Maintenance: {escape(markup.suppressed_text(line, now))}</p>'
+    return f'<section class="callout maintenance">{said}{markup.facts(pairs)}</section>'
+
+
 def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> str:
     """One open alert: what it says, since when, how sure, and what to do next."""
     alert, notes = row.alert, row.annotations

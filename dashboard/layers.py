@@ -10,7 +10,7 @@ import pandas as pd
 
 from dashboard import palette, words
 from drift.alert import Alert, AlertKind
-from drift.records import EPOCH, Gap, Span
+from drift.records import EPOCH, Gap, Maintenance, Span
 from drift.slo import Sli
 
 Row: TypeAlias = dict[str, str | float | None]
@@ -60,8 +60,15 @@ def over(rows: Sequence[Row]) -> alt.Chart:
     return alt.Chart(pd.DataFrame(rows))
 
 
-def backdrop(frame: Frame, alerts: Sequence[Alert], gaps: Sequence[Gap]) -> Iterator[alt.Chart]:
-    """What everything else is drawn upon: when alerts fired, and where nothing could be measured."""
+def backdrop(
+    frame: Frame, alerts: Sequence[Alert], gaps: Sequence[Gap], maintenance: Sequence[Maintenance] = ()
+) -> Iterator[alt.Chart]:
+    """What everything else is drawn upon: maintenance, when alerts fired, and where nothing could be measured."""
+    if planned := [row for window in maintenance for row in _planned(window, frame.span)]:
+        stretches = over(planned).encode(x="at:T", x2="end:T", tooltip=TIPS)
+        yield stretches.mark_rect(color=palette.SHORT, opacity=0.16)
+        # A bar above all of it, so that it is told from alerts without its colour.
+        yield stretches.mark_rect(color=palette.SHORT, opacity=0.9).encode(y=alt.value(0), y2=alt.value(4))
     if episodes := [row for alert in alerts for row in _episode(alert, frame.span)]:
         shaded = over(episodes).encode(x="at:T", color=alt.Color("colour:N", scale=None), tooltip=TIPS)
         yield shaded.mark_rect(opacity=0.13).encode(x2="end:T")
@@ -137,6 +144,17 @@ def _episode(alert: Alert, span: Span) -> Iterator[Row]:
         "tip": f"{words.KINDS[alert.kind]} firing{rule}",
         "when": f"{alert.fired_at:%-d %b %H:%M:%S} {until}",
     }
+
+
+def _planned(window: Maintenance, span: Span) -> Iterator[Row]:
+    for one in window.effective:
+        if one.start < span.end and one.end > span.start:
+            yield {
+                "at": millis(max(one.start, span.start)),
+                "end": millis(min(one.end, span.end)),
+                "tip": f"maintenance {window.id}: {window.reason} ({window.owner})",
+                "when": when(one),
+            }
 
 
 def _hole(gap: Gap, span: Span) -> Row:

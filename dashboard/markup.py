@@ -89,7 +89,7 @@ def _cells(line: Line, now: datetime) -> tuple[str, ...]:
     stream = line.row.stream
     about = " · ".join(part for part in (line.row.team, f"{stream.model} {stream.version}".strip()) if part)
     return (
-        chip(line.standing, state_text(line)) + small(since_text(line, now)),
+        chip(line.standing, state_text(line)) + small(since_text(line, now)) + _suppressed_cell(line, now),
         f'<span class="name">{link("stream", stream.key, stream=stream.key, slo=line.name)}</span>' + small(about),
         f'<span class="name">{escape(line.name)}</span>'
         + small(f"good: {words.good(line.slo.sli)}" if line.slo else ""),
@@ -113,6 +113,20 @@ def since_text(line: Line, now: datetime) -> str:
     since = f"since {words.clock(line.since, now)} ({words.length(now - line.since)})" if line.since else ""
     silent = f"no window for {words.length(line.age)}" if line.late and line.age else ""
     return ", ".join(part for part in (since, silent) if part)
+
+
+def suppressed_text(line: Line, now: datetime) -> str:
+    """The maintenance window that is on, and until when."""
+    window = line.maintenance
+    if window is None or (span := window.next(now)) is None:
+        return ""
+    return f"suppressed by {window.id} until {words.clock(span.end, now)}"
+
+
+def _suppressed_cell(line: Line, now: datetime) -> str:
+    # No second line as others: on narrow screens those of quiet rows are hidden, and this must not be.
+    text = suppressed_text(line, now)
+    return f'<div class="suppressed">{escape(text)}</div>' if text else ""
 
 
 def number_cell(line: Line) -> str:

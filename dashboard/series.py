@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from drift.alert import Alert
-from drift.records import EPOCH, Diagnosed, Gap, Measurement, Span
+from drift.records import EPOCH, Diagnosed, Gap, Maintenance, Measurement, Span
 from drift.slo import Calibration, Slo
 from drift.store.reads import AlertRow, BudgetRow
 from drift.store.views import MessageRow
@@ -13,7 +13,7 @@ from drift.store.views import MessageRow
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One objective over `span`: its measurements and gaps, its slots, and the episodes of its alerts.
+    """One objective over `span`: its measurements and gaps, its slots, the episodes of its alerts, and maintenance.
 
     `calibration` says whether a test keeps its level of late; None where nothing is promised.
     """
@@ -25,6 +25,7 @@ class Series:
     budgets: tuple[BudgetRow, ...] = ()
     alerts: tuple[Alert, ...] = ()
     calibration: Calibration | None = None
+    maintenance: tuple[Maintenance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

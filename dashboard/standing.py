@@ -8,7 +8,7 @@ from typing import Final
 
 from drift.alert import AlertKind, AlertState
 from drift.config import Config, StreamConfig
-from drift.records import Measurement
+from drift.records import Maintenance, Measurement, covering
 from drift.slo import NODATA_AFTER, Outcome, Slo
 from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
 
@@ -32,7 +32,10 @@ ORDER: Final = {standing: place for place, standing in enumerate(Standing)}
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages."""
+    """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages.
+
+    `maintenance` is what is on.
+    """
 
     at: datetime
     streams: tuple[StreamRow, ...]
@@ -41,6 +44,7 @@ class Fleet:
     measurements: tuple[Measurement, ...]
     backlog: tuple[BacklogRow, ...]
     troubled: int
+    maintenance: tuple[Maintenance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Line:
     """One objective of one stream. `slo` is None where the configuration is not known or does not name it.
 
     `age` is how long ago the newest slot ended; `late` says that this is longer than it may be. `behind` counts the
-    stream's closed windows that wait to be measured.
+    stream's closed windows that wait to be measured. `maintenance` is the window that suppresses it now.
     """
 
     row: StreamRow
@@ -62,6 +66,7 @@ class Line:
     late: bool = False
     behind: int = 0
     runbook_url: str = ""
+    maintenance: Maintenance | None = None
 
     @property
     def since(self) -> datetime | None:
@@ -110,6 +115,7 @@ class _Found:
 
     def __init__(self, fleet: Fleet) -> None:
         self.at = fleet.at
+        self.maintenance = fleet.maintenance
         self.budgets = {(b.stream, b.slo): b for b in fleet.budgets}
         self.newest = {(m.stream, m.detector): m for m in fleet.measurements}
         self.behind = {b.stream: b.windows for b in fleet.backlog}
@@ -133,6 +139,7 @@ def _lines_of(row: StreamRow, seen: Sequence[str], config: Config | None, found:
             newest=_as_judged(newest, budget),
             age=age, late=late, behind=found.behind.get(row.stream.key, 0),
             runbook_url=declared.runbook_url if declared else "",
+            maintenance=covering(found.maintenance, row.stream),
         )  # fmt: skip
 
 

@@ -18,6 +18,14 @@ class SequenceError(DriftError):
     """A written sequence of slots cannot be read: names the place, what is there, and what would be right."""
 
 
+class MaintenanceError(DriftError):
+    """A maintenance window cannot be planned or cancelled: names the field, its value, and what would be right."""
+
+
+class UnknownMaintenanceError(MaintenanceError):
+    """No maintenance window has the id that was named."""
+
+
 class SourceError(DriftError):
     """A collector could not read its source."""
 

@@ -16,7 +16,9 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.notify.base import Notifier
-from drift.pipeline import deliver, diagnose, measure
+from drift.notify.silences import Silencer
+from drift.pipeline import deliver, diagnose, measure, silence
+from drift.pipeline import digest as digests
 from drift.pipeline.monitor import Monitor
 from drift.store import diagnoses, jobs, retention
 from drift.store.connect import Connection, Engine
@@ -25,8 +27,9 @@ from drift.store.jobs import Job
 log = structlog.get_logger()
 BATCH: Final = 16  # windows of one stream in one transaction
 GIVE_UP_AFTER: Final = 8  # attempts at one window, two minutes in all
-CLOCKS: Final = ("close", "measure", "diagnose", "deliver", "resend", "environment", "forget")
+CLOCKS: Final = ("close", "measure", "diagnose", "deliver", "resend", "silence", "digest", "environment", "forget")
 POLL: Final = timedelta(seconds=1)
+MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 
 
@@ -55,6 +58,8 @@ class Service:
     keep_vectors: timedelta
     keep_history: timedelta
     clock: Callable[[], datetime]
+    silencers: Mapping[str, Silencer] = field(default_factory=dict)
+    digest: digests.Schedule | None = None
     failures: Tally = field(default_factory=Tally)
     refusals: Tally = field(default_factory=Tally)
 
@@ -79,15 +84,15 @@ class Scheduler:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._stopping = Event()
-        monitors = service.monitors.values()
-        self._closers = [self._surviving("close", partial(self._close_windows, monitor)) for monitor in monitors]
-        deliver_to = (partial(self._deliver, name) for name in service.notifiers)
+        self._closers = [self._surviving("close", partial(self._close_windows, m)) for m in service.monitors.values()]
         clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
             ("close", self._close, POLL),
             ("measure", self._measure, POLL),
             ("diagnose", self._diagnose, POLL),
-            *(("deliver", work, POLL) for work in deliver_to),
+            *(("deliver", partial(self._deliver, name), POLL) for name in service.notifiers),
             ("resend", self._resend, service.resend),
+            ("silence", self._silence, MINUTE),
+            *((("digest", partial(self._digest, service.digest), MINUTE),) if service.digest else ()),
             *(("environment", partial(self._look, every), every) for every in self._intervals()),
             ("forget", self._forget, DAY),
         )
@@ -96,8 +101,7 @@ class Scheduler:
         self._clocks = BackgroundScheduler(timezone=UTC, executors=threads)
         for name, work, every in clocks:
             run = self._surviving(name, work)
-            seconds = every.total_seconds()
-            self._clocks.add_job(run, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None)
+            self._clocks.add_job(run, "interval", seconds=every.total_seconds(), coalesce=True, misfire_grace_time=None)
             if every > POLL:
                 self._clocks.add_job(run, misfire_grace_time=None)  # at once: a slow clock's first turn is far away
 
@@ -164,6 +168,14 @@ class Scheduler:
         known, now = service.objectives, service.clock()
         failed = deliver.resend(service.engine, service.alertmanagers, known, every=service.resend, now=now)
         service.failures.add("resend", failed)
+
+    def _silence(self) -> None:
+        failed = silence.reconcile(self._service.engine, self._service.silencers, now=self._service.clock())
+        self._service.failures.add("silence", failed)
+
+    def _digest(self, schedule: digests.Schedule) -> None:
+        with self._service.engine.begin() as conn:
+            digests.write(conn, schedule, now=self._service.clock())
 
     def _intervals(self) -> set[timedelta]:
         """How often environments are looked at: each stream says so for itself."""

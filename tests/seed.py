@@ -18,8 +18,9 @@ from drift.config import Config, StreamConfig, load
 from drift.diagnosis import cause_of
 from drift.errors import DeliveryError
 from drift.notify import alertmanager, compose
-from drift.pipeline import diagnose
-from drift.records import Diagnosis, Gap, GapReason, Measurement, Rows, Span, Stream, Window
+from drift.pipeline import diagnose, maintenance
+from drift.pipeline.maintenance import Author, Wish
+from drift.records import Coverage, Diagnosis, Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Ledger, Outcome, Slo, Slot, budget
 from drift.store import diagnoses, outbox, writes
 from drift.store.connect import connect
@@ -225,6 +226,9 @@ def fleet(conn: sa.Connection, config: Config, *, now: datetime, days: int = 21)
     request = diagnoses.Request("docs-search", "traffic", found)
     diagnoses.ask(conn, request, now=found.end)
     diagnose.keep(conn, request, WHY, now=found.end + FIVE)
+    begun = now.replace(microsecond=0) - HOUR / 2
+    wish = Wish(Coverage("support-tickets"), "care", "index <rebuild>", start=begun, length=3 * HOUR)
+    maintenance.add(conn, maintenance.plan(wish, Author("anna@ops", now, "m-seeded")))
 
 
 def _actors(conn: sa.Connection, config: Config, start: datetime, now: datetime) -> Iterator[Actor]:

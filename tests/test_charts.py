@@ -10,7 +10,7 @@ from dashboard import charts, palette
 from dashboard.layers import millis
 from dashboard.series import Series
 from drift.alert import Alert, AlertKind, AlertState
-from drift.records import Gap, GapReason, Measurement, Span
+from drift.records import Coverage, Gap, GapReason, Maintenance, Measurement, Span
 from drift.slo import Outcome, Quantity, Sli, Slo
 from drift.store.reads import BudgetRow
 
@@ -63,6 +63,33 @@ def test_values_lie_on_their_interval_and_the_healthy_band():
     assert (band["encoding"]["y"]["field"], band["encoding"]["y2"]["field"]) == ("band_low", "band_high")
     assert (interval["encoding"]["y"]["field"], interval["encoding"]["y2"]["field"]) == ("low", "high")
     assert data(drawn, interval)[0]["low"] == pytest.approx(0.9)
+
+
+def test_maintenance_is_drawn_where_it_was_on_and_told_without_its_colour():
+    planned = Maintenance(
+        "m-1",
+        Coverage(),
+        (minute(-10, 20), minute(30, 5), minute(70, 9)),
+        "team",
+        "new index",
+        "",
+        "UTC",
+        START,
+        "anna",
+    )
+    series = Series(SLO, SPAN, (measured(0),), budgets=(slot(0, 1, 0, 0),), maintenance=(planned,))
+    for chart in (charts.values(series, 200), charts.left(series), charts.burning(series)):
+        drawn = spec(chart)
+        shade, bar = layers(drawn, "rect")
+        assert [(row["at"], row["end"]) for row in data(drawn, shade)] == [
+            (millis(START), millis(START + 10 * MINUTE)),
+            (millis(START + 30 * MINUTE), millis(START + 35 * MINUTE)),
+        ]
+        assert data(drawn, bar)[0]["tip"] == "maintenance m-1: new index (team)"
+        assert bar["encoding"]["y2"] == {"value": 4}
+    ended = replace(planned, cancelled_at=START + 5 * MINUTE)
+    drawn = spec(charts.values(replace(series, maintenance=(ended,)), 200))
+    assert [row["end"] for row in data(drawn, layers(drawn, "rect")[0])] == [millis(START + 5 * MINUTE)]
 
 
 def test_nothing_is_drawn_for_an_interval_that_the_detector_does_not_know():

@@ -42,6 +42,7 @@ WORDS = [
     "compare",
     "diagnose",
     "reference",
+    "maintenance",
     "rules",
     "slo",
     "db",

@@ -282,3 +282,31 @@ def test_a_name_that_is_used_twice_is_found_where_it_is_used_again(written):
     line = LEAST.count("\n") + 1
     (found,) = faults(written, LEAST + again)
     assert found.startswith(f"{line}: id 'search' is used twice")
+
+
+DIGEST = """\
+receivers:
+  webhooks: [{name: tickets, url: "https://x.example", secret: s, retrain: false}]
+digest: {at: %s, timezone: %s, receiver: %s}
+"""
+
+
+def test_a_digest_has_an_hour_a_zone_and_a_webhook(written):
+    found = written(LEAST + DIGEST % ('"08:30"', "Europe/Berlin", "tickets")).digest
+    assert (f"{found.at:%H:%M}", found.timezone.key, found.receiver) == ("08:30", "Europe/Berlin", "tickets")
+    assert written(LEAST).digest is None
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (("10:30", "UTC", "tickets"), "630 is not a time of day: write it in quotes"),
+        (('"24:00"', "UTC", "tickets"), "'24:00' is not a time of day"),
+        (('"09:00"', "Mars/Base", "tickets"), "invalid timezone: Mars/Base"),
+        (('"09:00"', "UTC", "pager"), "digest.receiver 'pager' is no webhook; known are tickets"),
+    ],
+)
+def test_a_digest_that_could_not_be_sent_is_refused(written, values, says):
+    (fault,) = faults(written, LEAST + DIGEST % values)
+    assert fault.startswith("8: ")
+    assert says in fault

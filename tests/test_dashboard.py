@@ -161,6 +161,16 @@ def test_an_unknown_stream_is_named_with_its_nearest(page, seeded_url):
     assert "Did you mean `docs-search`?" in app.warning[0].value
 
 
+def test_fleet_and_stream_page_say_what_suppresses_a_stream(page, seeded_url):
+    shown = page(seeded_url)
+    assert "suppressed by m-seeded until" in next(row for row in rows(shown) if "support-tickets" in row)
+    assert not any("suppressed" in row for row in rows(shown) if "support-tickets" not in row)
+    said = text(page(seeded_url, "stream", stream="support-tickets"))
+    assert "Maintenance: suppressed by m-seeded until" in said
+    assert "Why index &lt;rebuild&gt; (care)" in said
+    assert "Maintenance: suppressed" not in text(page(seeded_url, "stream", stream="docs-search"))
+
+
 def test_stream_page_without_a_stream_offers_all(page, seeded_url):
     assert len(rows(page(seeded_url, "stream"))) == 5
 

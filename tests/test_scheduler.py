@@ -1,5 +1,6 @@
 """The queue and the clocks, on a real Postgres."""
 
+import datetime as dt
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from zoneinfo import ZoneInfo
 
 import fakes
 import pytest
@@ -27,6 +29,7 @@ from fakes import (
     variance_slo,
 )
 
+from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.records import GapReason
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
@@ -217,7 +220,8 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     service = make_service(engine, Clock(), references={"search": made}, environment=environment)
     with engine.begin() as conn:
         diagnoses.ask(conn, diagnoses.Request("search", "", spans(1)[0]), now=START)
-    scheduler = Scheduler(replace(service, clock=broken))
+    nine = Schedule(dt.time(9), ZoneInfo("UTC"), "retrain")
+    scheduler = Scheduler(replace(service, clock=broken, digest=nine))
     scheduler.start()
     try:
         deadline = time.monotonic() + 20

@@ -28,6 +28,7 @@ _AROUND: Final = (
     ("page firing", palette.BAD, "faint"),
     ("ticket firing", palette.WARN, "faint"),
     ("not measured", palette.GREY, "mark gap"),
+    ("maintenance", palette.SHORT, "faint"),
 )
 
 
@@ -108,7 +109,7 @@ def _firing(key: str, every: float | None) -> None:
     alerts.sort(key=lambda pair: pair[0].name != asked)  # whoever came by an alert's link reads that one first
     first = [episodes.callout(line, row, mine, fleet.at) for line, row in alerts[:1]] or [episodes.calm(mine)]
     rest = [episodes.brief(line, row, fleet.at) for line, row in alerts[1:]]
-    parts.html(*first, *rest, parts.as_of(fleet.at, every))
+    parts.html(episodes.planned(mine[0], fleet.at), *first, *rest, parts.as_of(fleet.at, every))
     parts.declared_notice()
 
 

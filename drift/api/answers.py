@@ -162,6 +162,7 @@ class StatusAnswer(BaseModel):
 
     `calibration` says whether a test keeps its level; null where the objective promises none. `judged_by` says which
     p-value the newest window was judged by, where the objective is calibrated on windows, else it is "".
+    `suppressed_by` is the id of the maintenance window that is on, else "".
     """
 
     stream: str
@@ -176,6 +177,7 @@ class StatusAnswer(BaseModel):
     last_window_end: datetime
     calibration: CalibrationAnswer | None
     judged_by: str
+    suppressed_by: str
 
     @classmethod
     def of(cls, standing: Standing) -> "StatusAnswer":
@@ -193,6 +195,7 @@ class StatusAnswer(BaseModel):
             last_window_end=row.span.end,
             calibration=CalibrationAnswer.of(standing.calibration) if standing.calibration else None,
             judged_by=str(row.conformal or ""),
+            suppressed_by=standing.suppressed_by,
         )
 
 

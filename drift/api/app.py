@@ -20,6 +20,7 @@ from drift.api.answers import (
     StatusAnswer,
     StreamAnswer,
 )
+from drift.api.maintenance import add_maintenance
 from drift.api.metrics import Exporter
 from drift.api.writes import add_writes
 from drift.scheduler import Scheduler, Service
@@ -40,6 +41,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     # Its /docs brings its own assets: an on-call engineer's network may reach no CDN.
     app = FastAPIOffline(title="drift", version=__version__, description="Representation drift monitoring.")
     add_writes(app, service)
+    add_maintenance(app, service)
     _add_reads(app, service)
     _add_health(app, service, scheduler)
 

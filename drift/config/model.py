@@ -1,15 +1,16 @@
 """The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
-from drift.config.values import Duration
+from drift.config.values import Clock, Duration
 from drift.records import ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
 
@@ -144,9 +145,10 @@ class AlertmanagerConfig(_Model):
 
 
 class WebhookConfig(_Model):
-    """Who is asked to retrain. The secret is `whsec_` and base64 of 24 bytes or more, from `${ENV}` or a file.
+    """Who is asked to retrain, unless `retrain` is false: then it is sent what else names it, such as a digest.
 
-    Plain http and private addresses must be allowed.
+    The secret is `whsec_` and base64 of 24 bytes or more, from `${ENV}` or a file. Plain http and private addresses
+    must be allowed.
     """
 
     name: Name
@@ -154,6 +156,7 @@ class WebhookConfig(_Model):
     secret: SecretStr | None = None
     secret_file: Path | None = None
     allow_http: bool = False
+    retrain: bool = True
 
     @field_validator("url")
     @classmethod
@@ -177,6 +180,14 @@ class ReceiversConfig(_Model):
     resend: Duration = timedelta(seconds=60)
 
 
+class DigestConfig(_Model):
+    """Once a day, `at` that time in `timezone`, each team is told of its tickets by the webhook `receiver`."""
+
+    at: Clock = Field(default=time(9), json_schema_extra={"default": "09:00"})
+    timezone: ZoneInfo = ZoneInfo("UTC")
+    receiver: Name
+
+
 class RetentionConfig(_Model):
     """How long things are kept: vectors of windows, and all that is small (measurements, slots, alerts, outbox)."""
 
@@ -192,6 +203,7 @@ class Config(_Model):
     slos: list[SloConfig] = []
     receivers: ReceiversConfig = ReceiversConfig()
     retention: RetentionConfig = RetentionConfig()
+    digest: DigestConfig | None = None
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
 

@@ -1,13 +1,14 @@
 """Values that the configuration file may hold and Python has no literal for: durations and exact ratios."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from fractions import Fraction
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_CLOCK: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
 _PATTERN: Final = r"^(\d+(ms|[smhdw]))+$"
 
 
@@ -36,6 +37,19 @@ def format_duration(length: timedelta) -> str:
         count, left = divmod(left, _UNITS[unit])
         parts += [f"{count}{unit}"] if count else []
     return "".join(parts) or "0s"
+
+
+def parse_clock(value: object) -> time:
+    """A time of day such as `09:00`.
+
+    Raises:
+        ValueError: it is not one. YAML takes 10:30 without quotes for a number, 630.
+    """
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.match(_CLOCK, value):
+        raise ValueError(f'{value!r} is not a time of day: write it in quotes, hours and minutes, such as "09:00"')
+    return time.fromisoformat(value)
 
 
 def parse_ratio(value: object) -> Fraction:
@@ -75,6 +89,12 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["30s", "5m", "1h30m", "30d"]}),
+]
+Clock = Annotated[
+    time,
+    BeforeValidator(parse_clock),
+    PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _CLOCK, "examples": ["09:00"]}),
 ]
 Ratio = Annotated[
     Fraction,

@@ -17,7 +17,11 @@ from drift.store.outbox import Delivery, MessageKind
 
 log = structlog.get_logger()
 RESOLVED_FOR: Final = timedelta(minutes=15)  # as long as Prometheus repeats that an alert is over
-_SCHEDULES: Final = {MessageKind.ALERT: ALERT_RETRY_SCHEDULE, MessageKind.RETRAIN: RETRY_SCHEDULE}
+_SCHEDULES: Final = {
+    MessageKind.ALERT: ALERT_RETRY_SCHEDULE,
+    MessageKind.RETRAIN: RETRY_SCHEDULE,
+    MessageKind.DIGEST: RETRY_SCHEDULE,
+}
 
 
 def deliver_one(conn: Connection, receiver: str, notifier: Notifier, *, resend: timedelta, now: datetime) -> bool:

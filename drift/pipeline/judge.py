@@ -22,7 +22,12 @@ class Verdict:
 
 
 def judge(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> Verdict:
-    """The verdict of `slo` on what was found in a window."""
+    """The verdict of `slo` on what was found in a window; none in maintenance, of which the measurement is kept."""
+    found = _judged(conn, monitor, slo, findings)
+    return replace(found, outcome=Outcome.EXCLUDED) if findings.suppressed_by else found
+
+
+def _judged(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> Verdict:
     measured = findings.of(slo.sli.detector)
     if measured is None or measured.p_value is None or not slo.sli.calibrated:
         return Verdict(findings.outcome(slo), measured)

@@ -19,7 +19,7 @@ from drift.pipeline.count import count
 from drift.pipeline.environment import of_all_lengths
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Gap, GapReason, Recomputed, Span, Window
-from drift.store import inbox, jobs, writes
+from drift.store import inbox, jobs, maintenance, writes
 from drift.store.connect import Connection
 
 log = structlog.get_logger()
@@ -134,5 +134,7 @@ def settle(conn: Connection, monitor: Monitor, findings: Findings) -> None:
     writes.record_gaps(conn, findings.gaps)
     for name, sketch in findings.sketches:
         writes.save_sketch(conn, findings.stream.key, name, findings.span.start, sketch)
+    suppressed_by = maintenance.suppressing(conn, findings.stream, findings.span)
+    findings = replace(findings, suppressed_by=suppressed_by)
     for slo in monitor.slos_over(findings.stream, findings.windows):
         count(conn, monitor, slo, findings)

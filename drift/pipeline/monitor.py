@@ -76,7 +76,8 @@ class Monitor:
 class Findings:
     """What the detectors made of one window, or of several merged. A gap without a detector stands for all of them.
 
-    `sketches` are the sums that detectors made of one window, by their names.
+    `sketches` are the sums that detectors made of one window, by their names. `suppressed_by` is the id of a
+    maintenance window that was on at some time in `span`, "" where none was: what was measured does not count then.
     """
 
     stream: Stream
@@ -85,6 +86,7 @@ class Findings:
     gaps: tuple[Gap, ...] = ()
     sketches: tuple[tuple[str, Sketch], ...] = ()
     windows: int = 1
+    suppressed_by: str = ""
 
     def of(self, detector: str) -> Measurement | None:
         return next((m for m in self.measurements if m.detector == detector), None)

@@ -5,6 +5,7 @@ from drift.records.causes import NONE, UNKNOWN, Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
+from drift.records.maintenance import Coverage, Maintenance, Planned, covering
 from drift.records.measurements import ENVIRONMENT, Gap, GapReason, Measurement
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -21,14 +22,17 @@ __all__ = [
     "UNKNOWN",
     "Cause",
     "Change",
+    "Coverage",
     "Diagnosed",
     "Diagnosis",
     "Gap",
     "GapReason",
     "KeptAttribution",
     "Lineage",
+    "Maintenance",
     "Measurement",
     "Part",
+    "Planned",
     "Recomputed",
     "Reference",
     "RowFault",
@@ -42,6 +46,7 @@ __all__ = [
     "Window",
     "changes",
     "checksum",
+    "covering",
     "few_levels",
     "lowest",
     "merged_name",

@@ -7,8 +7,9 @@ from typing import Final
 import sqlalchemy as sa
 
 from drift.alert import AlertKind, AlertState
+from drift.records import covering
 from drift.slo import NODATA_AFTER, Calibration
-from drift.store import objectives, reads
+from drift.store import maintenance, objectives, reads
 from drift.store.reads import AlertRow, BudgetRow
 
 OK: Final = "ok"
@@ -30,12 +31,14 @@ class Standing:
     """One objective of one stream: its newest slot, its open alerts, and the most urgent of their kinds.
 
     `state` is one of `URGENCY`. `calibration` says whether a test keeps its level; None where nothing is promised.
+    `suppressed_by` is the id of the maintenance window that is on, "" where none is.
     """
 
     budget: BudgetRow
     alerts: tuple[AlertRow, ...]
     state: str
     calibration: Calibration | None = None
+    suppressed_by: str = ""
 
 
 def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
@@ -45,6 +48,8 @@ def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
     """
     open_alerts = reads.alerts(conn, states=(AlertState.PENDING, AlertState.FIRING), limit=10_000)
     kept = objectives.calibrations(conn, now=now)
+    on = maintenance.active(conn, now)
+    suppressed = {row.stream.key: window.id for row in reads.streams(conn) if (window := covering(on, row.stream))}
     found = []
     for budget in reads.latest_budgets(conn):
         mine = tuple(row for row in open_alerts if (row.alert.stream, row.alert.slo) == (budget.stream, budget.slo))
@@ -52,5 +57,6 @@ def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
         if now - budget.span.end > NODATA_AFTER * budget.span.length + GRACE:
             states.append(AlertKind.NODATA)
         state = str(min(states, key=URGENCY.index, default=OK))
-        found.append(Standing(budget, mine, state, kept.get((budget.stream, budget.slo))))
+        calibration = kept.get((budget.stream, budget.slo))
+        found.append(Standing(budget, mine, state, calibration, suppressed.get(budget.stream, "")))
     return sorted(found, key=lambda s: (URGENCY.index(s.state), s.budget.remaining, s.budget.stream, s.budget.slo))

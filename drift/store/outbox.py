@@ -16,6 +16,7 @@ class MessageKind(StrEnum):
 
     ALERT = "alert"
     RETRAIN = "retrain"
+    DIGEST = "digest"
 
 
 class MessageState(StrEnum):

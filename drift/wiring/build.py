@@ -19,7 +19,9 @@ from drift.notify.addresses import EVERYWHERE
 from drift.notify.alertmanager import Alertmanager
 from drift.notify.base import Notifier
 from drift.notify.signature import Secret
+from drift.notify.silences import AlertmanagerSilences, Silencer
 from drift.notify.webhook import Webhook
+from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.pipeline.references import Source, ensure_reference
@@ -61,6 +63,8 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         keep_vectors=config.retention.vectors,
         keep_history=config.retention.history,
         clock=clock,
+        silencers=build_silencers(config),
+        digest=Schedule(told.at, told.timezone, told.receiver) if (told := config.digest) else None,
     )
 
 
@@ -130,7 +134,7 @@ def build_outlet(config: Config) -> Outlet:
     """The receivers by name. An Alertmanager's name is its address."""
     return Outlet(
         alertmanagers=tuple(name_of(peer) for peer in config.receivers.alertmanagers),
-        webhooks=tuple(webhook.name for webhook in config.receivers.webhooks),
+        webhooks=tuple(webhook.name for webhook in config.receivers.webhooks if webhook.retrain),
         dashboard_url=config.dashboard_url.rstrip("/"),
     )
 
@@ -189,6 +193,12 @@ def build_alertmanagers(config: Config) -> dict[str, Notifier]:
     """Each Alertmanager by its address."""
     client = httpx2.Client(trust_env=False)
     return {name_of(peer): Alertmanager(peer.url, client) for peer in config.receivers.alertmanagers}
+
+
+def build_silencers(config: Config) -> dict[str, Silencer]:
+    """The silences of each Alertmanager, by its address."""
+    client = httpx2.Client(trust_env=False)
+    return {name_of(peer): AlertmanagerSilences(peer.url, client) for peer in config.receivers.alertmanagers}
 
 
 def name_of(peer: AlertmanagerConfig) -> str:

@@ -37,6 +37,7 @@ def _row(standing: Standing) -> dict[str, object]:
         "last_window_end": b.span.end.isoformat(),
         "calibration": _calibration(standing.calibration),
         "judged_by": str(b.conformal or ""),
+        "suppressed_by": standing.suppressed_by,
     }
 
 
@@ -65,7 +66,7 @@ def as_table(engine: Engine, *, now: datetime) -> Table:
         table.add_row(
             b.stream,
             b.slo,
-            f"[{style}]{standing.state}[/]",
+            f"[{style}]{standing.state}[/]" + _suppressed(standing.suppressed_by),
             f"{b.remaining:.1%}",
             f"{b.burn_long:.1f}/{b.burn_short:.1f}",
             _false_alarms(standing.calibration),
@@ -76,6 +77,11 @@ def as_table(engine: Engine, *, now: datetime) -> Table:
     if not found:
         table.caption = "no window has been counted yet: `drift run` counts them"
     return table
+
+
+def _suppressed(by: str) -> str:
+    """The maintenance window that is on, beneath what would be told."""
+    return f"\n[dim]suppressed by {by}[/]" if by else ""
 
 
 def _false_alarms(found: Calibration | None) -> str:

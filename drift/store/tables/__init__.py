@@ -1,6 +1,7 @@
 """The tables, in a schema of their own. Migrations are held against them by `alembic check`."""
 
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
+from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
 from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, window
 from drift.store.tables.schema import SCHEMA, metadata
@@ -16,6 +17,7 @@ __all__ = [
     "gap",
     "inbox",
     "job",
+    "maintenance",
     "measurement",
     "metadata",
     "outbox",

@@ -60,7 +60,8 @@ watch: Final = sa.Table(
     required("calibrated", sa.Boolean()),
 )
 
-# One row per episode of an alert. What its rule looked back on as it fired begins at `looked_from`.
+# One row per episode of an alert. What its rule looked back on as it fired begins at `looked_from`. `digest` is the
+# message that told its owner of it, null before.
 alert: Final = sa.Table(
     "alert",
     metadata,
@@ -78,6 +79,7 @@ alert: Final = sa.Table(
     required("labels", JSONB()),
     required("annotations", JSONB()),
     required("muted", sa.Boolean()),
+    sa.Column("digest", sa.Text),
 )
 sa.Index(
     "alert_open_idx",

@@ -1,0 +1,184 @@
+"""Silences in the protocol of Alertmanager (API v2): what keeps it quiet while something is being worked on.
+
+Its ids are its own and are lost with it, so a silence of ours is known by its comment.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+import httpx2
+import orjson
+
+from drift.errors import DeliveryError
+from drift.notify.answers import excerpt
+from drift.records import Coverage, Maintenance, Span
+
+TIMEOUT: Final = timedelta(seconds=10)
+CREATED_BY: Final = "drift"
+_COMMENT: Final = re.compile(r"drift maintenance (?P<id>\S+) from (?P<start>\S+):")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """One time that one maintenance window is on: its id, and when it begins."""
+
+    id: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Matcher:
+    """What a label must be: equal to `value`, or matched by it in whole (`regex`)."""
+
+    name: str
+    value: str
+    regex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What an Alertmanager should be quiet about, and how long."""
+
+    key: Key
+    span: Span
+    matchers: frozenset[Matcher]
+    comment: str
+
+    @classmethod
+    def of(cls, planned: Maintenance, span: Span) -> "Silence":
+        """That of one time that a window is on."""
+        start = f"{span.start:%Y-%m-%dT%H:%M:%SZ}"
+        comment = f"drift maintenance {planned.id} from {start}: {planned.reason} ({planned.owner})"
+        return cls(Key(planned.id, start), span, matchers(planned.covers), comment)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A silence of ours that an Alertmanager keeps or will, under its own id."""
+
+    id: str
+    key: Key
+    span: Span
+    matchers: frozenset[Matcher]
+
+
+class Silencer(Protocol):
+    """Knows the silences of one Alertmanager. Does not retry: the next minute does."""
+
+    def live(self) -> list[Live]:
+        """Ours, those that are on and those that are to come.
+
+        Raises:
+            DeliveryError: it cannot be asked.
+        """
+        ...
+
+    def put(self, silence: Silence, replaces: Live | None = None) -> None:
+        """Make the silence, or have `replaces`, which keeps its id and its start, be like it.
+
+        Raises:
+            DeliveryError: it was not accepted.
+        """
+        ...
+
+    def expire(self, live: Live) -> None:
+        """End a silence now.
+
+        Raises:
+            DeliveryError: it was not accepted.
+        """
+        ...
+
+
+def matchers(covers: Coverage) -> frozenset[Matcher]:
+    """The labels of the alerts that are meant (`compose.labels`).
+
+    All of them have a `job_id`: what only tells that the service itself lives or dies has none, and is never silenced.
+    """
+    found = {Matcher("service", "drift")}
+    if not covers.stream:
+        found.add(Matcher("job_id", ".+", regex=True))
+    elif "/" in covers.stream:
+        found.add(Matcher("job_id", covers.stream))
+    else:
+        found.add(Matcher("job_id", f"{re.escape(covers.stream)}(/.*)?", regex=True))
+    return frozenset(found | ({Matcher("model_id", covers.model)} if covers.model else set()))
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerSilences:
+    """Those of one Alertmanager; see `Silencer`."""
+
+    url: str
+    client: httpx2.Client
+
+    def live(self) -> list[Live]:
+        answer = self._ask("GET", "silences")
+        try:
+            every = [_read(one) for one in orjson.loads(answer.content)]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeliveryError(f"{self} needs to list silences, found {excerpt(answer.content)}") from error
+        return [one for one in every if one is not None]
+
+    def put(self, silence: Silence, replaces: Live | None = None) -> None:
+        start = silence.span.start if replaces is None else replaces.span.start
+        body = {
+            "matchers": [
+                {"name": one.name, "value": one.value, "isRegex": one.regex, "isEqual": True}
+                for one in sorted(silence.matchers)
+            ],
+            "startsAt": _rfc3339(start),
+            "endsAt": _rfc3339(silence.span.end),
+            "createdBy": CREATED_BY,
+            "comment": silence.comment,
+        }
+        self._ask("POST", "silences", orjson.dumps(body | ({"id": replaces.id} if replaces else {})))
+
+    def expire(self, live: Live) -> None:
+        self._ask("DELETE", f"silence/{live.id}")
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx2.Response:
+        try:
+            answer = self.client.request(
+                method,
+                f"{self.url.rstrip('/')}/api/v2/{path}",
+                content=body,
+                headers={"content-type": "application/json"},
+                timeout=TIMEOUT / timedelta(seconds=1),
+                follow_redirects=False,
+            )
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise DeliveryError(f"{self} needs to be reachable, found {type(error).__name__}: {error}") from error
+        if not answer.is_success:
+            said = f"found {answer.status_code}: {excerpt(answer.content)}"
+            raise DeliveryError(f"{self} needs to answer 2xx to {method} {path}, {said}", status=answer.status_code)
+        return answer
+
+    def __str__(self) -> str:
+        return f"Alertmanager at {self.url.rpartition('@')[2].removeprefix('http://')}"
+
+
+def _read(found: dict[str, object]) -> Live | None:
+    """A silence as Alertmanager tells of it; None where it is not ours, or over."""
+    told = _COMMENT.match(str(found["comment"]))
+    status, labels = found["status"], found["matchers"]
+    if told is None or not isinstance(status, dict) or status["state"] == "expired" or not isinstance(labels, list):
+        return None
+    span = Span(_time(found["startsAt"]), _time(found["endsAt"]))
+    return Live(str(found["id"]), Key(told["id"], told["start"]), span, frozenset(map(_matcher, labels)))
+
+
+def _matcher(found: dict[str, object]) -> Matcher:
+    """A matcher as Alertmanager tells of it; ours ask for equality, which one that was changed there may not."""
+    name = str(found["name"]) if found.get("isEqual", True) else f"not {found['name']}"
+    return Matcher(name, str(found["value"]), bool(found["isRegex"]))
+
+
+def _time(text: object) -> datetime:
+    return datetime.fromisoformat(str(text)).astimezone(UTC)
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
