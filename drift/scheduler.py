@@ -16,6 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.notify.base import Notifier
+from drift.notify.peer import Peer
 from drift.pipeline import deliver, diagnose, measure
 from drift.pipeline.monitor import Monitor
 from drift.store import diagnoses, jobs, retention
@@ -45,16 +46,20 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason."""
+    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason.
+
+    `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
+    """
 
     engine: Engine
     monitors: Mapping[str, Monitor]
-    alertmanagers: Mapping[str, Notifier]
+    alertmanagers: Mapping[str, Peer]
     webhooks: Mapping[str, Notifier]
     resend: timedelta
     keep_vectors: timedelta
     keep_history: timedelta
     clock: Callable[[], datetime]
+    runbook_url: str = ""
     failures: Tally = field(default_factory=Tally)
     refusals: Tally = field(default_factory=Tally)
 
@@ -157,13 +162,15 @@ class Scheduler:
         while not self._stopping.is_set():
             with service.engine.begin() as conn:
                 if not deliver.deliver_one(conn, receiver, notifier, resend=service.resend, now=service.clock()):
-                    return
+                    break
+        if (peer := service.alertmanagers.get(receiver)) is not None:
+            while not self._stopping.is_set() and peer.tell_next(now=service.clock(), resend=service.resend):
+                pass
 
     def _resend(self) -> None:
-        service = self._service
-        known, now = service.objectives, service.clock()
-        failed = deliver.resend(service.engine, service.alertmanagers, known, every=service.resend, now=now)
-        service.failures.add("resend", failed)
+        service, now, url = self._service, self._service.clock(), self._service.runbook_url
+        known, webhooks = service.objectives, service.webhooks
+        deliver.resend(service.engine, service.alertmanagers, known, webhooks, runbook_url=url, now=now)
 
     def _intervals(self) -> set[timedelta]:
         """How often environments are looked at: each stream says so for itself."""
