@@ -151,8 +151,9 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read_whole(client):
     assert answer.status_code == 413
 
 
-def test_the_runbook_is_served(client):
+def test_the_runbooks_are_served(client):
     assert "ErrorBudgetBurn" in client.get("/runbook").text
+    assert "First checks" in client.get("/runbook/EvaluationMissing").text
 
 
 def test_nothing_is_acknowledged_while_the_database_is_away(monitor):

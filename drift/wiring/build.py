@@ -61,13 +61,8 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         keep_vectors=config.retention.vectors,
         keep_history=config.retention.history,
         clock=clock,
-        runbook_url=runbook_url(config),
+        runbook_url=config.runbook_url,
     )
-
-
-def runbook_url(config: Config) -> str:
-    """Where the service itself has a page on each alert."""
-    return f"{config.external_url.rstrip('/')}/runbook/{{alert}}"
 
 
 def begin(service: Service) -> None:
@@ -111,7 +106,7 @@ def build_monitor(
         reencode=stream.reencode,
         team=stream.team,
         environment=Environment(encoder.encoder, every) if encoder and (every := stream.looks_every) else None,
-        runbook_url=stream.runbook_url or runbook_url(config),
+        runbook_url=stream.runbook_url or config.runbook_url,
     )
 
 
