@@ -205,6 +205,30 @@ def test_receivers_that_hang_keep_no_window_from_being_measured(engine):
         scheduler.stop()
 
 
+def test_an_alertmanager_that_hangs_keeps_no_other_from_hearing_every_round(engine):
+    release = Event()
+
+    class Hanging(FakeNotifier):
+        def look(self, *, now):
+            release.wait(30)
+            return super().look(now=now)
+
+    there = Peer(FakeNotifier())
+    peers = {"hangs": Peer(Hanging()), "there": there}
+    service = make_service(engine, Clock(START))
+    scheduler = Scheduler(replace(service, alertmanagers=peers, resend=timedelta(seconds=1)))
+    scheduler.start()
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and len(there.receiver.sent) < 2:
+            time.sleep(0.05)
+        assert len(there.receiver.sent) >= 2
+        assert peers["hangs"].counts.sent == 0
+    finally:
+        release.set()
+        scheduler.stop()
+
+
 def measured(engine):
     with engine.connect() as conn:
         return fakes.verdicts(conn)
