@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from peers import Receiver, Reply, alertmanager
 
 from drift.errors import DeliveryError
 from drift.notify.alertmanager import Alertmanager
-from drift.notify.muting import RESOLVED_FOR, Matcher, Silence, repeated_until
+from drift.notify.muting import REMEMBERED, RESOLVED_FOR, Matcher, Silence, repeated_until, still_repeated
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LABELS = {"model_id": "m", "slo": "traffic"}
@@ -37,6 +39,24 @@ def test_an_end_is_repeated_for_a_quarter_of_an_hour_after_the_last_silence_that
     assert repeated_until(LABELS, NOW, given) == hours(until) + RESOLVED_FOR
     others = [Silence((Matcher("model_id", "other"),), silence.starts_at, silence.ends_at) for silence in given]
     assert repeated_until(LABELS, NOW, others) == NOW + RESOLVED_FOR
+
+
+SPANS = st.tuples(st.integers(-600, 60), st.integers(0, 300))
+
+
+@given(st.lists(SPANS, max_size=6), st.integers(-900, 0))
+def test_no_end_that_is_to_be_repeated_is_older_than_what_is_read(spans, ended):
+    minute = timedelta(minutes=1)
+    silences = [Silence(ALL, NOW + start * minute, NOW + (start + length) * minute) for start, length in spans]
+    if repeated_until(LABELS, ended_at := NOW + ended * minute, silences) > NOW:
+        assert ended_at > still_repeated(silences, now=NOW)
+
+
+def test_only_silences_that_last_or_are_just_over_have_older_ends_read():
+    assert still_repeated([], now=NOW) == NOW - RESOLVED_FOR
+    assert still_repeated([Silence(ALL, hours(-9), hours(-1))], now=NOW) == NOW - RESOLVED_FOR
+    assert still_repeated([Silence(ALL, hours(-9), hours(-0.1))], now=NOW) == hours(-9) - RESOLVED_FOR
+    assert still_repeated([Silence(ALL, hours(-999), hours(1))], now=NOW) == NOW - REMEMBERED
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,15 @@ def repeated_until(labels: Mapping[str, str], ends_at: datetime, silences: Itera
     return until
 
 
+def still_repeated(silences: Iterable[Silence], *, now: datetime) -> datetime:
+    """Since when alerts have ended whose end may still have to be repeated, whatever `silences` cover."""
+    alive = now
+    for silence in sorted(silences, key=lambda silence: silence.ends_at, reverse=True):
+        if silence.ends_at + RESOLVED_FOR > alive:
+            alive = min(alive, silence.starts_at)
+    return max(alive - RESOLVED_FOR, now - REMEMBERED)
+
+
 class _Matcher(BaseModel):
     name: str
     value: str

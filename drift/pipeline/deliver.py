@@ -11,7 +11,7 @@ from drift.alert import AlertState
 from drift.errors import DeliveryError
 from drift.notify import alertmanager, compose, own_alerts
 from drift.notify.base import Message, Notice, Notifier
-from drift.notify.muting import REMEMBERED, RESOLVED_FOR, Silence, repeated_until
+from drift.notify.muting import Silence, repeated_until, still_repeated
 from drift.notify.peer import Peer
 from drift.notify.retry import ALERT_RETRY_SCHEDULE, RETRY_SCHEDULE, retry_delay
 from drift.store import outbox, reads
@@ -79,10 +79,9 @@ def resend(
     Alertmanager forgets an alert that is not repeated, and a cluster does not share them, so each is told all of it.
     What was resolved is repeated for a quarter of an hour, and for as long after a silence that covered it.
     """
-    silenced = any(peer.look.silences for peer in peers.values())
+    since = still_repeated((silence for peer in peers.values() for silence in peer.look.silences), now=now)
     with engine.connect() as conn:
         firing = reads.alerts(conn, states=(AlertState.FIRING,), limit=MOST)
-        since = now - (REMEMBERED if silenced else RESOLVED_FOR)
         over = reads.alerts(conn, states=(AlertState.RESOLVED,), since=since, limit=MOST)
         dead = reads.dead_messages(conn, webhooks, since=now - DEAD_FOR)
     # Newest last: an episode that is over says nothing any more once the same alert fires again.
