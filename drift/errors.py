@@ -98,6 +98,17 @@ class DeliveryError(DriftError):
         self.final = final
 
 
+class RefusedAlertsError(DeliveryError):
+    """An Alertmanager took a batch but for some alerts, which it will never take.
+
+    `places` are their positions in the body that was sent.
+    """
+
+    def __init__(self, text: str, *, status: int, places: tuple[int, ...]) -> None:
+        super().__init__(text, status=status, final=True)
+        self.places = places
+
+
 class SignatureError(DriftError):
     """A webhook's signature, timestamp or body is not what the sender signed."""
 

@@ -16,6 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.notify.base import Notifier
+from drift.notify.peer import Peer
 from drift.notify.silences import Silencer
 from drift.pipeline import deliver, diagnose, measure, silence
 from drift.pipeline import digest as digests
@@ -48,11 +49,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason."""
+    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason.
+
+    `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
+    """
 
     engine: Engine
     monitors: Mapping[str, Monitor]
-    alertmanagers: Mapping[str, Notifier]
+    alertmanagers: Mapping[str, Peer]
     webhooks: Mapping[str, Notifier]
     resend: timedelta
     keep_vectors: timedelta
@@ -60,6 +64,7 @@ class Service:
     clock: Callable[[], datetime]
     silencers: Mapping[str, Silencer] = field(default_factory=dict)
     digest: digests.Schedule | None = None
+    runbook_url: str = ""
     failures: Tally = field(default_factory=Tally)
     refusals: Tally = field(default_factory=Tally)
 
@@ -161,13 +166,15 @@ class Scheduler:
         while not self._stopping.is_set():
             with service.engine.begin() as conn:
                 if not deliver.deliver_one(conn, receiver, notifier, resend=service.resend, now=service.clock()):
-                    return
+                    break
+        if (peer := service.alertmanagers.get(receiver)) is not None:
+            while not self._stopping.is_set() and peer.tell_next(now=service.clock(), resend=service.resend):
+                pass
 
     def _resend(self) -> None:
-        service = self._service
-        known, now = service.objectives, service.clock()
-        failed = deliver.resend(service.engine, service.alertmanagers, known, every=service.resend, now=now)
-        service.failures.add("resend", failed)
+        service, now, url = self._service, self._service.clock(), self._service.runbook_url
+        known, webhooks = service.objectives, service.webhooks
+        deliver.resend(service.engine, service.alertmanagers, known, webhooks, runbook_url=url, now=now)
 
     def _silence(self) -> None:
         failed = silence.reconcile(self._service.engine, self._service.silencers, now=self._service.clock())

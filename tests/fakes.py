@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from collectors.rows import Batch
 from detectors import DETECTORS
 from drift.errors import DeliveryError
-from drift.notify.base import Message
+from drift.notify.base import Look, Message
 from drift.pipeline.intake import Receipt, Sieve, take_in
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.records import KeptAttribution, Part, Reference, Rows, Span, Stream, TopRow, Window
@@ -64,12 +64,16 @@ class FakeNotifier:
 
     failures: list[DeliveryError] = field(default_factory=list)
     sent: list[Message] = field(default_factory=list)
+    looks: Look = field(default_factory=lambda: Look(timedelta(0)))
 
     def send(self, message: Message, *, now: datetime) -> int:
         if self.failures:
             raise self.failures.pop(0)
         self.sent.append(message)
         return 200
+
+    def look(self, *, now: datetime) -> Look:
+        return self.looks
 
 
 REFERENCE = Reference("search", Rows(healthy(512, seed=99)), START)

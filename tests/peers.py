@@ -54,9 +54,13 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
 
 @contextmanager
 def running(command: list[str], url: str, directory: Path) -> Iterator[str]:
-    """`command` while it runs, once {url}/-/ready answers 200; its output is in a log file in `directory`."""
+    """`command` while it runs, once {url}/-/ready answers 200.
+
+    Its output and its process id are in the files `log` and `pid` in `directory`.
+    """
     log = directory / "log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:
+        (directory / "pid").write_text(str(process.pid))
 
         def ready() -> bool:
             # Asked first: an older instance on the same port would answer for a process that has died.
@@ -79,17 +83,19 @@ def running(command: list[str], url: str, directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def alertmanager(config: str, directory: Path, *arguments: str) -> Iterator[str]:
-    """The address of a real Alertmanager that runs with `config`."""
+def alertmanager(
+    config: str, directory: Path, *arguments: str, port: int | None = None, cluster: str = ""
+) -> Iterator[str]:
+    """The address of a real Alertmanager that runs with `config`; as part of a cluster, it listens for it there."""
     binary = find_or_skip("prometheus-alertmanager", "prometheus-alertmanager")
     (directory / "alertmanager.yml").write_text(config)
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port or free_port()}"
     command = [
         binary,
         f"--config.file={directory / 'alertmanager.yml'}",
         f"--storage.path={directory / 'data'}",
         f"--web.listen-address={address}",
-        "--cluster.listen-address=",
+        f"--cluster.listen-address={cluster}",
         *arguments,
     ]
     with running(command, f"http://{address}", directory) as url:

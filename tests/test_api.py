@@ -30,6 +30,9 @@ from collectors.rows import DEFAULT_LIMITS
 from drift.api.app import create_app
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.meter import Meter
+from drift.errors import DeliveryError
+from drift.notify.base import Look, Notice
+from drift.notify.peer import Peer
 from drift.pipeline import measure
 from drift.records import Rows, Span, Window
 from drift.scheduler import Scheduler, Service, diagnose_one
@@ -42,7 +45,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 def service_of(engine, monitor) -> Service:
     day = timedelta(days=1)
-    return Service(engine, {"search": monitor}, {"http://am": FakeNotifier()}, {}, day, day, day, lambda: NOW)
+    return Service(engine, {"search": monitor}, {"http://am": Peer(FakeNotifier())}, {}, day, day, day, lambda: NOW)
 
 
 @pytest.fixture
@@ -53,8 +56,12 @@ def monitor(engine):
 
 
 @pytest.fixture
-def client(engine, monitor):
-    service = service_of(engine, monitor)
+def service(engine, monitor):
+    return service_of(engine, monitor)
+
+
+@pytest.fixture
+def client(service):
     with TestClient(create_app(service, Scheduler(service))) as client:
         yield client
 
@@ -146,13 +153,36 @@ def test_refused_batches_are_counted(client):
     assert 'drift_batches_refused_total{reason="unknown_stream"} 1.0' in text
 
 
+def test_notifications_are_counted_by_peer_from_the_start(client, service):
+    counts = [
+        f'drift_notifications_{name}_total{{peer="http://am"}}' for name in ("sent", "failed", "dropped", "invalid")
+    ]
+    text = client.get("/metrics").text
+    assert all(f"{count} 0.0" in text for count in counts)
+    assert 'drift_notifications_queue_length{peer="http://am"} 0.0' in text
+    peer = service.alertmanagers["http://am"]
+    peer.receiver.failures += [DeliveryError("away")]
+    peer.receiver.looks = Look(timedelta(seconds=-40))
+    peer.offer([Notice({"alertname": "A"}, {}, NOW)])
+    peer.tell_next(now=NOW, resend=timedelta(minutes=1))
+    text = client_without_cache(service).get("/metrics").text
+    assert f"{counts[1]} 1.0" in text
+    assert 'drift_notifications_queue_length{peer="http://am"} 1.0' in text
+    assert 'drift_notifications_clock_skew_seconds{peer="http://am"} -40.0' in text
+
+
+def client_without_cache(service):
+    return TestClient(create_app(service, Scheduler(service)))
+
+
 def test_a_body_over_the_limit_is_refused_before_it_is_read_whole(client):
     answer = push(client, b"x" * (DEFAULT_LIMITS.body + 1))
     assert answer.status_code == 413
 
 
-def test_the_runbook_is_served(client):
+def test_the_runbooks_are_served(client):
     assert "ErrorBudgetBurn" in client.get("/runbook").text
+    assert "First checks" in client.get("/runbook/EvaluationMissing").text
 
 
 def test_nothing_is_acknowledged_while_the_database_is_away(monitor):

@@ -8,8 +8,11 @@ import pytest
 import sqlalchemy as sa
 from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
 
-from drift.errors import DeliveryError
+from drift.errors import DeliveryError, RefusedAlertsError
 from drift.notify import alertmanager
+from drift.notify.base import Look
+from drift.notify.muting import Matcher, Silence
+from drift.notify.peer import Peer
 from drift.pipeline import deliver, measure
 from drift.records import Span
 from drift.store import outbox, reads, tables, writes
@@ -106,16 +109,16 @@ def test_news_of_an_alert_is_alive_when_it_is_sent_however_late(engine):
 
 def test_what_is_replayed_is_not_repeated_until_it_goes_on_live(engine):
     now = play(engine, "B" * 9, muted=True)
-    assert resend(engine, now, FakeNotifier())[1] == []
+    assert of_objectives(resend(engine, now, FakeNotifier())) == []
     monitor = make_monitor(engine, collector=FakeCollector({now: healthy(80) * 5}))
     with engine.begin() as conn:
         measure.measure_spans(conn, monitor, [Span(now, now + LENGTH)])
-    assert len(resend(engine, now + LENGTH, FakeNotifier())[1]) == 1
+    assert len(of_objectives(resend(engine, now + LENGTH, FakeNotifier()))) == 1
 
 
 def test_what_is_repeated_says_how_things_are_now(engine):
     at_first, later = (
-        float(resend(engine, play(engine, pattern), FakeNotifier())[1][0]["annotations"]["budget_remaining_ratio"])
+        float(resend(engine, play(engine, pattern), FakeNotifier())[0]["annotations"]["budget_remaining_ratio"])
         for pattern in ("B" * 9, "B" * 30)
     )
     assert later < at_first
@@ -127,7 +130,7 @@ def test_alerts_of_objectives_that_are_not_configured_any_more_end(engine):
         assert writes.resolve_others(conn, ["ads"], [("ads", "spread")], now=now) == 0  # another process's stream
         assert writes.resolve_others(conn, ["search"], [("search", "spread")], now=now) == 0
         assert writes.resolve_others(conn, ["search"], [("search", "other")], now=now) == 1
-    assert resend(engine, now, FakeNotifier())[1][0]["endsAt"].startswith(now.isoformat()[:19])
+    assert resend(engine, now, FakeNotifier())[0]["endsAt"].startswith(now.isoformat()[:19])
 
 
 def test_two_workers_never_send_the_same_message(engine):
@@ -156,29 +159,51 @@ def play(engine, pattern, *, muted=False):
     return START + len(pattern) * LENGTH
 
 
-def resend(engine, now, notifier):
-    failed = deliver.resend(engine, {"http://am": notifier}, KNOWN, every=timedelta(minutes=1), now=now)
-    return failed, [alert for message in notifier.sent for alert in orjson.loads(message.body)]
+def resend(engine, now, notifier, *, known=KNOWN, webhooks=()):
+    """What an Alertmanager is told of objectives, after it was looked at."""
+    peer = Peer(notifier)
+    peer.offer([])
+    peer.tell_next(now=now, resend=timedelta(minutes=1))
+    deliver.resend(engine, {"http://am": peer}, known, webhooks, runbook_url="http://d/{alert}", now=now)
+    while peer.tell_next(now=now, resend=timedelta(minutes=1)):
+        pass
+    return [alert for message in notifier.sent for alert in orjson.loads(message.body)]
+
+
+def of_objectives(told):
+    return [alert for alert in told if "slo" in alert["labels"]]
 
 
 def test_what_fires_is_repeated_with_a_fresh_end(engine):
     now = play(engine, "B" * 9) + timedelta(hours=1)
-    failed, (alert,) = resend(engine, now, FakeNotifier())
-    assert failed == 0
+    (alert,) = of_objectives(resend(engine, now, FakeNotifier()))
     assert alert["labels"]["severity"] == "page"
     assert alert["endsAt"].startswith((now + timedelta(minutes=15)).isoformat()[:19])
 
 
 def test_what_was_resolved_is_repeated_for_a_quarter_of_an_hour(engine):
     now = play(engine, "B" * 9 + "GG")
-    (alert,) = resend(engine, now + timedelta(minutes=14), FakeNotifier())[1]
+    (alert,) = of_objectives(resend(engine, now + timedelta(minutes=14), FakeNotifier()))
     assert alert["endsAt"].startswith(now.isoformat()[:19])
-    assert resend(engine, now + timedelta(minutes=16), FakeNotifier())[1] == []
+    assert of_objectives(resend(engine, now + timedelta(minutes=16), FakeNotifier())) == []
+
+
+def test_what_was_resolved_under_a_silence_is_repeated_for_a_quarter_of_an_hour_after_it(engine):
+    over = play(engine, "B" * 9 + "GG")
+    silence = Silence((Matcher("job_id", "search"),), over - LENGTH, over + timedelta(hours=5))
+    other = replace(silence, matchers=(Matcher("job_id", "ads"),))
+
+    def told(minutes: int, silence: Silence) -> int:
+        peer = FakeNotifier(looks=Look(timedelta(0), (silence,)))
+        return len(of_objectives(resend(engine, over + timedelta(minutes=minutes), peer)))
+
+    assert [told(minutes, silence) for minutes in (120, 314, 316)] == [1, 1, 0]
+    assert told(120, other) == 0
 
 
 def test_an_alert_that_fires_again_is_not_told_to_be_over(engine):
     now = play(engine, "B" * 9 + "GG" + "B" * 9)
-    (alert,) = resend(engine, now, FakeNotifier())[1]
+    (alert,) = of_objectives(resend(engine, now, FakeNotifier()))
     assert alert["endsAt"] > now.isoformat()
 
 
@@ -211,30 +236,38 @@ def claimed_subject(conn, id_):
 
 
 def test_a_refused_batch_keeps_no_later_one_from_being_repeated(engine):
-    class Batches(FakeNotifier):
-        """Counts what it was asked to send, refused or not."""
-
-        def send(self, message, *, now):
-            tried.append(message)
-            return super().send(message, now=now)
-
     now = play(engine, "B" * 9)
-    tried: list[object] = []
     with engine.begin() as conn:
         (alert,) = (row.alert for row in reads.alerts(conn, limit=1))
         for i in range(2 * alertmanager.BATCH):
-            writes.save_alert(conn, replace(alert, slo=f"slo {i}"), labels={}, annotations={}, muted=False)
-    peer = Batches([DeliveryError("bad label", status=400, final=True)])
+            slo = f"slo {i}"
+            writes.save_alert(conn, replace(alert, slo=slo), labels={"slo": slo}, annotations={}, muted=False)
+    peer = FakeNotifier([RefusedAlertsError("bad label", status=400, places=(0,))])
     known = {("search", f"slo {i}") for i in range(2 * alertmanager.BATCH)} | KNOWN
-    deliver.resend(engine, {"a": peer}, known, every=timedelta(minutes=1), now=now)
-    assert len(tried) == 3
+    told = resend(engine, now, peer, known=known)
+    assert len(of_objectives(told)) == alertmanager.BATCH + 1
 
 
-def test_an_alertmanager_that_is_away_keeps_no_other_from_being_told(engine):
-    now = play(engine, "B" * 9)
-    away, there = FakeNotifier([DeliveryError("away")]), FakeNotifier()
-    assert deliver.resend(engine, {"a": away, "b": there}, KNOWN, every=timedelta(minutes=1), now=now) == 1
-    assert len(there.sent) == 1
+def test_a_message_that_a_webhook_never_took_raises_a_ticket_for_a_day(engine):
+    put(engine)
+    attempt(engine, FakeNotifier([DeliveryError("gone for good", status=410, final=True)]))
+    hour = timedelta(hours=1)
+
+    def dead(now, webhooks=("retrain",)):
+        told = resend(engine, now, FakeNotifier(), webhooks=webhooks)
+        return [alert for alert in told if alert["labels"]["alertname"] == "WebhookDead"]
+
+    (alert,) = dead(START + hour)
+    assert alert["labels"] == {
+        "alertname": "WebhookDead",
+        "receiver": "retrain",
+        "service": "drift",
+        "severity": "ticket",
+    }
+    assert alert["annotations"]["description"] == "The newest failed with: gone for good"
+    assert alert["annotations"]["runbook_url"] == "http://d/WebhookDead"
+    assert dead(START + 25 * hour) == []
+    assert dead(START + hour, webhooks=("another file's",)) == []
 
 
 def test_deliveries_are_listed_for_people(engine):

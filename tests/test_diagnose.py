@@ -112,10 +112,12 @@ def test_an_alert_that_fires_without_a_diagnosis_asks_for_one_and_is_told_of_it(
     while diagnose_one(service, lambda _: None):
         pass
     assert alert(engine).annotations["cause"] == "missing-normalisation"
-    service.alertmanagers["http://am"].sent.clear()
-    deliver.resend(engine, service.alertmanagers, service.objectives, every=LENGTH, now=START + DAY)
-    (message,) = service.alertmanagers["http://am"].sent
-    (told,) = orjson.loads(message.body)
+    peer = service.alertmanagers["http://am"]
+    peer.receiver.sent.clear()
+    deliver.resend(engine, {"http://am": peer}, service.objectives, (), runbook_url="", now=START + DAY)
+    assert peer.tell_next(now=START + DAY, resend=LENGTH)
+    (message,) = peer.receiver.sent
+    told, _watchdog = orjson.loads(message.body)
     assert told["annotations"]["cause"] == "missing-normalisation"
 
 

@@ -56,7 +56,7 @@ route:
   group_wait: 100ms
   group_interval: 1s
   repeat_interval: 1h
-  routes: [{{receiver: tickets, matchers: ['severity="ticket"']}}]
+  routes: [{{receiver: tickets, matchers: ['severity=~"ticket|none"']}}]
 receivers: [{{name: pager, webhook_configs: [{{url: "{pager}/page"}}]}}, {{name: tickets}}]
 """
 PROMETHEUS = """\

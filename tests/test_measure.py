@@ -1,14 +1,26 @@
 """The way of a window, on a real Postgres."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import fakes
 import numpy as np
 import orjson
 import pytest
 import sqlalchemy as sa
-from fakes import LENGTH, START, STREAM, FakeCollector, FakeEncoder, healthy, make_monitor, register, spans
+from fakes import (
+    LENGTH,
+    REFERENCE,
+    START,
+    STREAM,
+    FakeCollector,
+    FakeEncoder,
+    healthy,
+    make_monitor,
+    register,
+    spans,
+    variance_slo,
+)
 
 from drift.alert import AlertKind, AlertState
 from drift.pipeline import measure
@@ -109,6 +121,27 @@ def test_a_page_is_written_down_for_every_receiver_in_the_same_transaction(engin
     assert said["runbook_url"] == "https://runbooks/search"
     assert said["dashboard_url"] == "http://dash/stream?stream=search&slo=spread"
     assert {"burn_rate_long", "burn_rate_short", "budget_remaining_ratio", "exhausts_in"} <= said.keys()
+    assert (said["window_long"], said["window_short"]) == ("1h", "10m")
+    left = datetime.fromisoformat(said["exhausts_at"]) - (START + 10 * LENGTH)
+    assert timedelta(hours=46) < left < timedelta(hours=48)
+    assert said["moved_most"].startswith("variance_ratio 2")
+
+
+@pytest.mark.parametrize(
+    ("segment", "more"),
+    [("lang=de", {"segment": "lang=de"}), ("tenant=acme", {"segment": "tenant=acme", "tenant": "acme"})],
+)
+def test_the_alerts_of_a_segment_say_which_and_whose_it_is(engine, segment, more):
+    part = STREAM.part(segment)
+    slos, references = {part.key: (variance_slo(part.key),)}, {part.key: REFERENCE}
+    of = {"stream": part, "parts": (part,), "slos": slos, "references": references}
+    monitor = make_monitor(engine, collector=windows("B" * 9), **of)
+    register(engine, monitor)
+    with engine.begin() as conn:
+        measure.measure_spans(conn, monitor, spans(9))
+    labels = orjson.loads(outbox(engine)[0].body)[0]["labels"]
+    assert labels["job_id"] == f"search/{segment}"
+    assert more.items() <= labels.items()
 
 
 def test_the_retrain_request_is_a_cloud_event_that_says_why(engine):

@@ -116,7 +116,8 @@ def test_every_alert_says_what_it_is_about_and_where_to_read_on(tmp_path):
     (group,) = yaml.safe_load((tmp_path / "rules.yml").read_text())["groups"]
     alerts = [rule for rule in group["rules"] if "alert" in rule]
     assert {rule["alert"] for rule in alerts} == {*ALERT_NAMES.values(), "DriftAbsent"}
-    assert all(rule["annotations"]["runbook_url"] == "http://127.0.0.1:8600/runbook" for rule in alerts)
+    page = "http://127.0.0.1:8600/runbook/"
+    assert all(rule["annotations"]["runbook_url"] == page + rule["alert"] for rule in alerts)
     assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] for rule in alerts)
 
 

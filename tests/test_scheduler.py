@@ -30,6 +30,7 @@ from fakes import (
 )
 
 from drift.pipeline.digest import Schedule
+from drift.notify.peer import Peer
 from drift.pipeline.environment import Environment
 from drift.records import GapReason
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
@@ -70,7 +71,7 @@ def make_service(engine, clock, **changes) -> Service:
     monitor = make_monitor(engine, **changes)
     register(engine, monitor)
     day = timedelta(days=1)
-    quiet = {"http://am": FakeNotifier()}
+    quiet = {"http://am": Peer(FakeNotifier())}
     return Service(engine, {"search": monitor}, quiet, {"retrain": FakeNotifier()}, day, 14 * day, 400 * day, clock)
 
 
@@ -176,7 +177,7 @@ def test_the_clocks_close_measure_alert_and_deliver(engine):
     finally:
         scheduler.stop()
     assert len(retrain.sent) == 1
-    assert len(service.alertmanagers["http://am"].sent) >= 1
+    assert len(service.alertmanagers["http://am"].receiver.sent) >= 1
     assert service.failures.counts == {}
 
 
@@ -194,13 +195,38 @@ def test_receivers_that_hang_keep_no_window_from_being_measured(engine):
         for name in names:
             draft = outbox.Draft("m", name, outbox.MessageKind.RETRAIN, b"{}")
             outbox.put(conn, draft, state=outbox.MessageState.DUE, now=START)
-    scheduler = Scheduler(replace(service, alertmanagers=dict.fromkeys(names, Hanging()), resend=timedelta(days=1)))
+    peers = {name: Peer(Hanging()) for name in names}
+    scheduler = Scheduler(replace(service, alertmanagers=peers, resend=timedelta(days=1)))
     scheduler.start()
     try:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and not measured(engine):
             time.sleep(0.05)
         assert measured(engine)
+    finally:
+        release.set()
+        scheduler.stop()
+
+
+def test_an_alertmanager_that_hangs_keeps_no_other_from_hearing_every_round(engine):
+    release = Event()
+
+    class Hanging(FakeNotifier):
+        def look(self, *, now):
+            release.wait(30)
+            return super().look(now=now)
+
+    there = Peer(FakeNotifier())
+    peers = {"hangs": Peer(Hanging()), "there": there}
+    service = make_service(engine, Clock(START))
+    scheduler = Scheduler(replace(service, alertmanagers=peers, resend=timedelta(seconds=1)))
+    scheduler.start()
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and len(there.receiver.sent) < 2:
+            time.sleep(0.05)
+        assert len(there.receiver.sent) >= 2
+        assert peers["hangs"].counts.sent == 0
     finally:
         release.set()
         scheduler.stop()

@@ -1,11 +1,10 @@
 """The HTTP API: rows in, health, metrics and reads out."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -22,6 +21,7 @@ from drift.api.answers import (
 )
 from drift.api.maintenance import add_maintenance
 from drift.api.metrics import Exporter
+from drift.api.runbooks import add_runbooks
 from drift.api.writes import add_writes
 from drift.scheduler import Scheduler, Service
 from drift.store import diagnoses, reads, views
@@ -29,8 +29,6 @@ from drift.store.connect import OperationalError, PoolTimeoutError
 from drift.store.fleet import standings
 
 DAY: Final = timedelta(days=1)
-_PACKAGE: Final = Path(__file__).resolve().parents[1]
-RUNBOOKS: Final = (_PACKAGE / "runbook.md", _PACKAGE.parent / "docs" / "runbook.md")  # in the wheel, in the checkout
 
 
 StreamKey = Annotated[str, Query(description="key of a stream or segment, as /v1/streams lists it")]
@@ -43,6 +41,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     add_writes(app, service)
     add_maintenance(app, service)
     _add_reads(app, service)
+    add_runbooks(app)
     _add_health(app, service, scheduler)
 
     @app.exception_handler(OperationalError)
@@ -127,11 +126,6 @@ def _add_health(app: FastAPI, service: Service, scheduler: Scheduler) -> None:
         """For Prometheus."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=None, headers={"Content-Type": content_type})
-
-    @app.get("/runbook", tags=["reads"], response_class=PlainTextResponse)
-    def runbook() -> str:
-        """What to do about each alert, in Markdown. Alerts of streams without a runbook of their own link here."""
-        return next(path for path in RUNBOOKS if path.is_file()).read_text(encoding="utf-8")
 
     @app.get("/healthz", tags=["health"])
     def healthz() -> dict[str, str]:

@@ -42,7 +42,7 @@ class Exporter(Collector):
 
     def _read(self) -> list[Metric]:
         up = GaugeMetricFamily("drift_up", "1 when the database can be read.")
-        found = [up, *self._of_process(), *self._of_encoders()]
+        found = [up, *self._of_process(), *self._of_peers(), *self._of_encoders()]
         try:
             with self._service.engine.connect() as conn:
                 found += [*self._of_objectives(conn), *self._of_alerts(conn), *self._of_queues(conn)]
@@ -65,6 +65,33 @@ class Exporter(Collector):
         for reason in REFUSALS:
             refused.add_metric([reason], self._service.refusals.counts.get(reason, 0))
         yield refused
+
+    def _of_peers(self) -> Iterator[Metric]:
+        """What this process told each Alertmanager; an alert that is repeated counts each time."""
+        names = ["peer"]
+        sent = CounterMetricFamily("drift_notifications_sent", "Alerts that it took.", labels=names)
+        failed = CounterMetricFamily(
+            "drift_notifications_failed", "Alerts in requests that failed; they are tried again.", labels=names
+        )
+        dropped = CounterMetricFamily(
+            "drift_notifications_dropped", "Alerts that found no place in the queue.", labels=names
+        )
+        invalid = CounterMetricFamily("drift_notifications_invalid", "Alerts that it refused for good.", labels=names)
+        length = GaugeMetricFamily("drift_notifications_queue_length", "Alerts that wait to be sent.", labels=names)
+        room = GaugeMetricFamily("drift_notifications_queue_capacity", "How many may wait.", labels=names)
+        skew = GaugeMetricFamily(
+            "drift_notifications_clock_skew_seconds", "How far its clock is ahead of ours.", labels=names
+        )
+        for name, peer in self._service.alertmanagers.items():
+            sent.add_metric([name], peer.counts.sent)
+            failed.add_metric([name], peer.counts.failed)
+            dropped.add_metric([name], peer.counts.dropped)
+            invalid.add_metric([name], peer.counts.invalid)
+            length.add_metric([name], len(peer))
+            room.add_metric([name], peer.capacity)
+            if peer.look.skew is not None:
+                skew.add_metric([name], peer.look.skew.total_seconds())
+        yield from (sent, failed, dropped, invalid, length, room, skew)
 
     def _of_encoders(self) -> Iterator[Metric]:
         """What encoding takes in this process; what was remembered takes nothing."""

@@ -62,11 +62,11 @@ class ReferenceConfig(_Model):
 class StreamConfig(_Model):
     """One model's embeddings as production serves them.
 
-    `runbook_url` goes with every alert; by default it is the service's own runbook. `window` is the length of a window,
-    `lateness` how long it stays open for late rows, `sample` the most rows that are kept of it, `reencode` how many of
-    those are encoded again where there is an encoder. `segments` names columns and the values that are monitored apart.
-    `merge` says how many windows `mean_shift` also measures together (as `mean_shift_x12` for 12): by default those of
-    3, 12 and 36 that are not longer than a week.
+    `runbook_url` goes with every alert, with the alert's name for `{alert}`; by default it is the service's own page.
+    `window` is the length of a window, `lateness` how long it stays open for late rows, `sample` the most rows that are
+    kept of it, `reencode` how many of those are encoded again where there is an encoder. `segments` names columns and
+    the values that are monitored apart. `merge` says how many windows `mean_shift` also measures together (as
+    `mean_shift_x12` for 12): by default those of 3, 12 and 36 that are not longer than a week.
     """
 
     id: Name
@@ -206,6 +206,11 @@ class Config(_Model):
     digest: DigestConfig | None = None
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
+
+    @property
+    def runbook_url(self) -> str:
+        """Where the service has a page on each alert, whose name is to be put for `{alert}`."""
+        return f"{self.external_url.rstrip('/')}/runbook/{{alert}}"
 
     def stream(self, name: str) -> StreamConfig | None:
         return next((stream for stream in self.streams if stream.id == name), None)

@@ -9,9 +9,10 @@ from typing import Final, TypeAlias
 import httpx2
 import orjson
 
-from drift.errors import DeliveryError
-from drift.notify.answers import excerpt, retry_after
-from drift.notify.base import Message, Notice
+from drift.errors import DeliveryError, RefusedAlertsError
+from drift.notify.answers import clock_skew, excerpt, retry_after
+from drift.notify.base import Look, Message, Notice
+from drift.notify.muting import parse_silences
 from drift.slo import Severity
 
 BATCH: Final = 64  # what Prometheus sends at most in one request
@@ -21,6 +22,7 @@ REFUSED: Final = frozenset({400, 422})  # 400: the valid alerts of the batch are
 NAMED: Final = 8
 
 _Alert: TypeAlias = dict[str, object]
+_Placed: TypeAlias = tuple[int, _Alert]
 _RANK: Final = {severity.value: rank for rank, severity in enumerate(Severity)}  # pages, then tickets, then the rest
 
 
@@ -34,9 +36,14 @@ def encode(notices: Sequence[Notice], *, now: datetime, resend: timedelta) -> li
         ValueError: a time has no zone (Alertmanager would take it without a word, as UTC).
     """
     alive_until = now + max(4 * resend, LEAST_VALIDITY)
-    ranked = iter(sorted(notices, key=lambda notice: _RANK.get(notice.labels.get("severity", ""), len(_RANK))))
+    ranked = iter(sorted(notices, key=rank))
     batches = iter(lambda: list(islice(ranked, BATCH)), [])
     return [orjson.dumps([_alert(notice, alive_until) for notice in batch]) for batch in batches]
+
+
+def rank(notice: Notice) -> int:
+    """0 for what is most severe."""
+    return _RANK.get(notice.labels.get("severity", ""), len(_RANK))
 
 
 def draft(notice: Notice) -> bytes:
@@ -63,51 +70,72 @@ class Alertmanager:
     def send(self, message: Message, *, now: datetime) -> int:
         """Deliver one body made by `encode`; return the status. See `Notifier.send`.
 
-        When some alerts of the batch are refused, the others are delivered all the same, and the error, which is final,
-        names the refused ones.
+        When some alerts of the batch are refused, the others are delivered all the same.
+
+        Raises:
+            RefusedAlertsError: names the refused ones.
         """
         answer = self._post(message.body, now)
         if answer.is_success:
             return answer.status_code
-        refused = list(self._sift(orjson.loads(message.body), answer, now))
+        batch = list(enumerate(orjson.loads(message.body)))
+        refused = list(self._sift(batch, answer, now))
         if not refused:
             return httpx2.codes.OK
-        named = "; ".join(f"{_labels(alert)} ({reason})" for alert, reason in refused[:NAMED])
+        named = "; ".join(f"{_labels(alert)} ({reason})" for (_, alert), reason in refused[:NAMED])
         more = f"; and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
-        raise DeliveryError(
+        raise RefusedAlertsError(
             f"{self} refused {len(refused)} alerts for good, the others of their batch are delivered: {named}{more}. "
             "Correct their labels or links: names of letters, digits and _, absolute addresses",
             status=answer.status_code,
-            final=True,
+            places=tuple(place for (place, _), _ in refused),
         )
 
-    def _sift(self, alerts: list[_Alert], answer: httpx2.Response, now: datetime) -> Iterator[tuple[_Alert, str]]:
+    def look(self, *, now: datetime) -> Look:
+        """Ask for the silences, and with them for the time of day there. See `AlertReceiver.look`."""
+        answer = self._ask("GET", "silences", None)
+        if not answer.is_success:
+            raise self._failure("GET /api/v2/silences", answer, now)
+        try:
+            silences = parse_silences(answer.content)
+        except ValueError as error:
+            raise DeliveryError(f"{self} needs to answer silences in JSON, found {excerpt(answer.content)}") from error
+        return Look(clock_skew(answer, now=now), silences)
+
+    def _sift(self, batch: list[_Placed], answer: httpx2.Response, now: datetime) -> Iterator[tuple[_Placed, str]]:
         """Halve a refused batch until the valid alerts are stored; yield the others, each with the reason given."""
-        if len(alerts) <= 1:
-            yield from ((alert, excerpt(answer.content)) for alert in alerts)
+        if len(batch) <= 1:
+            yield from ((placed, excerpt(answer.content)) for placed in batch)
             return
-        middle = len(alerts) // 2
-        for half in (alerts[:middle], alerts[middle:]):
-            answer = self._post(orjson.dumps(half), now)
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            answer = self._post(orjson.dumps([alert for _, alert in half]), now)
             if not answer.is_success:
                 yield from self._sift(half, answer, now)
 
     def _post(self, body: bytes, now: datetime) -> httpx2.Response:
         """One request; the answer is a success or a refusal of alerts, all else raises."""
+        answer = self._ask("POST", "alerts", body)
+        if answer.is_success or answer.status_code in REFUSED:
+            return answer
+        raise self._failure("POST /api/v2/alerts", answer, now)
+
+    def _ask(self, method: str, what: str, body: bytes | None) -> httpx2.Response:
         try:
-            answer = self.client.post(
-                f"{self.url.rstrip('/')}/api/v2/alerts",
+            return self.client.request(
+                method,
+                f"{self.url.rstrip('/')}/api/v2/{what}",
                 content=body,
-                headers={"content-type": "application/json"},
+                headers={"content-type": "application/json"} if body is not None else {},
                 timeout=TIMEOUT / timedelta(seconds=1),
                 follow_redirects=False,
             )
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise DeliveryError(f"{self} needs to be reachable, found {type(error).__name__}: {error}") from error
-        if answer.is_success or answer.status_code in REFUSED:
-            return answer
-        raise DeliveryError(
-            f"{self} needs to answer 2xx to POST /api/v2/alerts, found {answer.status_code}: {excerpt(answer.content)}",
+
+    def _failure(self, request: str, answer: httpx2.Response, now: datetime) -> DeliveryError:
+        return DeliveryError(
+            f"{self} needs to answer 2xx to {request}, found {answer.status_code}: {excerpt(answer.content)}",
             status=answer.status_code,
             retry_after=retry_after(answer, now=now),
         )

@@ -30,3 +30,19 @@ def retry_after(answer: httpx2.Response, *, now: datetime) -> timedelta | None:
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)  # "-0000" is UTC without a place
     return min(max(until - now, timedelta(0)), LONGEST_RETRY_AFTER)
+
+
+def clock_skew(answer: httpx2.Response, *, now: datetime) -> timedelta | None:
+    """How far the clock of who answered is ahead of ours, by its `Date`; None when it tells none, or not legibly.
+
+    `now` is when we asked. 0 for any time between then and when the answer was there: no more can be said of it, and
+    its last second may be almost over.
+    """
+    try:
+        told = parsedate_to_datetime(answer.headers.get("date", ""))
+    except (ValueError, OverflowError):
+        return None
+    told = told if told.tzinfo else told.replace(tzinfo=UTC)
+    if told > now + answer.elapsed:
+        return told - now - answer.elapsed
+    return min(told + timedelta(seconds=1) - now, timedelta(0))

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
+
+from drift.notify.muting import Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +35,29 @@ class Notifier(Protocol):
 
         Raises:
             DeliveryError: it was not accepted; says whether and when another attempt makes sense.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an Alertmanager says of itself.
+
+    `skew` is how far its clock is ahead of ours, negative where it is behind, None where it does not say. `silences`
+    has those that are over as well, for as long as it keeps them.
+    """
+
+    skew: timedelta | None = None
+    silences: tuple[Silence, ...] = ()
+
+
+class AlertReceiver(Notifier, Protocol):
+    """A notifier that takes batches of alerts, and keeps some of them from people."""
+
+    def look(self, *, now: datetime) -> Look:
+        """See how it stands.
+
+        Raises:
+            DeliveryError: it does not say.
         """
         ...

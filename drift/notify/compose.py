@@ -12,7 +12,7 @@ import orjson
 from drift.alert import Alert, AlertKind
 from drift.config.values import format_duration
 from drift.notify.base import Notice
-from drift.records import Diagnosed, Measurement, Stream
+from drift.records import Diagnosed, Measurement, Stream, parse_name
 from drift.slo import Budget, Burn, Conformal, Slo
 
 
@@ -21,7 +21,8 @@ class Context:
     """All that is known when an alert changes: `measurement` is the window's as it was judged, None where it has none.
 
     `meaning` and `next_step` are the detector's plain words. `conformal` says where the judged p-value comes from,
-    where the objective is calibrated on windows. `diagnosed` is the newest diagnosis since it began.
+    where the objective is calibrated on windows. `diagnosed` is the newest diagnosis since it began. `moved` says what
+    has moved most. In `runbook_url`, "{alert}" stands for the page on the alert.
     """
 
     stream: Stream
@@ -36,6 +37,7 @@ class Context:
     next_step: str
     conformal: Conformal | None = None
     diagnosed: Diagnosed | None = None
+    moved: str = ""
 
 
 ALERT_NAMES: Final = {
@@ -56,10 +58,13 @@ NEXT_STEPS: Final = {
 
 def labels(alert: Alert, context: Context) -> dict[str, str]:
     """What identifies the alert, and nothing that changes while it fires: a changed label would be a new alert."""
+    column, _, value = context.stream.segment.partition("=")
     found = {
         "alertname": ALERT_NAMES[alert.kind],
         "model_id": context.stream.model,
         "job_id": context.stream.key,
+        "tenant": value if column == "tenant" else "",
+        "segment": context.stream.segment,
         "slo": alert.slo,
         "severity": alert.kind.severity.value,
         "team": context.team,
@@ -78,22 +83,33 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         "threshold": str(context.slo.sli),
         "calibration": str(context.conformal or ""),
         "rule": alert.rule,
+        "window_long": format_duration(context.slo.long(burn.rule)),
+        "window_short": format_duration(context.slo.short(burn.rule)),
         "burn_rate_long": f"{float(burn.long):.1f}",
         "burn_rate_short": f"{float(burn.short):.1f}",
         "budget_remaining_ratio": f"{float(context.budget.remaining):.4f}",
         "since": context.since.isoformat(),
-        "runbook_url": context.runbook_url,
+        "runbook_url": context.runbook_url.replace("{alert}", page(alert, context)),
         "dashboard_url": _link(context),
     }
     if burn.exhausts_in is not None:
         found["exhausts_in"] = _about(burn.exhausts_in)
+        found["exhausts_at"] = (context.budget.at + burn.exhausts_in).isoformat(timespec="seconds")
     if (measured := context.measurement) is not None:
         found["value"] = f"{context.slo.sli.number(measured):.4g}"
         found["rows"] = str(measured.rows)
         found["reference"] = measured.reference[:12]
-    if context.diagnosed is not None and alert.kind not in NEXT_STEPS:
-        found |= diagnosed(context.diagnosed)
+    if alert.kind not in NEXT_STEPS:
+        found["moved_most"] = context.moved
+        found |= diagnosed(context.diagnosed) if context.diagnosed else {}
     return {name: value for name, value in found.items() if value}
+
+
+def page(alert: Alert, context: Context) -> str:
+    """The runbook's page on the alert; on a burning budget, with the section on the objective's detector."""
+    name = ALERT_NAMES[alert.kind]
+    burns = alert.kind in {AlertKind.PAGE, AlertKind.TICKET}
+    return f"{name}#{parse_name(context.slo.sli.detector)[0]}" if burns else name
 
 
 def diagnosed(diagnosed: Diagnosed) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from drift.alert import Alert, AlertKind, AlertState, transition
 from drift.notify import alertmanager, compose
+from drift.notify.moved import moved_most
 from drift.pipeline import diagnose
 from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
@@ -41,6 +42,7 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         next_step=detector.next_step if detector else "",
         conformal=verdict.conformal,
         diagnosed=diagnose.newest(conn, slo, since),
+        moved=moved_most(findings.measurements),
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)

@@ -1,22 +1,26 @@
 """From the outbox to the receivers. One attempt each; the outbox remembers when the next is due."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 import structlog
 
+from drift.alert import AlertState
 from drift.errors import DeliveryError
-from drift.notify import alertmanager, compose
-from drift.notify.base import Message, Notifier
+from drift.notify import alertmanager, compose, own_alerts
+from drift.notify.base import Message, Notice, Notifier
+from drift.notify.muting import Silence, repeated_until, still_repeated
+from drift.notify.peer import Peer
 from drift.notify.retry import ALERT_RETRY_SCHEDULE, RETRY_SCHEDULE, retry_delay
 from drift.store import outbox, reads
 from drift.store.connect import Connection, Engine
 from drift.store.outbox import Delivery, MessageKind
 
 log = structlog.get_logger()
-RESOLVED_FOR: Final = timedelta(minutes=15)  # as long as Prometheus repeats that an alert is over
+MOST: Final = 10_000
+DEAD_FOR: Final = timedelta(days=1)  # how long a message that is lost is told of
 _SCHEDULES: Final = {
     MessageKind.ALERT: ALERT_RETRY_SCHEDULE,
     MessageKind.RETRAIN: RETRY_SCHEDULE,
@@ -67,31 +71,36 @@ def _again_at(delivery: Delivery, error: DeliveryError, now: datetime) -> dateti
 
 def resend(
     engine: Engine,
-    alertmanagers: Mapping[str, Notifier],
+    peers: Mapping[str, Peer],
     objectives: Collection[tuple[str, str]],
+    webhooks: Collection[str],
     *,
-    every: timedelta,
+    runbook_url: str,
     now: datetime,
-) -> int:
-    """Tell every Alertmanager what of `objectives` (stream, name) fires and what was resolved lately.
+) -> None:
+    """Queue for every Alertmanager what of `objectives` (stream, name) fires or was resolved, and how the service is.
 
-    Returns how many requests failed. Alertmanager forgets an alert that is not repeated, and a cluster does not share
-    them, so each is told all of it.
+    Alertmanager forgets an alert that is not repeated, and a cluster does not share them, so each is told all of it.
+    What was resolved is repeated for a quarter of an hour, and for as long after a silence that covered it.
     """
+    since = still_repeated((silence for peer in peers.values() for silence in peer.look.silences), now=now)
     with engine.connect() as conn:
-        rows = reads.alerts(conn, since=now - RESOLVED_FOR, limit=10_000)
-    # Newest first: an episode that is over says nothing any more once the same alert fires again.
-    mine = [row for row in reversed(rows) if (row.alert.stream, row.alert.slo) in objectives]
+        firing = reads.alerts(conn, states=(AlertState.FIRING,), limit=MOST)
+        over = reads.alerts(conn, states=(AlertState.RESOLVED,), since=since, limit=MOST)
+        dead = reads.dead_messages(conn, webhooks, since=now - DEAD_FOR)
+    # Newest last: an episode that is over says nothing any more once the same alert fires again.
+    mine = [row for row in (*reversed(over), *firing) if (row.alert.stream, row.alert.slo) in objectives]
     newest = {(row.alert.stream, row.alert.slo, row.alert.kind): row for row in mine}
-    notices = [compose.notice(row.alert, row.labels, row.annotations) for row in newest.values() if not row.muted]
-    failed = 0
-    for name, notifier in alertmanagers.items():
-        for body in alertmanager.encode(notices, now=now, resend=every):
-            try:
-                notifier.send(Message("resend", body), now=now)
-            except DeliveryError as error:
-                failed += 1
-                log.warning("alerts not repeated", receiver=name, error=str(error))
-                if not error.final:
-                    break  # the other batches would wait for the same peer, and the next peer for them
-    return failed
+    told = [compose.notice(row.alert, row.labels, row.annotations) for row in newest.values() if not row.muted]
+    ours = [
+        own_alerts.watchdog(runbook_url, now=now),
+        *(own_alerts.clock_skew(name, peer.look.skew, runbook_url, now=now) for name, peer in peers.items()),
+        *(own_alerts.webhook_dead(d.receiver, d.messages, d.error, runbook_url, since=d.since) for d in dead),
+    ]
+    own = [notice for notice in ours if notice is not None]
+    for peer in peers.values():
+        peer.offer([notice for notice in told if _matters(notice, peer.look.silences, now)] + own)
+
+
+def _matters(notice: Notice, silences: Sequence[Silence], now: datetime) -> bool:
+    return notice.ends_at is None or now < repeated_until(notice.labels, notice.ends_at, silences)

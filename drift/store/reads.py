@@ -1,11 +1,12 @@
 """What everything else reads. Domain types out; bounded and by index."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.records import Gap, GapReason, Measurement, Sketch, Span, Stream
@@ -64,6 +65,16 @@ class DeliveryRow:
     attempts: int
     sent_at: datetime | None
     status: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadRow:
+    """Messages that a receiver never took; the first died at `since`, and `error` is what came of the newest."""
+
+    receiver: str
+    messages: int
+    since: datetime
     error: str
 
 
@@ -170,6 +181,16 @@ def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:
     columns = [c for c in t.c if c.name not in {"subject", "body"}]
     rows = conn.execute(sa.select(*columns).order_by(t.c.created_at.desc()).limit(limit))
     return [DeliveryRow(**{c.name: row._mapping[c.name] for c in columns}) for row in rows]
+
+
+def dead_messages(conn: sa.Connection, receivers: Collection[str], *, since: datetime) -> list[DeadRow]:
+    """Of each of `receivers` that has messages it never took: how many died since then, and the newest's error."""
+    t = tables.outbox
+    # The last attempt of a dead message was made when it was due last.
+    died = (t.c.state == "dead") & (t.c.due_at >= since) & t.c.receiver.in_(list(receivers))
+    newest = sa.func.array_agg(aggregate_order_by(t.c.error, t.c.due_at.desc()))[1]
+    counted = sa.select(t.c.receiver, sa.func.count(), sa.func.min(t.c.due_at), newest).where(died)
+    return [DeadRow(*row) for row in conn.execute(counted.group_by(t.c.receiver).order_by(t.c.receiver))]
 
 
 def message_counts(conn: sa.Connection) -> list[tuple[str, str, int]]:

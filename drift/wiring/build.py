@@ -17,7 +17,7 @@ from drift.encoder.base import Encoder
 from drift.errors import ConfigError
 from drift.notify.addresses import EVERYWHERE
 from drift.notify.alertmanager import Alertmanager
-from drift.notify.base import Notifier
+from drift.notify.peer import Peer
 from drift.notify.signature import Secret
 from drift.notify.silences import AlertmanagerSilences, Silencer
 from drift.notify.webhook import Webhook
@@ -65,6 +65,7 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         clock=clock,
         silencers=build_silencers(config),
         digest=Schedule(told.at, told.timezone, told.receiver) if (told := config.digest) else None,
+        runbook_url=config.runbook_url,
     )
 
 
@@ -109,7 +110,7 @@ def build_monitor(
         reencode=stream.reencode,
         team=stream.team,
         environment=Environment(encoder.encoder, every) if encoder and (every := stream.looks_every) else None,
-        runbook_url=stream.runbook_url or f"{config.external_url.rstrip('/')}/runbook",
+        runbook_url=stream.runbook_url or config.runbook_url,
     )
 
 
@@ -189,10 +190,10 @@ def _nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; known are: {', '.join(sorted(known))}"
 
 
-def build_alertmanagers(config: Config) -> dict[str, Notifier]:
-    """Each Alertmanager by its address."""
+def build_alertmanagers(config: Config) -> dict[str, Peer]:
+    """Each Alertmanager, with what is to be told to it, by its address."""
     client = httpx2.Client(trust_env=False)
-    return {name_of(peer): Alertmanager(peer.url, client) for peer in config.receivers.alertmanagers}
+    return {name_of(peer): Peer(Alertmanager(peer.url, client)) for peer in config.receivers.alertmanagers}
 
 
 def build_silencers(config: Config) -> dict[str, Silencer]:

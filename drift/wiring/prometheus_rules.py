@@ -31,7 +31,7 @@ def rules(config: Config) -> str:
     """A rule file in YAML: one group, so that alerts are decided on what was recorded in the same evaluation."""
     policies = _policies(config)
     written = [rule for policy in policies for rule in policy.rules()]
-    written += _alerts([policy.name for policy in policies], f"{config.external_url.rstrip('/')}/runbook")
+    written += _alerts([policy.name for policy in policies], config.runbook_url)
     every = min(timedelta(minutes=1), *(policy.slo.interval for policy in policies))
     group = {"name": "drift", "interval": format_duration(every), "rules": written}
     return yaml.safe_dump({"groups": [group]}, sort_keys=False, width=110, allow_unicode=True)
@@ -171,14 +171,18 @@ def _alerts(policies: Sequence[str], runbook: str) -> Iterator[Rule]:
     says = "drift cannot be scraped, or cannot read its database: its alerts are those of before"
     labels = {"severity": str(Severity.TICKET), "service": "drift"}
     absent = {"alert": "DriftAbsent", "expr": "absent(drift_up == 1)", "for": "5m"}
-    yield absent | {"labels": labels, "annotations": {"summary": says, "runbook_url": runbook}}
+    yield absent | {
+        "labels": labels,
+        "annotations": {"summary": says, "runbook_url": runbook.replace("{alert}", "DriftAbsent")},
+    }
 
 
 def _alert(kind: AlertKind, expr: str, says: str, runbook: str) -> Rule:
     summary = f"{{{{ $labels.job_id }}}}: objective {{{{ $labels.slo }}}} {says}"
     labels = {"severity": str(kind.severity), "service": "drift"}
-    notes = {"summary": summary, "runbook_url": runbook}
-    return {"alert": ALERT_NAMES[kind], "expr": expr, "labels": labels, "annotations": notes}
+    name = ALERT_NAMES[kind]
+    notes = {"summary": summary, "runbook_url": runbook.replace("{alert}", name)}
+    return {"alert": name, "expr": expr, "labels": labels, "annotations": notes}
 
 
 def _number(value: Fraction) -> str:

@@ -24,24 +24,26 @@ seen: set[str] = set()  # ids of retrain requests: each is worked on once
 
 
 class Handler(BaseHTTPRequestHandler):
-    """POST /api/v2/alerts as an Alertmanager takes it, POST /retrain as Standard Webhooks say."""
+    """POST /api/v2/alerts as an Alertmanager takes it, POST /retrain as Standard Webhooks say; there is no silence."""
 
     def do_GET(self) -> None:
-        self._answer(200)
+        self._answer(200, b"[]")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         if self.path == "/api/v2/alerts":
             for alert in json.loads(body):
-                show_alert(alert)
+                if alert["labels"]["severity"] != "none":
+                    show_alert(alert)
             self._answer(200)
         else:
             self._answer(show_retrain(dict(self.headers), body))
 
-    def _answer(self, status: int) -> None:
+    def _answer(self, status: int, body: bytes = b"") -> None:
         self.send_response(status)
-        self.send_header("content-length", "0")
+        self.send_header("content-length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the base class's
         """Say nothing of each request."""

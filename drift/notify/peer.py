@@ -1,0 +1,151 @@
+"""One Alertmanager as the service keeps telling it: what is still to be told, how that went, and how it stands."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Final
+
+import orjson
+import structlog
+
+from drift.errors import DeliveryError, RefusedAlertsError
+from drift.notify.alertmanager import BATCH, encode, rank
+from drift.notify.base import AlertReceiver, Look, Message, Notice
+
+log = structlog.get_logger()
+CAPACITY: Final = 10_000
+PAUSE: Final = timedelta(seconds=5)
+
+_Identity = frozenset[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Counts:
+    """Alerts by what became of them, since the process began. Failed ones stay in the queue and are tried again."""
+
+    sent: int = 0
+    failed: int = 0
+    dropped: int = 0
+    invalid: int = 0
+
+
+class Peer:
+    """A queue in front of one Alertmanager, so that one that hangs delays no other.
+
+    It holds each alert once, as it was offered last, so that nothing old is sent after something newer. When it is full
+    it drops the oldest of the least severe: they are offered again a minute later.
+    """
+
+    def __init__(self, receiver: AlertReceiver, *, capacity: int = CAPACITY) -> None:
+        self.receiver = receiver
+        self.capacity = capacity
+        self.counts = Counts()
+        self.look = Look()
+        self._look_due = False
+        self._rests_until: datetime | None = None
+        self._queue: dict[_Identity, Notice] = {}
+        self._refused: set[bytes] = set()
+        self._turn = Lock()
+
+    def __len__(self) -> int:
+        """How many alerts are still to be told."""
+        return len(self._queue)
+
+    def offer(self, notices: Iterable[Notice]) -> None:
+        """Queue `notices`, the whole of what must be known; those that the peer refused for good are left out."""
+        forms = {_form(notice.labels, notice.annotations, notice.generator_url): notice for notice in notices}
+        with self._turn:
+            self._look_due = True
+            self._refused &= forms.keys()
+            for form, notice in forms.items():
+                if form not in self._refused:
+                    self._queue.pop(_identity(notice.labels), None)
+                    self._queue[_identity(notice.labels)] = notice
+            self._make_room()
+
+    def send(self, message: Message, *, now: datetime) -> int:
+        """Deliver news at once; what is older of the same alerts leaves the queue. See `Notifier.send`."""
+        alerts = orjson.loads(message.body)
+        status = self._counted(message, now=now)
+        with self._turn:
+            for alert in alerts:
+                self._queue.pop(_identity(alert["labels"]), None)
+        return status
+
+    def tell_next(self, *, now: datetime, resend: timedelta) -> bool:
+        """Send the next batch of the queue; False when nothing is left, or when the peer fails and is left alone.
+
+        Once for all that was offered it first looks at the peer.
+        """
+        if self._rests_until is not None and now < self._rests_until:
+            return False
+        if self._look_due:
+            self._see(now)
+        batch = self._take()
+        if not batch:
+            return False
+        # Where the peer's clock is ahead, ends are told in its time: in its past they would keep alerts from everybody.
+        ahead = max(self.look.skew or timedelta(0), timedelta(0))
+        (body,) = encode(list(batch.values()), now=now + ahead, resend=resend)
+        try:
+            self._counted(Message("resend", body), now=now)
+        except RefusedAlertsError as error:
+            log.warning("alerts refused", error=str(error))
+        except DeliveryError as error:
+            with self._turn:
+                self._queue = {**batch, **self._queue}
+                self._make_room()
+            self._rests_until = now + max(PAUSE, error.retry_after or PAUSE)
+            log.warning("alerts not repeated", error=str(error), again_at=self._rests_until)
+            return False
+        return True
+
+    def _see(self, now: datetime) -> None:
+        self._look_due = False
+        try:
+            self.look = self.receiver.look(now=now)
+        except DeliveryError as error:
+            log.warning("silences not read", error=str(error))
+
+    def _take(self) -> dict[_Identity, Notice]:
+        """The next batch, the most severe first: a ticket must not be known before the page that inhibits it."""
+        with self._turn:
+            first = sorted(self._queue.items(), key=lambda item: rank(item[1]))[:BATCH]
+            for identity, _ in first:
+                del self._queue[identity]
+        return dict(first)
+
+    def _make_room(self) -> None:
+        if (over := len(self._queue) - self.capacity) > 0:
+            for identity, _ in sorted(self._queue.items(), key=lambda item: -rank(item[1]))[:over]:
+                del self._queue[identity]
+            self.counts.dropped += over
+
+    def _counted(self, message: Message, *, now: datetime) -> int:
+        alerts = orjson.loads(message.body)
+        try:
+            status = self.receiver.send(message, now=now)
+        except RefusedAlertsError as error:
+            bad = [alerts[place] for place in error.places]
+            refused = {_form(alert["labels"], alert["annotations"], alert.get("generatorURL", "")) for alert in bad}
+            with self._turn:
+                self.counts.sent += len(alerts) - len(error.places)
+                self.counts.invalid += len(refused - self._refused)
+                self._refused |= refused
+            raise
+        except DeliveryError:
+            self.counts.failed += len(alerts)
+            raise
+        self.counts.sent += len(alerts)
+        return status
+
+
+def _identity(labels: Mapping[str, str]) -> _Identity:
+    return frozenset((name, value) for name, value in labels.items() if value)
+
+
+def _form(labels: Mapping[str, str], annotations: Iterable[str], link: str) -> bytes:
+    """What decides whether an alert is taken. Not what its annotations say, which changes with each window."""
+    named = {name: value for name, value in labels.items() if value}
+    return orjson.dumps([named, sorted(annotations), link], option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,221 @@
+"""The queue in front of one Alertmanager: what is kept, what is dropped, and what is counted."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+
+import orjson
+import pytest
+from fakes import FakeNotifier
+
+from drift.errors import DeliveryError, RefusedAlertsError
+from drift.notify.alertmanager import draft
+from drift.notify.base import Look, Message, Notice
+from drift.notify.own_alerts import clock_skew, watchdog
+from drift.notify.peer import PAUSE, Counts, Peer
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RESEND = timedelta(seconds=60)
+
+
+def notice(slo: object, severity: str = "page", **changes: object) -> Notice:
+    labels = {"alertname": "Burn", "slo": str(slo), "severity": severity}
+    return replace(Notice(labels, {"summary": "it burns"}, NOW), **changes)
+
+
+def notices(first: int, end: int) -> list[Notice]:
+    return [notice(i) for i in range(first, end)]
+
+
+def drain(peer: Peer, now: datetime = NOW) -> None:
+    while peer.tell_next(now=now, resend=RESEND):
+        pass
+
+
+def told(notifier: FakeNotifier) -> list[list[str]]:
+    return [[alert["labels"]["slo"] for alert in orjson.loads(m.body)] for m in notifier.sent]
+
+
+@pytest.mark.parametrize(
+    ("queued", "offered", "dropped", "kept"),
+    [(90, 30, 20, (20, 120)), (0, 130, 30, (30, 130)), (100, 130, 130, (130, 230))],
+)
+def test_a_full_queue_drops_the_oldest_and_counts_them(queued, offered, dropped, kept):
+    notifier = FakeNotifier()
+    peer = Peer(notifier, capacity=100)
+    peer.offer(notices(0, queued))
+    peer.offer(notices(queued, queued + offered))
+    assert (len(peer), peer.counts.dropped) == (100, dropped)
+    drain(peer)
+    assert [slo for batch in told(notifier) for slo in batch] == [str(i) for i in range(*kept)]
+
+
+def test_pages_are_sent_first_and_dropped_last():
+    notifier = FakeNotifier()
+    peer = Peer(notifier, capacity=2)
+    peer.offer([notice("old page"), notice("ticket", "ticket"), notice("page")])
+    drain(peer)
+    assert told(notifier) == [["old page", "page"]]
+    peer.offer([notice("ticket", "ticket"), notice("page")])
+    drain(peer)
+    assert told(notifier)[1] == ["page", "ticket"]
+
+
+def test_all_of_a_large_set_is_sent_in_batches_of_64():
+    notifier = FakeNotifier()
+    peer = Peer(notifier)
+    peer.offer(notices(0, 130))
+    drain(peer)
+    assert [len(batch) for batch in told(notifier)] == [64, 64, 2]
+    assert (peer.counts, len(peer)) == (Counts(sent=130), 0)
+
+
+def test_an_alert_waits_once_as_it_was_offered_last():
+    notifier = FakeNotifier()
+    peer = Peer(notifier)
+    peer.offer([notice("traffic")])
+    peer.offer([notice("traffic", ends_at=NOW)])
+    drain(peer)
+    (alert,) = orjson.loads(notifier.sent[0].body)
+    assert alert["endsAt"] == "2026-01-01T00:00:00Z"
+
+
+def test_what_a_peer_did_not_take_stays_queued_and_is_tried_after_a_pause():
+    notifier = FakeNotifier([DeliveryError("away"), DeliveryError("busy", retry_after=timedelta(minutes=2))])
+    peer = Peer(notifier)
+    peer.offer(notices(0, 3))
+    drain(peer)
+    assert (len(peer), peer.counts) == (3, Counts(failed=3))
+    drain(peer, NOW + PAUSE / 2)
+    assert peer.counts.failed == 3
+    drain(peer, NOW + PAUSE)
+    drain(peer, NOW + PAUSE + timedelta(minutes=1))
+    assert peer.counts.failed == 6
+    drain(peer, NOW + PAUSE + timedelta(minutes=2))
+    assert (len(peer), peer.counts) == (0, Counts(sent=3, failed=6))
+
+
+def test_what_was_offered_during_an_attempt_is_newer_than_what_it_failed_to_send():
+    class Late(FakeNotifier):
+        def send(self, message, *, now):
+            if self.failures:
+                peer.offer([notice("traffic", ends_at=NOW)])
+            return super().send(message, now=now)
+
+    notifier = Late([DeliveryError("away")])
+    peer = Peer(notifier)
+    peer.offer([notice("traffic")])
+    drain(peer)
+    drain(peer, NOW + PAUSE)
+    (alert,) = orjson.loads(notifier.sent[0].body)
+    assert alert["endsAt"] == "2026-01-01T00:00:00Z"
+
+
+def test_an_alert_that_was_refused_for_good_is_counted_once_and_not_sent_again_until_it_is_corrected():
+    notifier = FakeNotifier([RefusedAlertsError("bad label", status=400, places=(1,))])
+    peer = Peer(notifier)
+    bad = notice("traffic", labels={"bad-name": "x"})
+    peer.offer([notice(0), bad])
+    drain(peer)
+    assert peer.counts == Counts(sent=1, invalid=1)
+    peer.offer([notice(0), replace(bad, annotations={"summary": "it burns faster"})])
+    drain(peer)
+    assert told(notifier) == [["0"]]
+    peer.offer([replace(bad, labels={"good_name": "x", "slo": "1"})])
+    drain(peer)
+    assert (told(notifier)[1], peer.counts) == (["1"], Counts(sent=3, invalid=1))
+
+
+def test_news_goes_past_the_queue_and_takes_what_is_older_out_of_it():
+    notifier = FakeNotifier()
+    peer = Peer(notifier)
+    peer.offer([notice("traffic"), notice("rank")])
+    peer.send(Message("x", draft(notice("traffic", ends_at=NOW))), now=NOW)
+    drain(peer)
+    assert told(notifier) == [["traffic"], ["rank"]]
+    assert peer.counts == Counts(sent=2)
+
+
+def test_news_that_fails_is_counted_and_leaves_the_queue_as_it_is():
+    peer = Peer(FakeNotifier([DeliveryError("away")]))
+    peer.offer([notice("traffic")])
+    with pytest.raises(DeliveryError):
+        peer.send(Message("x", draft(notice("traffic"))), now=NOW)
+    assert (len(peer), peer.counts) == (1, Counts(failed=1))
+
+
+@dataclass
+class Hanging(FakeNotifier):
+    """Answers when it is released."""
+
+    asked: Event = field(default_factory=Event)
+    released: Event = field(default_factory=Event)
+
+    def send(self, message, *, now):
+        self.asked.set()
+        assert self.released.wait(30)
+        return super().send(message, now=now)
+
+
+def test_a_peer_that_hangs_lets_alerts_be_queued():
+    notifier = Hanging()
+    peer = Peer(notifier)
+    peer.offer([notice("first")])
+    thread = Thread(target=drain, args=(peer,))
+    thread.start()
+    try:
+        assert notifier.asked.wait(30)
+        peer.offer([notice("second")])
+        assert len(peer) == 1
+    finally:
+        notifier.released.set()
+        thread.join()
+    assert told(notifier) == [["first"], ["second"]]
+
+
+def test_a_peer_is_looked_at_once_a_round_and_its_last_look_kept_when_it_does_not_answer():
+    class Blind(FakeNotifier):
+        looked = 0
+
+        def look(self, *, now):
+            self.looked += 1
+            if self.looked > 1:
+                raise DeliveryError("no silences here")
+            return Look(timedelta(seconds=40))
+
+    notifier = Blind()
+    peer = Peer(notifier)
+    for _ in range(2):
+        peer.offer(notices(0, 70))
+        drain(peer)
+    assert (notifier.looked, peer.look.skew) == (2, timedelta(seconds=40))
+    assert peer.counts == Counts(sent=140)
+
+
+@pytest.mark.parametrize(("skew", "ends"), [(3600, "01:15:00"), (-3600, "00:15:00"), (None, "00:15:00")])
+def test_no_alert_ends_in_the_past_of_a_peer_whose_clock_is_ahead(skew, ends):
+    notifier = FakeNotifier(looks=Look(None if skew is None else timedelta(seconds=skew)))
+    peer = Peer(notifier)
+    peer.offer([notice("traffic")])
+    drain(peer)
+    (alert,) = orjson.loads(notifier.sent[0].body)
+    assert alert["endsAt"] == f"2026-01-01T{ends}Z"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(30, None), (31, "31 s ahead of"), (-30, None), (-3600, "3600 s behind"), (None, None)]
+)
+def test_a_clock_that_is_more_than_half_a_minute_off_raises_an_alert(seconds, said):
+    skew = None if seconds is None else timedelta(seconds=seconds)
+    found = clock_skew("http://am", skew, "http://d/{alert}", now=NOW)
+    assert (found is None) == (said is None)
+    if found is not None:
+        assert said in found.annotations["summary"]
+        assert found.annotations["runbook_url"] == "http://d/ClockSkew"
+        assert found.labels == {"alertname": "ClockSkew", "severity": "ticket", "service": "drift", "peer": "http://am"}
+
+
+def test_the_watchdog_has_labels_that_never_change():
+    first, later = (watchdog("", now=NOW + timedelta(hours=hours)) for hours in (0, 1))
+    assert first.labels == later.labels == {"alertname": "Watchdog", "severity": "none", "service": "drift"}
+    assert "runbook_url" not in first.annotations
