@@ -29,8 +29,8 @@ from fakes import (
     variance_slo,
 )
 
-from drift.pipeline.digest import Schedule
 from drift.notify.peer import Peer
+from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.records import GapReason
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
