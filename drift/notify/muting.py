@@ -55,7 +55,7 @@ def repeated_until(labels: Mapping[str, str], ends_at: datetime, silences: Itera
     """
     until = ends_at + RESOLVED_FOR
     for silence in sorted(silences, key=lambda silence: silence.starts_at):
-        if silence.starts_at < until and silence.ends_at > ends_at and silence.covers(labels):
+        if silence.starts_at < until and silence.covers(labels):
             until = max(until, silence.ends_at + RESOLVED_FOR)
     return until
 

@@ -88,8 +88,10 @@ def resend(
         firing = reads.alerts(conn, states=(AlertState.FIRING,), limit=MOST)
         over = reads.alerts(conn, states=(AlertState.RESOLVED,), since=since, limit=MOST)
         dead = reads.dead_messages(conn, webhooks, since=now - DEAD_FOR)
-    # Newest last: an episode that is over says nothing any more once the same alert fires again.
-    mine = [row for row in (*reversed(over), *firing) if (row.alert.stream, row.alert.slo) in objectives]
+    # An episode that is over says nothing any more once the same alert fires again. One that both reads have found
+    # ended between them.
+    rows = sorted((*firing, *over), key=lambda row: row.alert.started_at)
+    mine = [row for row in rows if (row.alert.stream, row.alert.slo) in objectives]
     newest = {(row.alert.stream, row.alert.slo, row.alert.kind): row for row in mine}
     told = [compose.notice(row.alert, row.labels, row.annotations) for row in newest.values() if not row.muted]
     ours = [
