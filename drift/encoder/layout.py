@@ -12,6 +12,8 @@ from drift.errors import EncoderError
 TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 VOCABULARY_FILES: Final = ("vocab.txt", "vocab.json", "merges.txt", "*.model")
 KNOWN_MODULES: Final = ("Transformer", "Pooling", "Normalize")
+PROCESSOR: Final = "preprocessor_config.json"
+"""How transformers writes what an image model does with images first."""
 LEGACY_POOLING: Final = "pooling_mode_"
 
 Json = Mapping[str, object]
@@ -35,6 +37,11 @@ class Checksums:
     weights: str
     config: str
     tokenizer: str
+
+
+def is_image_model(folder: Path) -> bool:
+    """Whether the directory has a model of images."""
+    return (folder / PROCESSOR).is_file() or "architecture" in read(folder / "config.json")
 
 
 def checksums(folder: Path) -> Checksums:
