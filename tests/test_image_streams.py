@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from fakes import STREAM, make_monitor, spans
 from image_models import content, picture, url, vit
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from collectors.bodies import parse_body
 from detectors.skew import Skew
 from drift.cli import app
+from drift.config import EncoderConfig
 from drift.diagnosis.diagnose import diagnose
 from drift.diagnosis.language import changed_features
 from drift.encoder.cache import CachedEncoder
@@ -111,6 +113,17 @@ def test_rows_over_http_carry_images_as_data_urls():
     batch = parse_body("application/json", sent, replace(STREAM, dim=DIM), ())
     assert batch.rows.inputs == (INPUTS[0], "a text")
     assert base64.b64decode(INPUTS[0].partition(",")[2]) == content(PICTURES[0])
+
+
+def test_what_an_encoder_is_declared_to_be_makes_the_reference_anew():
+    plain = EncoderConfig(model="./vit", pooling="cls")
+    assert plain.declared == "model ./vit, pooling cls"
+    for change in ({"background": (0, 0, 0)}, {"architecture": "timm/vit"}, {"deterministic": True}):
+        assert plain.model_copy(update=change).declared.startswith(f"{plain.declared}, {next(iter(change))} ")
+        with pytest.raises(ValidationError, match=f"`{next(iter(change))}` is decided by the endpoint"):
+            EncoderConfig(model="https://host/v1/embeddings", **change)
+    with pytest.raises(ValidationError, match=r"background\.1"):
+        EncoderConfig(model="./vit", background=(0, 256, 0))
 
 
 def test_of_images_no_language_is_told():

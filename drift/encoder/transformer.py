@@ -110,14 +110,8 @@ class TransformerEncoder:
 
     def tokenize(self, inputs: Sequence[str]) -> list[list[int]]:
         """Token ids of each input, special ones included, cut to the recipe's length."""
-        texts = [sendable(self.recipe.prefix + text) for text in inputs]
-        if self.recipe.lowercase:
-            texts = [text.lower() for text in texts]
         with self.lock:
-            ids = self.tokenizer(
-                texts, truncation=True, max_length=self.recipe.max_length, verbose=False, return_attention_mask=False
-            )["input_ids"]
-        return [list(row) for row in ids]
+            return token_ids(self.tokenizer, self.recipe, inputs)
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[Sequence[int]]) -> Float32[np.ndarray, "n d"]:
@@ -174,6 +168,15 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             folder, local_files_only=True, trust_remote_code=False
         )
     return tokenizer
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, inputs: Sequence[str]) -> list[list[int]]:
+    """Token ids of each input, special ones included, cut to the recipe's length."""
+    texts = [sendable(recipe.prefix + text) for text in inputs]
+    if recipe.lowercase:
+        texts = [text.lower() for text in texts]
+    ids = tokenizer(texts, truncation=True, max_length=recipe.max_length, verbose=False, return_attention_mask=False)
+    return [list(row) for row in ids["input_ids"]]
 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
