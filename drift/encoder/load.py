@@ -149,8 +149,8 @@ def locate(spec: EncoderSpec) -> Path:
         return found
     if not HUB_NAME.fullmatch(spec.model) or found.exists():
         raise EncoderError(
-            f'an encoder\'s model needs to be "{BUNDLED}", a directory, a file ({", ".join(MODEL_FILES)}), or a hub name '
-            f"as organisation/name, found {spec.model!r}: no such directory"
+            f'an encoder\'s model needs to be "{BUNDLED}", a directory, a file ({", ".join(MODEL_FILES)}), or a hub '
+            f"name as organisation/name, found {spec.model!r}: no such directory"
         )
     return fetch(spec.model, spec.revision)
 
