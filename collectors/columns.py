@@ -23,9 +23,9 @@ from collectors.rows import (
     Limits,
     join,
 )
-from collectors.times import is_text, read_time_array
+from collectors.times import is_bytes, is_text, read_time_array
 from drift.errors import PayloadError
-from drift.records import NO_TIME, RowFault, RowReason, Rows, Stream, Texts
+from drift.records import NO_TIME, RowFault, RowReason, Rows, Stream, Texts, data_url
 
 ARROW_ERRORS: Final = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 """What pyarrow raises on bytes that it cannot read."""
@@ -175,12 +175,15 @@ def _extents(array: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
 
 
 def read_texts(array: pa.Array, name: str, limits: Limits) -> tuple[Texts, list[RowFault]]:
-    """A text column, () where no row has a value. Integers and booleans are turned to text.
+    """A text column, () where no row has a value. Integers and booleans are turned to text, and inputs that are bytes
+    (images, `.npy` files) to data URLs.
 
     Postgres takes no NUL, and no index takes a long key: such a value would fail a whole batch, so it is a fault.
     """
     if array.null_count == len(array):
         return (), []
+    if name == INPUT and is_bytes(array.type):
+        return tuple(None if value is None else data_url(value) for value in array.to_pylist()), []
     plain = plain_texts(array, name)
     faults = []
     if name != INPUT:
@@ -220,6 +223,8 @@ def _lengths(array: pa.Array) -> npt.NDArray[np.int64]:
         # Each view is 16 bytes and starts with its length; Arrow has no kernel for it.
         views = np.frombuffer(array.buffers()[1], np.int32, count=4 * (array.offset + len(array)))[::4]
         return np.where(valid, views[array.offset :], 0).astype(np.int64)
+    if is_bytes(kind):
+        return 2 * np.asarray(pc.binary_length(array).fill_null(0).to_numpy(), np.int64)  # as base64, and its head
     if not is_text(kind):
         return np.where(valid, 20, 0)
     lengths: npt.NDArray[np.int64] = pc.binary_length(array).fill_null(0).to_numpy().astype(np.int64)

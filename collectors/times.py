@@ -106,6 +106,11 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pat.is_string(value) or pat.is_large_string(value) or pat.is_string_view(value))
 
 
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds bytes."""
+    return bool(pat.is_binary(kind) or pat.is_large_binary(kind))
+
+
 def _scaled(
     array: pa.Array, values: npt.NDArray[np.integer | np.float64], per_second: int
 ) -> tuple[npt.NDArray[np.int64], list[RowFault]]:

@@ -3,6 +3,7 @@
 A message says what was needed, what was found, of which thing, and what to do about it.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 
@@ -76,6 +77,17 @@ class EnvironmentDriftError(DriftError):
 
 class EncoderError(DriftError):
     """An encoder could not be loaded, or its files are not the ones that were asked for."""
+
+
+class UnreadableInputsError(EncoderError):
+    """Some inputs are not what the encoder takes: `faults` says why, by position. The others can be encoded without."""
+
+    def __init__(self, faults: Mapping[int, str], of: int) -> None:
+        first = min(faults)
+        super().__init__(
+            f"{len(faults)} of {of} inputs cannot be encoded; the first of them, at position {first}: {faults[first]}"
+        )
+        self.faults = faults
 
 
 class StoreError(DriftError):

@@ -1,12 +1,21 @@
 """The encoder of a stream, as the file declares it."""
 
-from typing import Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Channel = Annotated[int, Field(ge=0, le=255)]
+HERE: Final = ("architecture", "background", "deterministic", "max_length", "normalise", "pooling", "revision")
+THERE: Final = ("api_key", "served_model")
 
 
 class EncoderConfig(BaseModel):
     """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, or a hub name.
+
+    Where the directory has an image model, inputs are images, and what is transparent in them is laid on `background`.
+    So they are where `model` is a file of weights (.safetensors) with its `architecture`, such as `timm/resnet18`.
+    A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
+    `deterministic` gives an input the same bits whatever is encoded with it, and is slower.
 
     Or the address of an endpoint of OpenAI's kind (`https://…/v1/embeddings`), which is then asked for `served_model`,
     with `api_key`; how it pools and how much it takes is decided there.
@@ -19,9 +28,12 @@ class EncoderConfig(BaseModel):
 
     model: str = "bundled"
     revision: str | None = None
-    pooling: Literal["mean", "cls"] | None = None
+    architecture: str | None = None
+    background: tuple[Channel, Channel, Channel] = (255, 255, 255)
+    pooling: Literal["mean", "cls", "head"] | None = None
     normalise: bool | None = None
     max_length: int | None = Field(default=None, ge=1)
+    deterministic: bool = False
     threads: int | None = Field(default=None, ge=1)
     served_model: str = ""
     api_key: SecretStr | None = None
@@ -33,9 +45,8 @@ class EncoderConfig(BaseModel):
         remote = self.model.startswith(("http://", "https://"))
         if remote and "@" in self.model.split("/")[2]:
             raise ValueError("an endpoint's address goes into logs and metrics: put its key into `api_key`")
-        here, there = {"revision", "pooling", "normalise", "max_length"}, {"served_model", "api_key"}
-        for name in sorted(here if remote else there):
-            if getattr(self, name) not in {None, ""}:
+        for name in HERE if remote else THERE:
+            if getattr(self, name) != type(self).model_fields[name].default:
                 why = "decided by the endpoint" if remote else "for an endpoint: give its address as `model`"
                 raise ValueError(f"`{name}` is {why}, and the model is {self.model!r}")
         return self
@@ -45,4 +56,5 @@ class EncoderConfig(BaseModel):
         """What is said of the vectors that it should give."""
         names = {"model", "served_model", "revision", "pooling", "normalise", "max_length"}
         said = self.model_dump(include=names, exclude_none=True)
+        said |= self.model_dump(include={"architecture", "background", "deterministic"}, exclude_defaults=True)
         return ", ".join(f"{name} {value}" for name, value in said.items() if value != "")

@@ -7,6 +7,8 @@ from typing import Final
 
 from scipy.stats import fisher_exact
 
+from drift.records import is_data
+
 LEVEL: Final = 1e-5
 LEAST: Final = 0.03
 COMMON: Final = 100
@@ -18,8 +20,13 @@ Feature = Callable[[str], bool]
 
 
 def changed_features(inputs: Sequence[str | None], known: Sequence[str | None]) -> str:
-    """The feature of inputs whose share has risen most beyond chance and `LEAST`, in words; "" where none has."""
-    texts, usual = ([text for text in some if text is not None][:MOST] for some in (inputs, known))
+    """The feature of inputs whose share has risen most beyond chance and `LEAST`, in words; "" where none has.
+
+    Of images and arrays nothing is said.
+    """
+    texts, usual = (
+        [text for text in some if text is not None and not is_data(text)][:MOST] for some in (inputs, known)
+    )
     if not texts or not usual:
         return ""
     found = []

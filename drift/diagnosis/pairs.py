@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from detectors.kernels import tensor
 from detectors.skew import beyond
 from drift.encoder.base import Encoder
+from drift.encoder.readable import encode_readable
 from drift.errors import UnmeasurableError
 from drift.records import Rows
 
@@ -51,6 +52,7 @@ def paired(rows: Rows, encoder: Encoder, tolerance: Tolerance, *, most: int = MO
 
     Raises:
         UnmeasurableError: the encoder gives vectors of another length.
+        UnreadableInputsError: the encoder takes none of the inputs.
     """
     index = rows.with_value(rows.inputs)[:most]
     if not len(index):
@@ -61,7 +63,9 @@ def paired(rows: Rows, encoder: Encoder, tolerance: Tolerance, *, most: int = MO
             "name the encoder that they should be of"
         )
     inputs = tuple(text for i in index if (text := rows.inputs[i]) is not None)
-    return pairs_of(inputs, rows.vectors[index], encoder.encode(inputs), tolerance, index)
+    found = encode_readable(encoder, inputs)
+    index = index[found.index]
+    return pairs_of(tuple(inputs[i] for i in found.index), rows.vectors[index], found.vectors, tolerance, index)
 
 
 def pairs_of(

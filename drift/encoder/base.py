@@ -24,5 +24,11 @@ class Encoder(Protocol):
     def dim(self) -> int: ...
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
-        """One row per input, in the order given. Deterministic for one machine and fingerprint."""
+        """One row per input, in the order given. Deterministic for one machine and fingerprint.
+
+        An input is a text, or a data URL that carries an image or an array (`drift.records.data_url`).
+
+        Raises:
+            UnreadableInputsError: some are not what the encoder takes; `encode_readable` goes on without them.
+        """
         ...

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from drift.encoder.base import Encoder
 from drift.encoder.meter import Meter
 from drift.encoder.shelf import Shelf
+from drift.errors import UnreadableInputsError
 
 PIECE: Final = 2048
 """Inputs that are encoded before they are kept: what a kill loses at most. An encoder sorts so many by length."""
@@ -64,11 +65,21 @@ class CachedEncoder:
         return self.encoder.described
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
-        """One row per input, in the order given; the encoder sees each unknown input of a piece once."""
+        """One row per input, in the order given; the encoder sees each unknown input of a piece once.
+
+        Raises:
+            UnreadableInputsError: some are not what the encoder takes; the other pieces are remembered all the same.
+        """
         vectors = np.empty((len(inputs), self.dim), np.float32)
         starts = range(0, len(inputs), PIECE)
+        faults: dict[int, str] = {}
         for start in starts if self.progress is None or len(starts) < 2 else self.progress(starts):
-            vectors[start : start + PIECE] = self._encode(inputs[start : start + PIECE])
+            try:
+                vectors[start : start + PIECE] = self._encode(inputs[start : start + PIECE])
+            except UnreadableInputsError as error:
+                faults |= {start + at: why for at, why in error.faults.items()}
+        if faults:
+            raise UnreadableInputsError(faults, len(inputs))
         return vectors
 
     def _encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
@@ -78,7 +89,10 @@ class CachedEncoder:
         unknown = {key: text for key, text in zip(keys, inputs, strict=True) if key not in found}
         if unknown:
             with self.meter.encoding(len(unknown)):
-                rows = np.ascontiguousarray(self.encoder.encode(list(unknown.values())), np.float32)
+                try:
+                    rows = np.ascontiguousarray(self.encoder.encode(list(unknown.values())), np.float32)
+                except UnreadableInputsError as error:
+                    raise _of_all(error, list(unknown), keys) from error
             fresh = dict(zip(unknown, rows, strict=True))
             found |= fresh
             self._keep(fresh)
@@ -121,3 +135,9 @@ class CachedEncoder:
             self._rows.update((key, row.copy()) for key, row in rows.items())
             while len(self._rows) > self.capacity:
                 self._rows.popitem(last=False)
+
+
+def _of_all(error: UnreadableInputsError, unknown: Sequence[bytes], keys: Sequence[bytes]) -> UnreadableInputsError:
+    """The same faults, at the places of all inputs in place of those that were still unknown."""
+    faults = {unknown[at]: why for at, why in error.faults.items()}
+    return UnreadableInputsError({at: faults[key] for at, key in enumerate(keys) if key in faults}, len(keys))

@@ -44,6 +44,7 @@ class Fingerprint:
     device: str
     torch: str
     transformers: str
+    deterministic: bool = False
 
     @property
     def digest(self) -> str:

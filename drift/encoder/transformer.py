@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 from drift.encoder.batches import batch_end, tokens_that_fit
 from drift.encoder.fingerprint import Fingerprint, Pooling, Recipe
 from drift.encoder.layout import Checksums
+from drift.encoder.reproducible import reproducible
 from drift.errors import EncoderError
 
 # Inputs tokenized at once, on all cores: bounds memory on long jobs, and is plenty to sort by length.
@@ -34,7 +35,8 @@ class TransformerEncoder:
     """Embeds texts with a transformer. Safe to share between threads; deterministic but for rounding (1e-7).
 
     A copy with another recipe (`dataclasses.replace`) shares the weights and costs nothing. `batch_tokens` bounds a
-    batch, padding included; None is what memory takes.
+    batch, padding included; None is what memory takes. `deterministic` puts each input through the model alone, by
+    algorithms that give the same bits each time.
     """
 
     model: PreTrainedModel
@@ -42,6 +44,7 @@ class TransformerEncoder:
     recipe: Recipe
     files: Checksums
     batch_tokens: int | None = None
+    deterministic: bool = False
     # A fast tokenizer keeps truncation as state, and refuses to be used by two threads at once.
     lock: Lock = field(default_factory=Lock)
 
@@ -57,6 +60,7 @@ class TransformerEncoder:
             device=self.model.device.type,
             torch=torch.__version__,
             transformers=transformers.__version__,
+            deterministic=self.deterministic,
         )
 
     @property
@@ -90,7 +94,7 @@ class TransformerEncoder:
         # Longest first: a batch wastes next to nothing on padding, and too little memory shows at once.
         order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
         lengths = [len(tokens[i]) for i in order]
-        most = self.batch_tokens or tokens_that_fit(self.model)
+        most = 1 if self.deterministic else self.batch_tokens or tokens_that_fit(self.model)
         start = 0
         while start < len(order):
             batch = order[start : batch_end(lengths, start, most)]
@@ -106,21 +110,16 @@ class TransformerEncoder:
 
     def tokenize(self, inputs: Sequence[str]) -> list[list[int]]:
         """Token ids of each input, special ones included, cut to the recipe's length."""
-        texts = [sendable(self.recipe.prefix + text) for text in inputs]
-        if self.recipe.lowercase:
-            texts = [text.lower() for text in texts]
         with self.lock:
-            ids = self.tokenizer(
-                texts, truncation=True, max_length=self.recipe.max_length, verbose=False, return_attention_mask=False
-            )["input_ids"]
-        return [list(row) for row in ids]
+            return token_ids(self.tokenizer, self.recipe, inputs)
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[Sequence[int]]) -> Float32[np.ndarray, "n d"]:
         """Vectors of inputs that are tokenized already, padded to the longest of them."""
         ids, mask = padded(tokens, self.tokenizer.pad_token_id or 0)
         ids, mask = ids.to(self.model.device), mask.to(self.model.device)
-        states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        with reproducible(on=self.deterministic):
+            states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         vectors = pool(states, mask, self.recipe.pooling)
         if self.recipe.normalise:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
@@ -135,8 +134,13 @@ def dtype_on(device: torch.device, wanted: torch.dtype) -> torch.dtype:
     return torch.float32 if wanted is torch.bfloat16 and not native else wanted
 
 
-def read_model(folder: Path, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
-    """The model in `folder`, ready to encode. Raises EncoderError where weights are missing for part of it."""
+def read_model(
+    folder: Path, dtype: torch.dtype, device: torch.device, unused: tuple[str, ...] = UNUSED_WEIGHTS
+) -> PreTrainedModel:
+    """The model in `folder`, ready to encode; weights that start with one of `unused` may be missing.
+
+    Raises EncoderError where others are.
+    """
     with quiet():
         model, report = AutoModel.from_pretrained(
             folder,
@@ -148,7 +152,7 @@ def read_model(folder: Path, dtype: torch.dtype, device: torch.device) -> PreTra
             output_loading_info=True,
         )
     # transformers fills what is missing with random numbers, and goes on.
-    if missing := sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED_WEIGHTS)):
+    if missing := sorted(name for name in report["missing_keys"] if not name.startswith(unused)):
         raise EncoderError(
             f"{folder} needs weights for every layer of its config.json, {len(missing)} are missing, "
             f"{missing[0]} for one: the two do not belong together, copy the model again"
@@ -164,6 +168,15 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             folder, local_files_only=True, trust_remote_code=False
         )
     return tokenizer
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, inputs: Sequence[str]) -> list[list[int]]:
+    """Token ids of each input, special ones included, cut to the recipe's length."""
+    texts = [sendable(recipe.prefix + text) for text in inputs]
+    if recipe.lowercase:
+        texts = [text.lower() for text in texts]
+    ids = tokenizer(texts, truncation=True, max_length=recipe.max_length, verbose=False, return_attention_mask=False)
+    return [list(row) for row in ids["input_ids"]]
 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:

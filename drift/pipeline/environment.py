@@ -13,6 +13,7 @@ from jaxtyping import Int
 from detectors.kernels import wilson
 from drift.diagnosis.likeness import Likeness, likeness, rounding
 from drift.encoder.base import Encoder
+from drift.encoder.readable import encode_readable
 from drift.pipeline.recompute import inputs_of
 from drift.records import ENVIRONMENT, Change, Measurement, Reference, Rows, Span, Stream, changes
 
@@ -78,8 +79,10 @@ def noise_floor(reference: Reference, encoder: Encoder) -> Likeness | None:
         return None
     inputs = [text for i in index if (text := reference.rows.inputs[i]) is not None]
     chosen = of_all_lengths(inputs, SAMPLE)
-    again = encoder.encode([inputs[i] for i in chosen])
-    return likeness(reference.vectors[index[chosen]], again, rounding(encoder.described.get("dtype", "")))
+    found = encode_readable(encoder, [inputs[i] for i in chosen])
+    return likeness(
+        reference.vectors[index[chosen[found.index]]], found.vectors, rounding(encoder.described.get("dtype", ""))
+    )
 
 
 @final

@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 
 from detectors.base import Detector, Merging
+from drift.encoder.readable import encode_readable
 from drift.errors import EncoderError, MissingInputsError, UnmeasurableError
 from drift.pipeline import merge
 from drift.pipeline.count import count
@@ -111,7 +112,16 @@ def recompute(window: Window, monitor: Monitor) -> Window:
         return window
     index = np.sort(index[of_all_lengths([window.rows.inputs[i] for i in index], monitor.reencode)])
     inputs = [text for i in index if (text := window.rows.inputs[i]) is not None]
-    again = Recomputed(index.astype(np.int64), monitor.encoder.encode(inputs), monitor.encoder.fingerprint)
+    found = encode_readable(monitor.encoder, inputs)
+    if found.faults:
+        log.warning(
+            "inputs left out",
+            stream=window.stream.key,
+            span=str(window.span),
+            inputs=len(found.faults),
+            first=next(iter(found.faults.values())),
+        )
+    again = Recomputed(index[found.index].astype(np.int64), found.vectors, monitor.encoder.fingerprint)
     return replace(window, recomputed=again)
 
 

@@ -16,6 +16,7 @@ from collectors.references import Inputs, read_reference
 from detectors.base import Prepared
 from detectors.copies import without_pairs
 from drift.encoder.base import Encoder
+from drift.encoder.readable import encode_readable
 from drift.errors import BadReferenceError, UnmeasurableError
 from drift.records import Lineage, Reference, Rows, Stream, changes
 from drift.store import references
@@ -161,8 +162,14 @@ def _encoded(stream: Stream, inputs: Inputs, source: Source) -> Rows:
             f"{source.path} has inputs and no vectors, and stream {stream.name!r} has no encoder: add "
             "`encoder: {model: …}` to the stream, or give the reference a `vector` column"
         )
-    vectors = encoder.encode(list(inputs.texts))
-    return Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments)
+    found = encode_readable(encoder, inputs.texts)
+    if found.faults:
+        first = next(iter(found.faults.values()))
+        log.warning("inputs left out of a reference", source=str(source.path), inputs=len(found.faults), first=first)
+    vectors = np.empty((len(inputs), encoder.dim), np.float32)
+    vectors[found.index] = found.vectors
+    rows = Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments)
+    return rows.take(found.index)
 
 
 def state_of(stream: Stream, source: Source) -> str:

@@ -3,6 +3,7 @@
 from drift.records.attributions import KeptAttribution, Part, TopRow
 from drift.records.causes import NONE, UNKNOWN, Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
+from drift.records.inputs import array_url, content_of, data_url, is_data
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
 from drift.records.maintenance import Coverage, Maintenance, Planned, covering
@@ -44,10 +45,14 @@ __all__ = [
     "Texts",
     "TopRow",
     "Window",
+    "array_url",
     "changes",
     "checksum",
+    "content_of",
     "covering",
+    "data_url",
     "few_levels",
+    "is_data",
     "lowest",
     "merged_name",
     "parse_name",

@@ -9,7 +9,6 @@ import httpx2
 from drift.config import EncoderConfig, StreamConfig
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
-from drift.encoder.fingerprint import Pooling
 from drift.encoder.load import EncoderSpec, load
 from drift.encoder.meter import Meter
 from drift.encoder.remote import RemoteEncoder, is_address
@@ -59,13 +58,15 @@ def open_encoder(spec: EncoderConfig) -> Encoder:
     """
     if is_address(spec.model):
         return RemoteEncoder(spec.model, httpx2.Client(), spec.served_model, spec.api_key)
-    pooling = None if spec.pooling is None else Pooling(spec.pooling)
     wanted = EncoderSpec(
         model=spec.model,
         revision=spec.revision,
-        pooling=pooling,
+        architecture=spec.architecture,
+        background=spec.background,
+        pooling=spec.pooling,
         normalise=spec.normalise,
         max_length=spec.max_length,
+        deterministic=spec.deterministic,
         threads=spec.threads,
     )
     return load(wanted)

@@ -14,6 +14,7 @@ from drift.config import EncoderConfig
 from drift.diagnosis.between import fault_between
 from drift.diagnosis.pairs import MOST_PAIRS, Tolerance, pairs_of
 from drift.encoder.base import Encoder
+from drift.encoder.load import MODEL_FILES
 from drift.errors import SourceError
 from drift.gate.decision import Decision, decide
 from drift.gate.embedded import Cost, Embedded
@@ -49,7 +50,7 @@ def gate(request: Request, limits: Thresholds, progress: Progress) -> Decision:
     Raises:
         DriftError: a file cannot be read, the files have too few inputs in common, or a model cannot be loaded.
     """
-    files = [Path(side).is_file() for side in (request.baseline, request.candidate)]
+    files = [_is_embedded(Path(side)) for side in (request.baseline, request.candidate)]
     if all(files):
         if request.probe is not None:
             raise SourceError("two files of embeddings need no --probe: labels and segments are read from the files")
@@ -63,6 +64,11 @@ def gate(request: Request, limits: Thresholds, progress: Progress) -> Decision:
     read_inputs(_probe(request), limit=1, segments=_columns(request))
     baseline, candidate = (open_encoder(EncoderConfig(model=model)) for model in (request.baseline, request.candidate))
     return of_encoders(request, baseline, candidate, limits, progress=progress, clock=time.perf_counter)
+
+
+def _is_embedded(side: Path) -> bool:
+    """Whether a side is a file of embeddings, and not one of a model."""
+    return side.is_file() and side.suffix not in MODEL_FILES
 
 
 def _probe(request: Request) -> Path:

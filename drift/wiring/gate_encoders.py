@@ -50,10 +50,11 @@ def size_of(encoder: Encoder) -> int | None:
     """Bytes of the encoder's weights; None where it runs elsewhere."""
     # transformers takes seconds to import, and is not there where only endpoints are asked.
     from drift.encoder.transformer import TransformerEncoder  # noqa: PLC0415
+    from drift.encoder.vision import ImageEncoder  # noqa: PLC0415
 
-    if not isinstance(encoder, TransformerEncoder):
-        return None
-    return sum(weight.numel() * weight.element_size() for weight in encoder.model.parameters())
+    if isinstance(encoder, TransformerEncoder | ImageEncoder):
+        return sum(weight.numel() * weight.element_size() for weight in encoder.model.parameters())
+    return None
 
 
 def redrawn_layers(baseline: Encoder, candidate: Encoder) -> Cause | None:
