@@ -21,6 +21,7 @@ from drift.api.answers import (
     StreamAnswer,
 )
 from drift.api.metrics import Exporter
+from drift.api.retrains import add_retrains
 from drift.api.writes import add_writes
 from drift.scheduler import Scheduler, Service
 from drift.store import diagnoses, reads, views
@@ -41,6 +42,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     app = FastAPIOffline(title="drift", version=__version__, description="Representation drift monitoring.")
     add_writes(app, service)
     _add_reads(app, service)
+    add_retrains(app, service)
     _add_health(app, service, scheduler)
 
     @app.exception_handler(OperationalError)

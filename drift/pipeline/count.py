@@ -1,8 +1,8 @@
 """How one window counts: its verdict, the budget after it, the alerts that change, and who must be told of them."""
 
 from drift.alert import Alert, AlertKind, AlertState, transition
-from drift.notify import alertmanager, compose
-from drift.pipeline import diagnose
+from drift.notify import alertmanager, announce, compose
+from drift.pipeline import diagnose, retrains
 from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
 from drift.slo import Outcome, Slo, Slot, budget
@@ -41,6 +41,7 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         next_step=detector.next_step if detector else "",
         conformal=verdict.conformal,
         diagnosed=diagnose.newest(conn, slo, since),
+        api_url=monitor.outlet.api_url,
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)
@@ -59,10 +60,12 @@ def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.C
     for name in outlet.alertmanagers:
         message = outbox.Draft(compose.alert_id(alert), name, MessageKind.ALERT, told, compose.alert_subject(alert))
         outbox.put(conn, message, state=outlet.state, now=at)
+    if outlet.listeners:
+        event = announce.alert_changed(alert, context, labels, annotations)
+        for name in outlet.listeners:
+            outbox.put(conn, outbox.Draft(event.id, name, MessageKind.EVENT, event.body()), state=outlet.state, now=at)
     if alert.state is AlertState.FIRING and alert.kind is AlertKind.PAGE and context.slo.retrain:
-        id_, body = compose.retrain_id(alert, context), compose.retrain_body(alert, context)
-        for name in outlet.webhooks:
-            outbox.put(conn, outbox.Draft(id_, name, MessageKind.RETRAIN, body), state=outlet.state, now=at)
+        retrains.ask(conn, monitor, alert, context)
 
 
 def keep(
