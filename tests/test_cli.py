@@ -42,6 +42,8 @@ WORDS = [
     "compare",
     "diagnose",
     "reference",
+    "retrain",
+    "webhook",
     "rules",
     "slo",
     "db",

@@ -236,6 +236,38 @@ def test_plain_http_to_a_webhook_must_be_allowed(written):
     assert "allow_http: true" in faults(written, LEAST + hook)[0]
 
 
+def hook(said: str) -> str:
+    return LEAST + f"receivers:\n  webhooks:\n    - {{name: r, url: 'https://x', {said}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("adapter: airflow", "airflow needs a `target`, the id of the DAG, found ''"),
+        ("adapter: github, target: models", "owner/repository, found 'models'"),
+        ("adapter: dagster, target: a/b", "location/repository/job, found 'a/b'"),
+        ("adapter: argo, target: x", "argo takes no `target`"),
+        ("adapter: prefect, target: x, secret: s", "prefect verifies no signature"),
+        ("secret: s, token: t", "carries no token"),
+        ("adapter: prefect, target: x, events: [alert]", "`events` may be [retrain] alone"),
+        ("secret: s, allow_networks: [10.0.0.300/8]", "allow_networks"),
+        ("adapter: airflw, target: x", "airflow"),
+    ],
+)
+def test_a_receiver_that_could_not_work_says_why(written, said, fault):
+    assert fault in " ".join(faults(written, hook(said)))
+
+
+def test_a_token_is_not_repeated_in_an_error(written):
+    assert "123456789" not in " ".join(faults(written, hook("adapter: argo, token: 123456789")))
+
+
+def test_a_model_may_be_asked_for_by_other_rules(written):
+    text = LEAST + "retrain: {cooldown: 12h, models: {big/one: {cooldown: 7d, approval: true}}}\n"
+    policies = [written(text).retrain.of(model) for model in ("small", "big/one")]
+    assert [(p.cooldown, p.approval) for p in policies] == [(timedelta(hours=12), False), (timedelta(days=7), True)]
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", "", "\tx: 1", "\x00"])
 def test_what_is_not_a_mapping_in_yaml_says_so(written, text):
     with pytest.raises(ConfigError, match=r"drift\.yaml:\d+: "):

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
+import structlog
 from fastapi import FastAPI, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +17,7 @@ from drift.scheduler import Service
 from drift.store import retrains as kept
 from drift.store import windows
 
+log = structlog.get_logger()
 IntentId = Annotated[str, Path(description="the whole id, as the request's `webhook-id` has it")]
 
 
@@ -113,21 +115,28 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
     def approve(id_: IntentId, decision: Decision) -> RetrainAnswer:
         """Agree to a request that waits for approval: its receivers are asked at once."""
         with service.engine.begin() as conn:
-            return RetrainAnswer.of(retrains.approve(conn, id_, by=decision.by, now=service.clock()))
+            done = retrains.approve(conn, id_, by=decision.by, now=service.clock())
+        return _logged(done)
 
     @app.post("/v1/retrains/{id_}/reject", tags=["retraining"])
     def reject(id_: IntentId, decision: Decision) -> RetrainAnswer:
         """Close a request that is open."""
         with service.engine.begin() as conn:
             done = retrains.reject(conn, id_, by=decision.by, reason=decision.reason, now=service.clock())
-        return RetrainAnswer.of(done)
+        return _logged(done)
 
     @app.post("/v1/retrains/{id_}/status", tags=["retraining"])
     def status(id_: IntentId, report: StatusReport) -> RetrainAnswer:
         """Tell how a run goes. Its end lets the model be asked for again; what is told twice counts once."""
         told = Feedback(RetrainState(report.status), report.version, report.detail)
         with service.engine.begin() as conn:
-            return RetrainAnswer.of(retrains.report(conn, id_, told, now=service.clock()))
+            done = retrains.report(conn, id_, told, now=service.clock())
+        return _logged(done)
+
+
+def _logged(done: Retrain) -> RetrainAnswer:
+    log.info("retraining moved", id=done.id, model=done.model, state=done.state, by=done.by, detail=done.detail)
+    return RetrainAnswer.of(done)
 
 
 def _add_webhooks(app: FastAPI) -> None:

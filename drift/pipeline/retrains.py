@@ -184,5 +184,4 @@ def _moved(conn: Connection, before: Retrain, after: Retrain) -> Retrain:
         if before.because:
             may = f"nothing else: {before.because} stands for it"
         raise RetrainStateError(f"retraining {before.id} is {before.state} and may become {may}, found {after.state}")
-    log.info("retraining moved", id=after.id, model=after.model, state=after.state, by=after.by, detail=after.detail)
     return after
