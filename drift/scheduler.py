@@ -16,6 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.notify.base import Notifier
+from drift.notify.mlflow import RegistryKey
 from drift.pipeline import deliver, diagnose, measure
 from drift.pipeline.monitor import Monitor
 from drift.store import diagnoses, jobs, retention
@@ -45,7 +46,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason."""
+    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason.
+
+    `registry` proves that MLflow tells of a new version, where it may.
+    """
 
     engine: Engine
     monitors: Mapping[str, Monitor]
@@ -57,6 +61,7 @@ class Service:
     clock: Callable[[], datetime]
     failures: Tally = field(default_factory=Tally)
     refusals: Tally = field(default_factory=Tally)
+    registry: RegistryKey | None = None
 
     @property
     def objectives(self) -> frozenset[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Retraining over HTTP, on a real Postgres."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from starlette.testclient import TestClient
 from test_retrains import FREE, INCIDENT, TWO, asked, intents, play
 
 from drift.api.app import create_app
+from drift.notify.mlflow import RegistryKey
 from drift.scheduler import Scheduler, Service
 
 NOW = START + timedelta(hours=2)
@@ -80,3 +82,67 @@ def test_feedback_that_makes_no_sense_is_refused_and_changes_nothing(engine, cli
 def test_an_unknown_retraining_is_not_found(client):
     answer = client.post("/v1/retrains/msg_none/status", json={"status": "started"})
     assert (answer.status_code, "msg_none" in answer.json()["detail"]) == (404, True)
+
+
+KEY = RegistryKey("a secret of MLflow's own")
+
+
+def registry_event(version: str, *, model: str = "encoder", action: str = "created") -> bytes:
+    """As MLflow 3 writes it."""
+    data = {
+        "name": model,
+        "version": version,
+        "source": "runs:/1/model",
+        "run_id": "1",
+        "tags": {},
+        "description": None,
+    }
+    return json.dumps(
+        {"entity": "model_version", "action": action, "timestamp": NOW.isoformat(), "data": data}
+    ).encode()
+
+
+def from_registry(client, body: bytes, *, key: RegistryKey = KEY, at=NOW):
+    stamp = str(int(at.timestamp()))
+    headers = {"x-mlflow-delivery-id": "d1", "x-mlflow-timestamp": stamp}
+    headers["x-mlflow-signature"] = key.signature("d1", stamp, body)
+    return client.post("/v1/mlflow", content=body, headers=headers)
+
+
+@pytest.fixture
+def registry(engine):
+    day = timedelta(days=1)
+    quiet = Service(engine, {"search": make_monitor(engine)}, {}, {}, day, day, day, lambda: NOW)
+    service = replace(quiet, registry=KEY)
+    with TestClient(create_app(service, Scheduler(service))) as client:
+        yield client
+
+
+def test_a_version_in_the_registry_is_the_success_of_its_request(engine, registry):
+    play(engine, "B" * 9)
+    assert from_registry(registry, registry_event("7", model="other")).json() is None
+    done = from_registry(registry, registry_event("7")).json()
+    assert (done["state"], done["new_version"], done["detail"]) == ("succeeded", "7", "registered in MLflow")
+    assert from_registry(registry, registry_event("7")).json() is None
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"key": RegistryKey("another secret of somebody")}, 401),
+        ({"at": NOW - timedelta(seconds=301)}, 401),
+        ({"body": b"{}"}, 422),
+        ({"body": b"\xff"}, 422),
+        ({"body": registry_event("7", action="deleted")}, 200),
+    ],
+)
+def test_what_the_registry_did_not_say_changes_nothing(engine, registry, said, status):
+    play(engine, "B" * 9)
+    before = intents(engine)
+    assert from_registry(registry, **{"body": registry_event("7"), **said}).status_code == status
+    assert registry.post("/v1/mlflow", content=registry_event("7")).status_code == 401
+    assert intents(engine) == before
+
+
+def test_without_a_secret_no_registry_is_believed(engine, client):
+    assert from_registry(client, registry_event("7")).status_code == 404

@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 
 import structlog
 from fastapi import FastAPI, HTTPException, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from drift.errors import RetrainStateError, UnknownRetrainError
+from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
+from drift.notify import mlflow
 from drift.notify.events import AlertFiring, AlertResolved, RetrainRequested, Tested
 from drift.pipeline import retrains
 from drift.pipeline.retrains import Feedback
@@ -77,6 +79,7 @@ def add_retrains(app: FastAPI, service: Service) -> None:
     """Give `app` what is read of retraining and said about it, and the description of what webhooks are sent."""
     _add_reads(app, service)
     _add_decisions(app, service)
+    _add_registry(app, service)
     _add_webhooks(app)
 
     @app.exception_handler(UnknownRetrainError)
@@ -132,6 +135,32 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         with service.engine.begin() as conn:
             done = retrains.report(conn, id_, told, now=service.clock())
         return _logged(done)
+
+
+def _add_registry(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/mlflow", tags=["retraining"])
+    async def mlflow_event(request: Request) -> RetrainAnswer | None:
+        """Take an event of MLflow 3's registry: a new version of a model is the success of its open request.
+
+        Null where none was open. Signed by `retrain.mlflow_secret`; 401 for anything else.
+        """
+        body = await request.body()
+        if service.registry is None:
+            raise HTTPException(404, "the configuration has no `retrain.mlflow_secret`, so nobody can be believed")
+        try:
+            mlflow.verify(request.headers, body, service.registry, now=service.clock())
+            found = mlflow.registered(body)
+        except SignatureError as error:
+            raise HTTPException(401, str(error)) from error
+        except PayloadError as error:
+            raise HTTPException(422, str(error)) from error
+        return None if found is None else await run_in_threadpool(_close, service, found)
+
+
+def _close(service: Service, found: mlflow.Registered) -> RetrainAnswer | None:
+    with service.engine.begin() as conn:
+        done = retrains.registered(conn, found.model, found.version, now=service.clock())
+    return None if done is None else _logged(done)
 
 
 def _logged(done: Retrain) -> RetrainAnswer:

@@ -15,7 +15,7 @@ from drift.errors import ConfigError
 Where = tuple[str | int, ...]
 Report = Callable[[int, str], None]
 Model = TypeVar("Model", bound=BaseModel)
-_HIDDEN = ("secret", "token")
+_HIDDEN = ("secret", "token", "mlflow_secret")
 """Fields whose values no error repeats."""
 
 

@@ -107,8 +107,13 @@ class RetrainPolicyConfig(BaseModel):
 
 
 class RetrainConfig(RetrainPolicyConfig):
-    """The same for all models, but for those in `models` by name."""
+    """The same for all models, but for those in `models` by name.
 
+    `mlflow_secret` is that of a webhook of MLflow 3 on `model_version.created`, to `/v1/mlflow`: a version that is
+    registered under the model's name is then the success of its request.
+    """
+
+    mlflow_secret: SecretStr | None = Field(default=None, min_length=24)
     models: dict[str, RetrainPolicyConfig] = {}
 
     def of(self, model: str) -> RetrainPolicy:

@@ -168,6 +168,15 @@ def report(conn: Connection, id_: str, feedback: Feedback, *, now: datetime) -> 
     return _moved(conn, before, replace(told, ended_at=now))
 
 
+def registered(conn: Connection, model: str, version: str, *, now: datetime) -> Retrain | None:
+    """Close the open request for `model`, as its registry has a new version; None where none was asked for."""
+    retrains.wait_turn(conn, model)
+    flight = retrains.flight(conn, model)
+    if flight is None or flight.state is RetrainState.WAITING:
+        return None
+    return report(conn, flight.id, Feedback(RetrainState.SUCCEEDED, version, "registered in MLflow"), now=now)
+
+
 def _locked(conn: Connection, id_: str) -> Retrain:
     """The intent, while nobody else decides about its model."""
     found = retrains.retrain(conn, id_)

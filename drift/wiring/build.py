@@ -17,6 +17,7 @@ from drift.encoder.base import Encoder
 from drift.errors import ConfigError
 from drift.notify.alertmanager import Alertmanager
 from drift.notify.base import Notifier
+from drift.notify.mlflow import RegistryKey
 from drift.pipeline.environment import Environment
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.pipeline.references import Source, ensure_reference
@@ -59,6 +60,7 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         keep_vectors=config.retention.vectors,
         keep_history=config.retention.history,
         clock=clock,
+        registry=RegistryKey(secret.get_secret_value()) if (secret := config.retrain.mlflow_secret) else None,
     )
 
 
