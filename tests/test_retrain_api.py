@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fakes import START, make_monitor
+from fakes import START, FakeNotifier, make_monitor
 from starlette.testclient import TestClient
 from test_retrains import FREE, INCIDENT, TWO, asked, intents, play
 
 from drift.api.app import create_app
 from drift.notify.mlflow import RegistryKey
 from drift.scheduler import Scheduler, Service
+from drift.store import endpoints
 
 NOW = START + timedelta(hours=2)
 ANNA = {"by": "anna", "reason": "looked at it"}
@@ -82,6 +83,20 @@ def test_feedback_that_makes_no_sense_is_refused_and_changes_nothing(engine, cli
 def test_an_unknown_retraining_is_not_found(client):
     answer = client.post("/v1/retrains/msg_none/status", json={"status": "started"})
     assert (answer.status_code, "msg_none" in answer.json()["detail"]) == (404, True)
+
+
+def test_metrics_tell_of_open_requests_and_of_disabled_receivers(engine):
+    play(engine, "B" * 9)
+    with engine.begin() as conn:
+        endpoints.disable(conn, "retrain", why="gone", now=NOW)
+    day, hooks = timedelta(days=1), {"retrain": FakeNotifier(), "other": FakeNotifier()}
+    service = Service(engine, {"search": make_monitor(engine)}, {}, hooks, day, day, day, lambda: NOW)
+    with TestClient(create_app(service, Scheduler(service))) as client:
+        text = client.get("/metrics").text
+    assert 'drift_retrains_open{state="requested"} 1.0' in text
+    assert 'drift_retrains_open{state="waiting"} 0.0' in text
+    assert 'drift_receiver_disabled{receiver="retrain"} 1.0' in text
+    assert 'drift_receiver_disabled{receiver="other"} 0.0' in text
 
 
 KEY = RegistryKey("a secret of MLflow's own")
