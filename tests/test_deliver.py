@@ -101,6 +101,17 @@ def test_after_a_day_without_its_receiver_everything_arrives_in_order_of_age(eng
     assert max(row.attempts for row in rows(engine)) <= 9  # being tried first has cost the oldest none of its own
 
 
+def test_once_a_receiver_answers_what_is_held_for_it_goes_out_at_once(engine):
+    put_all(engine, 0)
+    attempt(engine, FakeNotifier([AWAY]), at(0))
+    put_all(engine, 1)
+    attempt(engine, FakeNotifier([AWAY]), at(1))
+    up, now = FakeNotifier(), min(row.due_at for row in rows(engine))
+    while attempt(engine, up, now):
+        pass
+    assert [message.id for message in up.sent] == ["msg_0", "msg_1"]
+
+
 def test_a_receiver_that_is_away_is_tried_once_for_all_that_is_due(engine):
     put_all(engine, 0, 1, 2)
     down = FakeNotifier([AWAY])
