@@ -102,14 +102,14 @@ def test_after_a_day_without_its_receiver_everything_arrives_in_order_of_age(eng
 
 
 def test_once_a_receiver_answers_what_is_held_for_it_goes_out_at_once(engine):
-    put_all(engine, 0)
-    attempt(engine, FakeNotifier([AWAY]), at(0))
-    put_all(engine, 1)
-    attempt(engine, FakeNotifier([AWAY]), at(1))
-    up, now = FakeNotifier(), min(row.due_at for row in rows(engine))
-    while attempt(engine, up, now):
+    put_all(engine, *range(6))
+    attempt(engine, FakeNotifier([AWAY]), at(6))
+    first = min(rows(engine), key=lambda row: row.due_at)
+    assert first.id != "msg_5"  # so that there are younger ones, which are due later
+    up = FakeNotifier()
+    while attempt(engine, up, first.due_at):
         pass
-    assert [message.id for message in up.sent] == ["msg_0", "msg_1"]
+    assert [message.id for message in up.sent] == [f"msg_{number}" for number in range(6)]
 
 
 def test_a_receiver_that_is_away_is_tried_once_for_all_that_is_due(engine):
