@@ -125,6 +125,18 @@ class SignatureError(DriftError):
     """A webhook's signature, timestamp or body is not what the sender signed."""
 
 
+class UnknownRetrainError(DriftError):
+    """A command or a request names a retraining that nobody has asked for, or not enough of its id."""
+
+
+class RetrainStateError(DriftError):
+    """A retraining cannot go where it was told to: names its state, and what it may become from there."""
+
+
+class UnknownReceiverError(DriftError):
+    """A command names a receiver that is not configured, or a message that is not on record."""
+
+
 class UnmeasurableError(DriftError):
     """A detector refuses a window; the pipeline stores it as a gap with this reason.
 

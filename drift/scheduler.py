@@ -16,6 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.notify.base import Notifier
+from drift.notify.mlflow import RegistryKey
 from drift.notify.peer import Peer
 from drift.notify.silences import Silencer
 from drift.pipeline import deliver, diagnose, measure, silence
@@ -52,6 +53,7 @@ class Service:
     """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason.
 
     `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
+    `registry` proves that MLflow tells of a new version, where it may.
     """
 
     engine: Engine
@@ -67,6 +69,7 @@ class Service:
     runbook_url: str = ""
     failures: Tally = field(default_factory=Tally)
     refusals: Tally = field(default_factory=Tally)
+    registry: RegistryKey | None = None
 
     @property
     def objectives(self) -> frozenset[tuple[str, str]]:

@@ -17,7 +17,7 @@ from drift.alert import Alert, AlertKind, AlertState, Watch, transition
 from drift.config import Config, StreamConfig, load
 from drift.diagnosis import cause_of
 from drift.errors import DeliveryError
-from drift.notify import alertmanager, compose
+from drift.notify import alertmanager, announce, compose
 from drift.pipeline import diagnose, maintenance
 from drift.pipeline.maintenance import Author, Wish
 from drift.records import Coverage, Diagnosis, Gap, GapReason, Measurement, Rows, Span, Stream, Window
@@ -174,19 +174,19 @@ class Actor:
         body = alertmanager.encode([notice], now=left.at, resend=timedelta(minutes=1))[0]
         self._send(outbox.Draft(compose.alert_id(alert), "alertmanager", MessageKind.ALERT, body), left.at)
         if alert.kind is AlertKind.PAGE and alert.state is AlertState.FIRING:
-            id_, body = compose.retrain_id(alert, context), compose.retrain_body(alert, context)
+            id_, body = compose.retrain_id(alert, context), announce.retrain_requested(alert, context, measured).body()
             self._send(outbox.Draft(id_, "retrain", MessageKind.RETRAIN, body), left.at)
 
     def _send(self, draft: outbox.Draft, at: datetime) -> None:
         outbox.put(self.conn, draft, state=self.state, now=at)
         if self.state is not MessageState.DUE:
             return
-        delivery = outbox.Delivery(draft.id, draft.receiver, draft.kind, draft.body, 0, at)
+        delivery = outbox.Delivery(draft.id, draft.receiver, draft.kind, draft.body, 0, at, at)
         if draft.kind is MessageKind.ALERT:
             outbox.sent(self.conn, delivery, status=200, now=at + timedelta(seconds=1))
         else:
             refused = DeliveryError("http://127.0.0.1:9099/retrain answered 503 Service Unavailable", status=503)
-            outbox.failed(self.conn, delivery, refused, again_at=at + timedelta(minutes=1))
+            outbox.failed(self.conn, delivery, refused, again_at=at + timedelta(minutes=1), held=False)
 
 
 def write_config(folder: Path) -> Path:

@@ -43,6 +43,8 @@ WORDS = [
     "diagnose",
     "reference",
     "maintenance",
+    "retrain",
+    "webhook",
     "rules",
     "slo",
     "db",

@@ -236,6 +236,38 @@ def test_plain_http_to_a_webhook_must_be_allowed(written):
     assert "allow_http: true" in faults(written, LEAST + hook)[0]
 
 
+def hook(said: str) -> str:
+    return LEAST + f"receivers:\n  webhooks:\n    - {{name: r, url: 'https://x', {said}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("adapter: airflow", "airflow needs a `target`, the id of the DAG, found ''"),
+        ("adapter: github, target: models", "owner/repository, found 'models'"),
+        ("adapter: dagster, target: a/b", "location/repository/job, found 'a/b'"),
+        ("adapter: argo, target: x", "argo takes no `target`"),
+        ("adapter: prefect, target: x, secret: s", "prefect verifies no signature"),
+        ("secret: s, token: t", "carries no token"),
+        ("adapter: prefect, target: x, events: [alert]", "`events` may be [retrain] alone"),
+        ("secret: s, allow_networks: [10.0.0.300/8]", "allow_networks"),
+        ("adapter: airflw, target: x", "airflow"),
+    ],
+)
+def test_a_receiver_that_could_not_work_says_why(written, said, fault):
+    assert fault in " ".join(faults(written, hook(said)))
+
+
+def test_a_token_is_not_repeated_in_an_error(written):
+    assert "123456789" not in " ".join(faults(written, hook("adapter: argo, token: 123456789")))
+
+
+def test_a_model_may_be_asked_for_by_other_rules(written):
+    text = LEAST + "retrain: {cooldown: 12h, models: {big/one: {cooldown: 7d, approval: true}}}\n"
+    policies = [written(text).retrain.of(model) for model in ("small", "big/one")]
+    assert [(p.cooldown, p.approval) for p in policies] == [(timedelta(hours=12), False), (timedelta(days=7), True)]
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", "", "\tx: 1", "\x00"])
 def test_what_is_not_a_mapping_in_yaml_says_so(written, text):
     with pytest.raises(ConfigError, match=r"drift\.yaml:\d+: "):
@@ -286,27 +318,27 @@ def test_a_name_that_is_used_twice_is_found_where_it_is_used_again(written):
 
 DIGEST = """\
 receivers:
-  webhooks: [{name: tickets, url: "https://x.example", secret: s, retrain: false}]
-digest: {at: %s, timezone: %s, receiver: %s}
+  webhooks: [{name: tickets, url: "https://x.example", secret: s, events: [%s]}]
+digest: {at: %s, timezone: %s}
 """
 
 
 def test_a_digest_has_an_hour_a_zone_and_a_webhook(written):
-    found = written(LEAST + DIGEST % ('"08:30"', "Europe/Berlin", "tickets")).digest
-    assert (f"{found.at:%H:%M}", found.timezone.key, found.receiver) == ("08:30", "Europe/Berlin", "tickets")
+    found = written(LEAST + DIGEST % ("digest", '"08:30"', "Europe/Berlin")).digest
+    assert (f"{found.at:%H:%M}", found.timezone.key) == ("08:30", "Europe/Berlin")
     assert written(LEAST).digest is None
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("values", "line", "says"),
     [
-        (("10:30", "UTC", "tickets"), "630 is not a time of day: write it in quotes"),
-        (('"24:00"', "UTC", "tickets"), "'24:00' is not a time of day"),
-        (('"09:00"', "Mars/Base", "tickets"), "invalid timezone: Mars/Base"),
-        (('"09:00"', "UTC", "pager"), "digest.receiver 'pager' is no webhook; known are tickets"),
+        (("digest", "10:30", "UTC"), 8, "630 is not a time of day: write it in quotes"),
+        (("digest", '"24:00"', "UTC"), 8, "'24:00' is not a time of day"),
+        (("digest", '"09:00"', "Mars/Base"), 8, "invalid timezone: Mars/Base"),
+        (("retrain", '"09:00"', "UTC"), 8, "digest needs a receiver: add `events: [digest]`"),
     ],
 )
-def test_a_digest_that_could_not_be_sent_is_refused(written, values, says):
+def test_a_digest_that_could_not_be_sent_is_refused(written, values, line, says):
     (fault,) = faults(written, LEAST + DIGEST % values)
-    assert fault.startswith("8: ")
+    assert fault.startswith(f"{line}: ")
     assert says in fault

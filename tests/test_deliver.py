@@ -15,7 +15,7 @@ from drift.notify.muting import Matcher, Silence
 from drift.notify.peer import Peer
 from drift.pipeline import deliver, measure
 from drift.records import Span
-from drift.store import outbox, reads, tables, writes
+from drift.store import endpoints, outbox, reads, tables, writes
 from drift.store.outbox import Draft, MessageKind, MessageState
 from drift.wiring import build
 
@@ -67,6 +67,96 @@ def test_a_failed_message_is_tried_again_with_the_same_id_and_bytes_until_it_is_
     assert (row(engine).state, row(engine).attempts, row(engine).error) == ("dead", 10, "no")
     nominal = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
     assert waits[:9] == [pytest.approx(wait, rel=0.2) for wait in nominal]
+
+
+AWAY = DeliveryError("no answer")
+
+
+def at(number):
+    return START + timedelta(minutes=number)
+
+
+def put_all(engine, *numbers):
+    """A message a minute, named by its minute."""
+    with engine.begin() as conn:
+        for number in numbers:
+            draft = Draft(f"msg_{number}", "retrain", MessageKind.RETRAIN, b"{}")
+            outbox.put(conn, draft, state=MessageState.DUE, now=at(number))
+
+
+def rows(engine):
+    with engine.connect() as conn:
+        return conn.execute(sa.select(tables.outbox).order_by(tables.outbox.c.created_at)).all()
+
+
+def test_after_a_day_without_its_receiver_everything_arrives_in_order_of_age(engine):
+    down, now = FakeNotifier([AWAY] * 99), START
+    for hour in range(24):
+        now = START + timedelta(hours=hour)
+        put_all(engine, 60 * hour)
+        while attempt(engine, down, now):
+            pass
+    up = FakeNotifier()
+    put_all(engine, 60 * 24)
+    while attempt(engine, up, START + timedelta(hours=24)):
+        pass
+    assert [message.id for message in up.sent] == [f"msg_{60 * hour}" for hour in range(25)]
+    assert max(row.attempts for row in rows(engine)) <= 9  # being tried first has cost the oldest none of its own
+
+
+def test_once_a_receiver_answers_what_is_held_for_it_goes_out_at_once(engine):
+    put_all(engine, *range(6))
+    attempt(engine, FakeNotifier([AWAY]), at(6))
+    first = min(rows(engine), key=lambda row: row.due_at)
+    assert first.id != "msg_5"  # so that there are younger ones, which are due later
+    up = FakeNotifier()
+    while attempt(engine, up, first.due_at):
+        pass
+    assert [message.id for message in up.sent] == [f"msg_{number}" for number in range(6)]
+
+
+def test_a_receiver_that_is_away_is_tried_once_for_all_that_is_due(engine):
+    put_all(engine, 0, 1, 2)
+    down = FakeNotifier([AWAY])
+    assert attempt(engine, down, at(2))
+    assert not attempt(engine, down, at(2))
+    assert [row.attempts for row in rows(engine)] == [1, 1, 1]
+
+
+def test_a_message_that_is_refused_holds_up_no_other(engine):
+    put_all(engine, 0, 1)
+    picky = FakeNotifier([DeliveryError("cannot read it", status=400)])
+    while attempt(engine, picky, at(1)):
+        pass
+    assert [message.id for message in picky.sent] == ["msg_1"]
+    assert [(row.state, row.attempts) for row in rows(engine)] == [("due", 1), ("sent", 1)]
+
+
+def test_a_receiver_that_asks_for_time_gets_it_for_all_messages(engine):
+    put_all(engine, 0)
+    attempt(engine, FakeNotifier([DeliveryError("slow", status=429, retry_after=timedelta(minutes=10))]), at(0))
+    put_all(engine, 1)
+    later = FakeNotifier()
+    assert not attempt(engine, later, at(9))
+    while attempt(engine, later, at(10)):
+        pass
+    assert [message.id for message in later.sent] == ["msg_0", "msg_1"]
+
+
+def test_410_disables_the_receiver_until_it_is_enabled_and_loses_nothing(engine):
+    put_all(engine, 0, 1)
+    assert attempt(engine, FakeNotifier([DeliveryError("gone", status=410, final=True)]), at(1))
+    later = FakeNotifier()
+    assert not attempt(engine, later, at(5))
+    with engine.begin() as conn:
+        assert endpoints.endpoints(conn)["retrain"].why == "gone"
+        assert endpoints.enable(conn, "retrain")
+        assert not endpoints.enable(conn, "retrain")
+    assert attempt(engine, later, at(5))
+    assert [message.id for message in later.sent] == ["msg_1"]
+    with engine.connect() as conn:
+        (dead,) = reads.dead_messages(conn, ["retrain"], since=START)
+    assert (dead.receiver, dead.messages, dead.error) == ("retrain", 1, "gone")
 
 
 def test_the_receiver_may_ask_for_more_time(engine):

@@ -21,9 +21,9 @@ from drift.notify.webhook import Webhook
 from drift.pipeline import deliver, digest
 from drift.pipeline.digest import Schedule
 from drift.store import tables, views, writes
-from drift.wiring.build import build_outlet
+from drift.wiring.build import build_digest, build_outlet
 
-NINE = Schedule(time(9), ZoneInfo("UTC"), "tickets")
+NINE = Schedule(time(9), ZoneInfo("UTC"), ("tickets",))
 D0 = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 
@@ -158,7 +158,7 @@ def test_the_hour_is_that_of_the_clocks_in_the_zone(now, last):
 
 def test_each_day_has_one_moment_whatever_the_clocks_do_then():
     """At 02:30, which does not exist on one night of the year and exists twice on another."""
-    schedule = Schedule(time(2, 30), ZoneInfo("Europe/Berlin"), "tickets")
+    schedule = Schedule(time(2, 30), ZoneInfo("Europe/Berlin"), ("tickets",))
     for night in (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)):
         moments = [schedule.last(night - HOUR + i * MINUTE) for i in range(6 * 60)]
         assert len({moment.astimezone(UTC) for moment in moments}) == 2
@@ -195,10 +195,12 @@ def test_teams_of_like_names_have_digests_of_their_own():
 
 
 def test_a_webhook_may_be_for_digests_alone(tmp_path):
-    hooks = "{name: tickets, url: 'https://x', secret: s, retrain: false}, {name: train, url: 'https://y', secret: s}"
+    hooks = "{name: tickets, url: 'https://x', secret: s, events: [digest]}, {name: train, url: 'https://y', secret: s}"
     stream = "streams: [{id: search, model: m, dim: 8, reference: {path: x.parquet}}]"
-    (tmp_path / "drift.yaml").write_text(f"{stream}\nreceivers: {{webhooks: [{hooks}]}}\n")
-    assert build_outlet(load(tmp_path / "drift.yaml")).webhooks == ("train",)
+    (tmp_path / "drift.yaml").write_text(f"{stream}\nreceivers: {{webhooks: [{hooks}]}}\ndigest: {{}}\n")
+    config = load(tmp_path / "drift.yaml")
+    assert build_outlet(config, "m").webhooks == ("train",)
+    assert build_digest(config).receivers == ("tickets",)
 
 
 def test_a_digest_is_retried_for_days_like_a_webhook(engine):

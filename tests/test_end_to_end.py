@@ -202,11 +202,14 @@ def test_a_killed_service_loses_no_row_doubles_no_window_and_keeps_its_message_i
         starts = list(conn.execute(sa.select(tables.window.c.start, tables.window.c.end).order_by("start")))
         asked = {row.id for row in conn.execute(sa.select(tables.outbox).where(tables.outbox.c.kind == "retrain"))}
         fired = conn.execute(sa.select(tables.alert).where(tables.alert.c.kind == "page")).all()
+        intents = conn.execute(sa.select(tables.retrain)).all()
     assert received >= sender.acknowledged  # the last batch before a kill may be durable and not acknowledged
     assert received - sender.acknowledged <= 4 * 80
     assert all(end == start for (_, end), (start, _) in pairwise(starts))
     assert {r.headers["webhook-id"] for r in retrains} == asked
-    assert len(asked) == len(fired) >= 1
+    assert asked == {row.id for row in intents if row.state == "requested"}
+    assert len(asked) == 1
+    assert len(intents) == len(fired)
 
 
 def _settled(engine: sa.Engine) -> bool:

@@ -151,7 +151,7 @@ def test_the_retrain_request_is_a_cloud_event_that_says_why(engine):
     assert event["id"] == outbox(engine)[1].id
     assert event["data"]["detector"] == "variance_ratio"
     assert event["data"]["value"] == pytest.approx(25, rel=0.2)
-    assert event["data"]["since"] == START.isoformat()
+    assert datetime.fromisoformat(event["data"]["since"]) == START
 
 
 def test_the_same_incident_replayed_asks_for_the_same_retraining(engine, server):
@@ -162,11 +162,6 @@ def test_the_same_incident_replayed_asks_for_the_same_retraining(engine, server)
             conn.execute(sa.delete(table))
     play(engine, "B" * 9)
     assert outbox(engine)[1].id == first
-
-
-def test_another_incident_asks_for_another_retraining(engine):
-    play(engine, "B" * 9 + "G" * 30 + "B" * 9)
-    assert len({row.id for row in outbox(engine) if row.kind == "retrain"}) == 2
 
 
 def test_an_alert_resolves_in_the_store_and_is_told(engine):

@@ -246,7 +246,7 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     service = make_service(engine, Clock(), references={"search": made}, environment=environment)
     with engine.begin() as conn:
         diagnoses.ask(conn, diagnoses.Request("search", "", spans(1)[0]), now=START)
-    nine = Schedule(dt.time(9), ZoneInfo("UTC"), "retrain")
+    nine = Schedule(dt.time(9), ZoneInfo("UTC"), ("retrain",))
     scheduler = Scheduler(replace(service, clock=broken, digest=nine))
     scheduler.start()
     try:

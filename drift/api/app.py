@@ -21,6 +21,7 @@ from drift.api.answers import (
 )
 from drift.api.maintenance import add_maintenance
 from drift.api.metrics import Exporter
+from drift.api.retrains import add_retrains
 from drift.api.runbooks import add_runbooks
 from drift.api.writes import add_writes
 from drift.scheduler import Scheduler, Service
@@ -42,6 +43,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     add_maintenance(app, service)
     _add_reads(app, service)
     add_runbooks(app)
+    add_retrains(app, service)
     _add_health(app, service, scheduler)
 
     @app.exception_handler(OperationalError)

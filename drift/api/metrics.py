@@ -1,6 +1,7 @@
 """What Prometheus scrapes. Read from Postgres at each scrape: replicas agree and nothing is stale."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from threading import Lock
 from typing import Final
@@ -12,9 +13,10 @@ from prometheus_client.registry import Collector
 from drift import __version__
 from drift.alert import AlertState
 from drift.encoder.cache import CachedEncoder
+from drift.records import IN_FLIGHT
 from drift.scheduler import CLOCKS, Scheduler, Service
 from drift.slo import Severity
-from drift.store import objectives, reads, views
+from drift.store import endpoints, objectives, reads, retrains, views
 from drift.store.connect import Connection, DBAPIError, PoolTimeoutError
 
 log = structlog.get_logger()
@@ -46,6 +48,7 @@ class Exporter(Collector):
         try:
             with self._service.engine.connect() as conn:
                 found += [*self._of_objectives(conn), *self._of_alerts(conn), *self._of_queues(conn)]
+                found += self._of_retraining(conn)
         except (DBAPIError, PoolTimeoutError):
             log.exception("metrics not read")
             up.add_metric([], 0)
@@ -206,6 +209,18 @@ class Exporter(Collector):
         for receiver, state, number in reads.message_counts(conn):
             messages.add_metric([receiver, state], number)
         yield from (waiting, messages)
+
+    def _of_retraining(self, conn: Connection) -> Iterator[Metric]:
+        disabled = GaugeMetricFamily("drift_receiver_disabled", "1 where a webhook answered 410.", labels=["receiver"])
+        known = endpoints.endpoints(conn)
+        for name in self._service.webhooks:
+            row = known.get(name)
+            disabled.add_metric([name], int(row is not None and row.disabled_at is not None))
+        open_ = GaugeMetricFamily("drift_retrains_open", "Requests to retrain that are not closed.", labels=["state"])
+        found = Counter(intent.state for intent in retrains.retrains(conn, states=IN_FLIGHT, limit=10_000))
+        for state in IN_FLIGHT:
+            open_.add_metric([state], found[state])
+        yield from (disabled, open_)
 
     def _models(self) -> dict[str, str]:
         return {part.key: part.model for m in self._service.monitors.values() for part in m.parts}

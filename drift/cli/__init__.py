@@ -4,7 +4,19 @@ from typing import Final
 
 import typer
 
-from drift.cli import database, diagnosis, files, gate, maintenance, references, rules, service, slo
+from drift.cli import (
+    database,
+    diagnosis,
+    files,
+    gate,
+    maintenance,
+    references,
+    retrain,
+    rules,
+    service,
+    slo,
+    webhook,
+)
 
 app: Final = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +32,8 @@ app.add_typer(diagnosis.app)
 app.add_typer(gate.app)
 app.add_typer(references.app, name="reference")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(retrain.app, name="retrain")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(rules.app)
 app.add_typer(slo.app, name="slo")
 app.add_typer(database.app, name="db")

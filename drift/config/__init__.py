@@ -10,9 +10,9 @@ from drift.config.model import (
     ReferenceConfig,
     RetentionConfig,
     StreamConfig,
-    WebhookConfig,
 )
 from drift.config.settings import Settings, read_settings
+from drift.config.webhooks import RetrainConfig, WebhookConfig
 
 __all__ = [
     "EXAMPLE",
@@ -23,6 +23,7 @@ __all__ = [
     "EncoderConfig",
     "ReferenceConfig",
     "RetentionConfig",
+    "RetrainConfig",
     "Settings",
     "StreamConfig",
     "WebhookConfig",

@@ -59,6 +59,9 @@ def _anchored(config: Config, folder: Path) -> Config:
         collector = stream.collector.model_copy(update={"path": at(stream.collector.path)})
         reference = stream.reference.model_copy(update={"path": at(stream.reference.path)})
         streams.append(stream.model_copy(update={"collector": collector, "reference": reference}))
-    webhooks = [w.model_copy(update={"secret_file": at(w.secret_file)}) for w in config.receivers.webhooks]
+    webhooks = [
+        w.model_copy(update={"secret_file": at(w.secret_file), "token_file": at(w.token_file)})
+        for w in config.receivers.webhooks
+    ]
     receivers = config.receivers.model_copy(update={"webhooks": webhooks})
     return config.model_copy(update={"streams": streams, "receivers": receivers})

@@ -1,16 +1,16 @@
 """The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
 
-import re
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Clock, Duration
+from drift.config.webhooks import RetrainConfig, WebhookConfig, require_http
 from drift.records import ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
 
@@ -144,34 +144,6 @@ class AlertmanagerConfig(_Model):
         return require_http(url)
 
 
-class WebhookConfig(_Model):
-    """Who is asked to retrain, unless `retrain` is false: then it is sent what else names it, such as a digest.
-
-    The secret is `whsec_` and base64 of 24 bytes or more, from `${ENV}` or a file. Plain http and private addresses
-    must be allowed.
-    """
-
-    name: Name
-    url: str
-    secret: SecretStr | None = None
-    secret_file: Path | None = None
-    allow_http: bool = False
-    retrain: bool = True
-
-    @field_validator("url")
-    @classmethod
-    def _http(cls, url: str) -> str:
-        return require_http(url)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.secret is None) == (self.secret_file is None):
-            raise ValueError("a webhook needs either `secret` or `secret_file`")
-        if self.url.startswith("http://") and not self.allow_http:
-            raise ValueError(f"{self.url} is not https: use https, or set `allow_http: true` on a network you trust")
-        return self
-
-
 class ReceiversConfig(_Model):
     """Who is told. Firing alerts are sent again every `resend`."""
 
@@ -181,11 +153,10 @@ class ReceiversConfig(_Model):
 
 
 class DigestConfig(_Model):
-    """Once a day, `at` that time in `timezone`, each team is told of its tickets by the webhook `receiver`."""
+    """Once a day, `at` that time in `timezone`, webhooks tell each team of its tickets: those with the event `digest`."""
 
     at: Clock = Field(default=time(9), json_schema_extra={"default": "09:00"})
     timezone: ZoneInfo = ZoneInfo("UTC")
-    receiver: Name
 
 
 class RetentionConfig(_Model):
@@ -202,6 +173,7 @@ class Config(_Model):
     detectors: dict[Name, dict[str, float | int | str]] = {}
     slos: list[SloConfig] = []
     receivers: ReceiversConfig = ReceiversConfig()
+    retrain: RetrainConfig = RetrainConfig()
     retention: RetentionConfig = RetentionConfig()
     digest: DigestConfig | None = None
     external_url: str = "http://127.0.0.1:8600"
@@ -223,14 +195,3 @@ class Config(_Model):
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
         return [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
-
-
-def require_http(url: str) -> str:
-    """`url`, if it is an absolute http or https address.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not re.match(r"^https?://[^/\s]+", url):
-        raise ValueError(f"{url!r} is not an address: write http://host:port or https://host")
-    return url.rstrip("/")

@@ -23,13 +23,11 @@ def problems(config: Config) -> Iterator[Problem]:
             if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.measured_names:
                 found = ", ".join(stream.measured_names)
                 yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
-    webhooks = [webhook.name for webhook in config.receivers.webhooks]
-    if config.digest is not None and config.digest.receiver not in webhooks:
-        known_ones = ", ".join(webhooks) or "none"
-        yield (
-            ("digest", "receiver"),
-            f"digest.receiver {config.digest.receiver!r} is no webhook; known are {known_ones}",
-        )
+    told = any("digest" in webhook.events for webhook in config.receivers.webhooks)
+    if config.digest is not None and not told:
+        yield ("digest",), "digest needs a receiver: add `events: [digest]` to one of receivers.webhooks"
+    if config.digest is None and told:
+        yield ("receivers", "webhooks"), 'the event digest needs an hour: write `digest: {at: "09:00"}`'
     yield from _forgotten(config)
     places = {slo.name: i for i, slo in enumerate(config.slos)}
     for i, stream in enumerate(config.streams):

@@ -15,6 +15,8 @@ from drift.errors import ConfigError
 Where = tuple[str | int, ...]
 Report = Callable[[int, str], None]
 Model = TypeVar("Model", bound=BaseModel)
+_HIDDEN = ("secret", "token", "mlflow_secret")
+"""Fields whose values no error repeats."""
 
 
 def documents(path: Path) -> list[yaml.MappingNode]:
@@ -137,7 +139,7 @@ def _describe(path: Path, lines: Mapping[Where, int], error: ErrorDetails, model
         text = "is not a known key" + _nearest(str(where[-1]), where[:-1], model)
     elif error["type"] == "missing":
         text = "is required"
-    elif not isinstance(error["input"], dict | list) and error["type"] != "value_error" and where[-1] != "secret":
+    elif not isinstance(error["input"], dict | list) and error["type"] != "value_error" and where[-1] not in _HIDDEN:
         text = f"{error['input']!r}: {text}"
     return f"{path}:{lines.get(known, 1)}: {field}: {text}"
 

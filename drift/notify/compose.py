@@ -1,4 +1,4 @@
-"""What an alert says: labels that identify it, annotations that explain it, and the body of a retrain webhook."""
+"""What an alert says: labels that identify it, and annotations that explain it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
-
-import orjson
 
 from drift.alert import Alert, AlertKind
 from drift.config.values import format_duration
@@ -22,7 +20,8 @@ class Context:
 
     `meaning` and `next_step` are the detector's plain words. `conformal` says where the judged p-value comes from,
     where the objective is calibrated on windows. `diagnosed` is the newest diagnosis since it began. `moved` says what
-    has moved most. In `runbook_url`, "{alert}" stands for the page on the alert.
+    has moved most. In `runbook_url`, "{alert}" stands for the page on the alert. `api_url` is where the service itself
+    answers.
     """
 
     stream: Stream
@@ -38,6 +37,12 @@ class Context:
     conformal: Conformal | None = None
     diagnosed: Diagnosed | None = None
     moved: str = ""
+    api_url: str = ""
+
+    @property
+    def page(self) -> str:
+        """The address of the stream's page."""
+        return f"{self.dashboard_url}/stream?{urlencode({'stream': self.stream.key, 'slo': self.slo.name})}"
 
 
 ALERT_NAMES: Final = {
@@ -75,7 +80,7 @@ def labels(alert: Alert, context: Context) -> dict[str, str]:
 
 def annotations(alert: Alert, context: Context) -> dict[str, str]:
     """What an on-call engineer needs: what moved, by how much, how fast the budget goes, and what to do."""
-    burn = _burn(alert, context)
+    burn = context.budget.burn_of(alert.rule)
     found = {
         "summary": _summary(alert, context),
         "description": _description(alert, context, burn),
@@ -90,7 +95,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         "budget_remaining_ratio": f"{float(context.budget.remaining):.4f}",
         "since": context.since.isoformat(),
         "runbook_url": context.runbook_url.replace("{alert}", page(alert, context)),
-        "dashboard_url": _link(context),
+        "dashboard_url": context.page,
     }
     if burn.exhausts_in is not None:
         found["exhausts_in"] = _about(burn.exhausts_in)
@@ -143,53 +148,6 @@ def retrain_id(alert: Alert, context: Context) -> str:
     return "msg_" + _digest(context.stream.model, context.stream.key, alert.slo, reference, fired.isoformat())
 
 
-def retrain_body(alert: Alert, context: Context) -> bytes:
-    """The request to retrain, as structured CloudEvents 1.0 JSON; under 20 kB and without raw inputs."""
-    measured, burn = context.measurement, _burn(alert, context)
-    fired = alert.fired_at or alert.started_at
-    event = {
-        "specversion": "1.0",
-        "id": retrain_id(alert, context),
-        "source": f"drift/{context.stream.key}",
-        "type": "io.drift.retrain.requested",
-        "time": fired.isoformat(),
-        "datacontenttype": "application/json",
-        "data": {
-            "model": context.stream.model,
-            "version": context.stream.version,
-            "stream": context.stream.key,
-            "segment": context.stream.segment,
-            "team": context.team,
-            "slo": alert.slo,
-            "objective": str(context.slo.sli),
-            "target": float(context.slo.target),
-            "why": context.meaning,
-            "cause": _cause(context),
-            "detector": context.slo.sli.detector,
-            "value": None if measured is None else measured.value,
-            "p_value": None if measured is None else measured.p_value,
-            "rows": None if measured is None else measured.rows,
-            "window": None if measured is None else str(measured.span),
-            "reference": None if measured is None else measured.reference,
-            "since": context.since.isoformat(),
-            "rule": alert.rule,
-            "burn_rate_long": float(burn.long),
-            "burn_rate_short": float(burn.short),
-            "budget_remaining_ratio": float(context.budget.remaining),
-            "dashboard_url": _link(context),
-        },
-    }
-    return orjson.dumps(event)
-
-
-def _cause(context: Context) -> dict[str, object] | None:
-    """The likeliest cause; without its evidence, which may quote inputs."""
-    if context.diagnosed is None:
-        return None
-    first = context.diagnosed.found.causes[0]
-    return {"slug": first.cause, "score": first.score, "next_step": first.next_step}
-
-
 def _summary(alert: Alert, context: Context) -> str:
     where = f"{context.stream.key} ({alert.slo})"
     match alert.kind:
@@ -222,15 +180,6 @@ def _description(alert: Alert, context: Context, burn: Burn) -> str:
     if alert.resolved_at is not None:
         parts.append(f"Resolved {alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC.")
     return " ".join(parts)
-
-
-def _burn(alert: Alert, context: Context) -> Burn:
-    burns = context.budget.burns
-    return next((burn for burn in burns if burn.rule.name == alert.rule), burns[0])
-
-
-def _link(context: Context) -> str:
-    return f"{context.dashboard_url}/stream?{urlencode({'stream': context.stream.key, 'slo': context.slo.name})}"
 
 
 def _about(length: timedelta) -> str:

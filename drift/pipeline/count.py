@@ -1,9 +1,9 @@
 """How one window counts: its verdict, the budget after it, the alerts that change, and who must be told of them."""
 
 from drift.alert import Alert, AlertKind, AlertState, transition
-from drift.notify import alertmanager, compose
+from drift.notify import alertmanager, announce, compose
 from drift.notify.moved import moved_most
-from drift.pipeline import diagnose
+from drift.pipeline import diagnose, retrains
 from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
 from drift.slo import Outcome, Slo, Slot, budget
@@ -43,6 +43,7 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         conformal=verdict.conformal,
         diagnosed=diagnose.newest(conn, slo, since),
         moved=moved_most(findings.measurements),
+        api_url=monitor.outlet.api_url,
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)
@@ -61,10 +62,12 @@ def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.C
     for name in outlet.alertmanagers:
         message = outbox.Draft(compose.alert_id(alert), name, MessageKind.ALERT, told, compose.alert_subject(alert))
         outbox.put(conn, message, state=outlet.state, now=at)
+    if outlet.listeners:
+        event = announce.alert_changed(alert, context, labels, annotations)
+        for name in outlet.listeners:
+            outbox.put(conn, outbox.Draft(event.id, name, MessageKind.EVENT, event.body()), state=outlet.state, now=at)
     if alert.state is AlertState.FIRING and alert.kind is AlertKind.PAGE and context.slo.retrain:
-        id_, body = compose.retrain_id(alert, context), compose.retrain_body(alert, context)
-        for name in outlet.webhooks:
-            outbox.put(conn, outbox.Draft(id_, name, MessageKind.RETRAIN, body), state=outlet.state, now=at)
+        retrains.ask(conn, monitor, alert, context)
 
 
 def keep(

@@ -14,18 +14,16 @@ from drift.notify.base import Message, Notice, Notifier
 from drift.notify.muting import Silence, repeated_until, still_repeated
 from drift.notify.peer import Peer
 from drift.notify.retry import ALERT_RETRY_SCHEDULE, RETRY_SCHEDULE, retry_delay
-from drift.store import outbox, reads
+from drift.store import endpoints, outbox, reads
 from drift.store.connect import Connection, Engine
 from drift.store.outbox import Delivery, MessageKind
 
 log = structlog.get_logger()
 MOST: Final = 10_000
 DEAD_FOR: Final = timedelta(days=1)  # how long a message that is lost is told of
-_SCHEDULES: Final = {
-    MessageKind.ALERT: ALERT_RETRY_SCHEDULE,
-    MessageKind.RETRAIN: RETRY_SCHEDULE,
-    MessageKind.DIGEST: RETRY_SCHEDULE,
-}
+GONE: Final = 410
+AWAY: Final = frozenset({None, 429, 502, 503, 504})
+"""What says that the receiver is down or busy, and nothing about the message."""
 
 
 def deliver_one(conn: Connection, receiver: str, notifier: Notifier, *, resend: timedelta, now: datetime) -> bool:
@@ -45,17 +43,44 @@ def deliver_one(conn: Connection, receiver: str, notifier: Notifier, *, resend: 
         _note_failure(conn, delivery, error, now=now)
     except Exception as error:
         log.exception("message not sent", receiver=receiver, id=delivery.id)
-        _note_failure(conn, delivery, DeliveryError(f"{type(error).__name__}: {error}"), now=now)
+        _note_refusal(conn, delivery, DeliveryError(f"{type(error).__name__}: {error}"), now=now)
     else:
         outbox.sent(conn, delivery, status=status, now=now)
+        outbox.release(conn, receiver, now=now)
         log.info("message delivered", receiver=receiver, id=delivery.id, status=status)
     return True
 
 
 def _note_failure(conn: Connection, delivery: Delivery, error: DeliveryError, *, now: datetime) -> None:
+    if error.final or error.status not in AWAY:
+        _note_refusal(conn, delivery, error, now=now)
+    else:
+        _note_absence(conn, delivery, error, now=now)
+
+
+def _note_refusal(conn: Connection, delivery: Delivery, error: DeliveryError, *, now: datetime) -> None:
+    """The receiver is there and does not want this message, or it cannot be sent: that holds up no other."""
     again_at = _again_at(delivery, error, now)
-    outbox.failed(conn, delivery, error, again_at=again_at)
+    outbox.failed(conn, delivery, error, again_at=again_at, held=False)
     log.warning("message refused", receiver=delivery.receiver, id=delivery.id, error=str(error), again_at=again_at)
+    if error.status == GONE and delivery.kind is not MessageKind.ALERT:
+        endpoints.disable(conn, delivery.receiver, why=str(error)[:2000], now=now)
+        log.warning("receiver disabled", receiver=delivery.receiver)
+    elif error.status is not None:
+        outbox.release(conn, delivery.receiver, now=now)
+
+
+def _note_absence(conn: Connection, delivery: Delivery, error: DeliveryError, *, now: datetime) -> None:
+    """Nobody is there, or too busy: that counts against all that is due, and the oldest is tried first next time.
+
+    One that was tried out of its turn, being the oldest, keeps its own time.
+    """
+    tried = [delivery] if delivery.due_at <= now else []
+    for one in [*tried, *outbox.others_due(conn, delivery, now=now)]:
+        outbox.failed(conn, one, error, again_at=_again_at(one, error, now), held=True)
+    if error.retry_after is not None and delivery.kind is not MessageKind.ALERT:
+        endpoints.pause(conn, delivery.receiver, until=now + error.retry_after)
+    log.warning("receiver does not answer", receiver=delivery.receiver, id=delivery.id, error=str(error))
 
 
 def _again_at(delivery: Delivery, error: DeliveryError, now: datetime) -> datetime | None:
@@ -63,7 +88,8 @@ def _again_at(delivery: Delivery, error: DeliveryError, now: datetime) -> dateti
         return None
     # Spread by the message, not by chance, so that what is stored can be computed again.
     jitter = float(np.random.default_rng([*delivery.id.encode(), delivery.attempts]).uniform(-1, 1))
-    delay = retry_delay(delivery.attempts + 1, jitter=jitter, schedule=_SCHEDULES[delivery.kind])
+    schedule = ALERT_RETRY_SCHEDULE if delivery.kind is MessageKind.ALERT else RETRY_SCHEDULE
+    delay = retry_delay(delivery.attempts + 1, jitter=jitter, schedule=schedule)
     if delay is None:
         return None
     return now + max(delay, error.retry_after or timedelta())

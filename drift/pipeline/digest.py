@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from drift.notify.digest import Ticket, digest_body, digest_id
+from drift.notify.digest import Ticket, digest, digest_id
 from drift.store import digests, outbox
 from drift.store.connect import Connection
 from drift.store.outbox import Draft, MessageKind, MessageState
@@ -18,11 +18,11 @@ OLDEST: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When in the day digests are made, by the clocks of `zone`, and the webhook that is sent them."""
+    """When in the day digests are made, by the clocks of `zone`, and the webhooks that are sent them."""
 
     at: time
     zone: ZoneInfo
-    receiver: str
+    receivers: tuple[str, ...]
 
     def last(self, now: datetime) -> datetime:
         """The newest moment of a digest, by `now`, in `zone`."""
@@ -43,10 +43,11 @@ def write(conn: Connection, schedule: Schedule, *, now: datetime) -> int:
     made = 0
     for owner, group in groupby(tickets, key=_owner):
         mine, id_ = list(group), digest_id(owner, due.date())
-        body = digest_body(id_, owner, [Ticket(row.alert, row.annotations) for row in mine], until=until)
-        draft = Draft(id_, schedule.receiver, MessageKind.DIGEST, body)
+        body = digest(id_, owner, [Ticket(row.alert, row.annotations) for row in mine], until=until).body()
+        drafts = (Draft(id_, receiver, MessageKind.DIGEST, body) for receiver in schedule.receivers)
+        new = [outbox.put(conn, draft, state=MessageState.DUE, now=now) for draft in drafts]
         # Where the day's digest is out already, what was counted since waits for the next one.
-        if outbox.put(conn, draft, state=MessageState.DUE, now=now):
+        if any(new):
             digests.note(conn, mine, id_)
             made += 1
     return made

@@ -8,19 +8,37 @@ from collectors.base import Collector
 from detectors.base import Detector, Merging
 from drift.encoder.base import Encoder
 from drift.pipeline.environment import Environment
-from drift.records import Gap, GapReason, Measurement, Reference, Sketch, Span, Stream, merged_name, parse_name
+from drift.records import (
+    Gap,
+    GapReason,
+    Measurement,
+    Reference,
+    RetrainPolicy,
+    Sketch,
+    Span,
+    Stream,
+    merged_name,
+    parse_name,
+)
 from drift.slo import Outcome, Slo
 from drift.store.outbox import MessageState
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """Who is told, by name; messages start in `state`."""
+    """Who is told, by name; messages start in `state`.
+
+    `webhooks` are asked to retrain, `listeners` are told of alerts over webhooks. `policy` says how the stream's model
+    may be asked for.
+    """
 
     alertmanagers: tuple[str, ...]
     webhooks: tuple[str, ...]
     dashboard_url: str
     state: MessageState = MessageState.DUE
+    listeners: tuple[str, ...] = ()
+    api_url: str = ""
+    policy: RetrainPolicy = field(default_factory=RetrainPolicy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

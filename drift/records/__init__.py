@@ -8,6 +8,7 @@ from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
 from drift.records.maintenance import Coverage, Maintenance, Planned, covering
 from drift.records.measurements import ENVIRONMENT, Gap, GapReason, Measurement
+from drift.records.retrains import IN_FLIGHT, Retrain, RetrainPolicy, RetrainState
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
 from drift.records.streams import EPOCH, Span, Stream
@@ -16,6 +17,7 @@ from drift.records.windows import Recomputed, Reference, Window
 __all__ = [
     "ENVIRONMENT",
     "EPOCH",
+    "IN_FLIGHT",
     "MOST_LEVELS",
     "NONE",
     "NO_TIME",
@@ -36,6 +38,9 @@ __all__ = [
     "Planned",
     "Recomputed",
     "Reference",
+    "Retrain",
+    "RetrainPolicy",
+    "RetrainState",
     "RowFault",
     "RowReason",
     "Rows",

@@ -50,6 +50,10 @@ class Budget:
     remaining: Fraction
     burns: tuple[Burn, ...]
 
+    def burn_of(self, rule: str) -> Burn:
+        """The burn by the rule of that name; by the first one, where none has it."""
+        return next((burn for burn in self.burns if burn.rule.name == rule), self.burns[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:

@@ -17,10 +17,11 @@ class MessageKind(StrEnum):
     ALERT = "alert"
     RETRAIN = "retrain"
     DIGEST = "digest"
+    EVENT = "event"
 
 
 class MessageState(StrEnum):
-    """Muted messages come from replayed history, superseded ones had not been sent when newer news came."""
+    """Muted messages come from replayed history, superseded ones were overtaken before they had been sent."""
 
     DUE = "due"
     SENT = "sent"
@@ -45,7 +46,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message for one receiver that is due; `attempts` were made before."""
+    """A message for one receiver; `attempts` were made before, the next one is due at `due_at`."""
 
     id: str
     receiver: str
@@ -53,6 +54,7 @@ class Delivery:
     body: bytes
     attempts: int
     created_at: datetime
+    due_at: datetime
 
 
 def put(conn: sa.Connection, draft: Draft, *, state: MessageState, now: datetime) -> bool:
@@ -65,15 +67,32 @@ def put(conn: sa.Connection, draft: Draft, *, state: MessageState, now: datetime
         "body": draft.body,
     }
     row = {**told, "state": state, "created_at": now, "due_at": now, "attempts": 0, "error": ""}
+    row["held"] = False
     new = insert(tables.outbox).values(row).on_conflict_do_nothing().returning(tables.outbox.c.id)
     return conn.execute(new).first() is not None
 
 
 def claim(conn: sa.Connection, receiver: str, *, now: datetime) -> Delivery | None:
-    """The message for `receiver` that is due longest and that nobody else sends, locked until the transaction ends.
+    """A message for `receiver` that nobody else sends, locked until the transaction ends; None while none is due.
 
-    Messages that newer news of their subject has overtaken, while they waited or were being tried, are given up.
+    It is the oldest of those that are due and those that are held: so what waited for a receiver that was down arrives
+    in order of age. Messages that newer news of their subject has overtaken, while they waited or were being tried, are
+    given up. A receiver that is disabled, or asked to be left alone, gets nothing.
     """
+    t, e = tables.outbox, tables.endpoint
+    supersede(conn, receiver)
+    waiting = (t.c.receiver == receiver) & (t.c.state == MessageState.DUE)
+    is_due = t.c.due_at <= now
+    closed = e.c.disabled_at.is_not(None) | (e.c.paused_until > now)
+    is_open = ~sa.exists().where(e.c.receiver == receiver, closed)
+    any_due = sa.exists(sa.select(sa.literal(1)).where(waiting, is_due).correlate(None))
+    free = sa.select(t).where(waiting, is_due | (t.c.held & any_due), is_open)
+    row = conn.execute(free.order_by(t.c.created_at, t.c.id).limit(1).with_for_update(of=t, skip_locked=True)).first()
+    return None if row is None else _delivery(row)
+
+
+def supersede(conn: sa.Connection, receiver: str) -> None:
+    """Give up messages that newer news of their subject has overtaken."""
     t, newer = tables.outbox, tables.outbox.alias("newer")
     same = (newer.c.receiver == t.c.receiver) & (newer.c.subject == t.c.subject)
     waiting = (t.c.receiver == receiver) & (t.c.state == MessageState.DUE)
@@ -82,11 +101,31 @@ def claim(conn: sa.Connection, receiver: str, *, now: datetime) -> Delivery | No
     idle = overtaken.with_for_update(of=t, skip_locked=True).scalar_subquery()
     mine = (t.c.receiver == receiver) & t.c.id.in_(idle)
     conn.execute(sa.update(t).where(mine).values(state=MessageState.SUPERSEDED))
-    due = sa.select(t).where(t.c.state == MessageState.DUE, t.c.due_at <= now, t.c.receiver == receiver)
-    row = conn.execute(due.order_by(t.c.due_at).limit(1).with_for_update(skip_locked=True)).first()
-    if row is None:
-        return None
-    return Delivery(row.id, row.receiver, MessageKind(row.kind), row.body, row.attempts, row.created_at)
+
+
+def others_due(conn: sa.Connection, delivery: Delivery, *, now: datetime) -> list[Delivery]:
+    """The other messages for the same receiver that are due and that nobody sends, locked like it."""
+    t = tables.outbox
+    mine = (t.c.receiver == delivery.receiver) & (t.c.state == MessageState.DUE) & (t.c.due_at <= now)
+    query = sa.select(t).where(mine, t.c.id != delivery.id).order_by(t.c.created_at).with_for_update(skip_locked=True)
+    return [_delivery(row) for row in conn.execute(query)]
+
+
+def release(conn: sa.Connection, receiver: str, *, now: datetime) -> None:
+    """Have what is held for `receiver` go out now: it answers again."""
+    t = tables.outbox
+    held = sa.select(t.c.id).where(t.c.receiver == receiver, t.c.state == MessageState.DUE, t.c.held)
+    free = held.with_for_update(skip_locked=True).scalar_subquery()
+    mine = (t.c.receiver == receiver) & t.c.id.in_(free)
+    conn.execute(sa.update(t).where(mine).values(held=False, due_at=sa.func.least(t.c.due_at, now)))
+
+
+def withdraw(conn: sa.Connection, id_: str, *, why: str) -> None:
+    """Give up the message of that id wherever it has not been sent."""
+    t = tables.outbox
+    idle = sa.select(t.c.receiver).where(t.c.id == id_, t.c.state == MessageState.DUE).with_for_update(skip_locked=True)
+    mine = (t.c.id == id_) & t.c.receiver.in_(idle.scalar_subquery())
+    conn.execute(sa.update(t).where(mine).values(state=MessageState.SUPERSEDED, error=why))
 
 
 def abandon(conn: sa.Connection, *, before: datetime) -> int:
@@ -103,10 +142,12 @@ def sent(conn: sa.Connection, delivery: Delivery, *, status: int, now: datetime)
     _set(conn, delivery, state=MessageState.SENT, sent_at=now, status=status, error="")
 
 
-def failed(conn: sa.Connection, delivery: Delivery, error: DeliveryError, *, again_at: datetime | None) -> None:
-    """Note a failed attempt; without a time for another the message is dead."""
+def failed(
+    conn: sa.Connection, delivery: Delivery, error: DeliveryError, *, again_at: datetime | None, held: bool = False
+) -> None:
+    """Note a failed attempt; without a time for another the message is dead. `held` says that nobody answered."""
     state = MessageState.DEAD if again_at is None else MessageState.DUE
-    moved = {} if again_at is None else {"due_at": again_at}
+    moved = {} if again_at is None else {"due_at": again_at, "held": held}
     _set(conn, delivery, state=state, status=error.status, error=str(error)[:2000], **moved)
 
 
@@ -114,3 +155,9 @@ def _set(conn: sa.Connection, delivery: Delivery, **values: object) -> None:
     t = tables.outbox
     mine = (t.c.id == delivery.id) & (t.c.receiver == delivery.receiver)
     conn.execute(sa.update(t).where(mine).values(attempts=t.c.attempts + 1, **values))
+
+
+def _delivery(row: sa.Row[tuple[object, ...]]) -> Delivery:
+    f = row._mapping
+    told = (f["id"], f["receiver"], MessageKind(f["kind"]), f["body"], f["attempts"], f["created_at"], f["due_at"])
+    return Delivery(*told)

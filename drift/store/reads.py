@@ -178,7 +178,7 @@ def alerts(
 def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:
     """Messages, newest first."""
     t = tables.outbox
-    columns = [c for c in t.c if c.name not in {"subject", "body"}]
+    columns = [c for c in t.c if c.name not in {"subject", "body", "held"}]
     rows = conn.execute(sa.select(*columns).order_by(t.c.created_at.desc()).limit(limit))
     return [DeliveryRow(**{c.name: row._mapping[c.name] for c in columns}) for row in rows]
 

@@ -20,6 +20,14 @@ def newest(conn: sa.Connection, stream: str, *, at: datetime | None = None) -> S
     return None if row is None else Span(row.start.astimezone(UTC), row.end.astimezone(UTC))
 
 
+def ids(conn: sa.Connection, stream: str, *, at: datetime) -> tuple[str | None, ...] | None:
+    """The ids of the rows of the window of `stream` that holds that moment; None where none has its rows still."""
+    t = tables.window
+    mine = (t.c.stream == stream) & (t.c.rows > 0) & (t.c.start <= at) & (t.c.end > at)
+    row = conn.execute(sa.select(t.c.ids, t.c.rows).where(mine).order_by(t.c.start.desc()).limit(1)).first()
+    return None if row is None else tuple(row.ids) or (None,) * row.rows
+
+
 def drawn(conn: sa.Connection, stream: str, dim: int, spans: Sequence[Span], *, most: int) -> Rows:
     """At most `most` rows of the windows that start in `spans`, as many of each, in random order."""
     t = tables.window

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -12,15 +12,13 @@ from collectors import COLLECTORS
 from collectors.base import Collector
 from detectors import DETECTORS
 from detectors.base import Detector
-from drift.config import AlertmanagerConfig, Config, StreamConfig, WebhookConfig
+from drift.config import AlertmanagerConfig, Config, StreamConfig
 from drift.encoder.base import Encoder
 from drift.errors import ConfigError
-from drift.notify.addresses import EVERYWHERE
 from drift.notify.alertmanager import Alertmanager
+from drift.notify.mlflow import RegistryKey
 from drift.notify.peer import Peer
-from drift.notify.signature import Secret
 from drift.notify.silences import AlertmanagerSilences, Silencer
-from drift.notify.webhook import Webhook
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.pipeline.monitor import Monitor, Outlet
@@ -34,6 +32,7 @@ from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
 from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
+from drift.wiring.receivers import build_webhook
 from drift.wiring.who import whoami
 
 
@@ -64,8 +63,9 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         keep_history=config.retention.history,
         clock=clock,
         silencers=build_silencers(config),
-        digest=Schedule(told.at, told.timezone, told.receiver) if (told := config.digest) else None,
+        digest=build_digest(config),
         runbook_url=config.runbook_url,
+        registry=RegistryKey(secret.get_secret_value()) if (secret := config.retrain.mlflow_secret) else None,
     )
 
 
@@ -102,7 +102,7 @@ def build_monitor(
         encoder=encoder,
         candidates=candidates_of(stream, home),
         slos={part.key: tuple(config.slos_of(stream, part)) for part in stream.streams},
-        outlet=build_outlet(config),
+        outlet=build_outlet(config, stream.model),
         window=stream.window,
         merge=stream.merged,
         lateness=stream.lateness,
@@ -131,12 +131,16 @@ def muted(monitor: Monitor) -> Monitor:
     return replace(monitor, outlet=replace(monitor.outlet, state=MessageState.MUTED))
 
 
-def build_outlet(config: Config) -> Outlet:
-    """The receivers by name. An Alertmanager's name is its address."""
+def build_outlet(config: Config, model: str) -> Outlet:
+    """The receivers of what streams of `model` have to say, by name. An Alertmanager's name is its address."""
+    told = config.receivers.webhooks
     return Outlet(
         alertmanagers=tuple(name_of(peer) for peer in config.receivers.alertmanagers),
-        webhooks=tuple(webhook.name for webhook in config.receivers.webhooks if webhook.retrain),
+        webhooks=tuple(webhook.name for webhook in told if "retrain" in webhook.events),
         dashboard_url=config.dashboard_url.rstrip("/"),
+        listeners=tuple(webhook.name for webhook in told if "alert" in webhook.events),
+        api_url=config.external_url.rstrip("/"),
+        policy=config.retrain.of(model),
     )
 
 
@@ -196,6 +200,14 @@ def build_alertmanagers(config: Config) -> dict[str, Peer]:
     return {name_of(peer): Peer(Alertmanager(peer.url, client)) for peer in config.receivers.alertmanagers}
 
 
+def build_digest(config: Config) -> Schedule | None:
+    """When digests are made, and for whom."""
+    if config.digest is None:
+        return None
+    told = tuple(webhook.name for webhook in config.receivers.webhooks if "digest" in webhook.events)
+    return Schedule(config.digest.at, config.digest.timezone, told)
+
+
 def build_silencers(config: Config) -> dict[str, Silencer]:
     """The silences of each Alertmanager, by its address."""
     client = httpx2.Client(trust_env=False)
@@ -205,21 +217,3 @@ def build_silencers(config: Config) -> dict[str, Silencer]:
 def name_of(peer: AlertmanagerConfig) -> str:
     """The address without a password in it: it is a label of `/metrics` and goes into logs."""
     return str(httpx2.URL(peer.url).copy_with(userinfo=b""))
-
-
-def build_webhook(webhook: WebhookConfig) -> Webhook:
-    """The webhook with its secret read.
-
-    Raises:
-        ConfigError: the secret's file cannot be read, or its secret is too short or not one.
-    """
-    if webhook.secret is not None:
-        text = webhook.secret.get_secret_value()
-    else:
-        try:
-            text = Path(str(webhook.secret_file)).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigError(f"the secret of webhook {webhook.name!r} cannot be read: {error}") from error
-    networks = EVERYWHERE if webhook.allow_http else ()
-    client = httpx2.Client(trust_env=False)
-    return Webhook(webhook.name, webhook.url, (Secret(text),), client, networks, timedelta(seconds=15))

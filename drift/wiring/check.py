@@ -15,10 +15,11 @@ from drift.pipeline.references import make_reference
 from drift.records import Reference, Stream
 from drift.store import objectives, references
 from drift.store.connect import DBAPIError
-from drift.wiring.build import build_webhook, clock, detectors_of, name_of, source_of
+from drift.wiring.build import clock, detectors_of, name_of, source_of
 from drift.wiring.database import database
 from drift.wiring.encoders import encoder_of
 from drift.wiring.false_pages import Calibrations, expectation
+from drift.wiring.receivers import build_webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +164,4 @@ def _alertmanager(peer: AlertmanagerConfig) -> str:
 
 def _webhook(webhook: WebhookConfig) -> str:
     build_webhook(webhook).reach()
-    return f"{webhook.url}, signed"
+    return f"{webhook.url}, {'signed' if webhook.adapter == 'webhook' else webhook.adapter}"

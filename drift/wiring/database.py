@@ -12,7 +12,7 @@ import structlog
 from drift.config import Settings
 from drift.errors import DriftError
 from drift.store import migrate
-from drift.store.connect import Engine, connect, require_usable
+from drift.store.connect import Connection, Engine, connect, require_usable
 from drift.store.embedded import EmbeddedPostgres, Status
 
 log = structlog.get_logger()
@@ -45,6 +45,15 @@ def migrated(settings: Settings) -> Iterator[Database]:
     with database(settings) as found:
         migrate.upgrade(found.engine)
         yield found
+
+
+@contextmanager
+def tried(engine: Engine, *, dry_run: bool) -> Iterator[Connection]:
+    """A transaction, which a dry run undoes at its end."""
+    with engine.connect() as conn, conn.begin() as transaction:
+        yield conn
+        if dry_run:
+            transaction.rollback()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
+from drift.store.tables.retrains import endpoint, retrain
 from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, window
 from drift.store.tables.schema import SCHEMA, metadata
 
@@ -14,6 +15,7 @@ __all__ = [
     "batch",
     "choice",
     "diagnosis",
+    "endpoint",
     "gap",
     "inbox",
     "job",
@@ -22,6 +24,7 @@ __all__ = [
     "metadata",
     "outbox",
     "reference",
+    "retrain",
     "sketch",
     "slot",
     "stream",

@@ -90,7 +90,8 @@ sa.Index(
     postgresql_where=alert.c.state.in_(["pending", "firing"]),
 )
 
-# Messages that must go out, one row per receiver, written with the change of state that they tell of.
+# Messages that must go out, one row per receiver, written with the change of state that they tell of. One that is
+# `held` was tried while its receiver did not answer at all; it goes out before younger ones once that answers again.
 outbox: Final = sa.Table(
     "outbox",
     metadata,
@@ -106,6 +107,7 @@ outbox: Final = sa.Table(
     sa.Column("sent_at", At),
     sa.Column("status", sa.Integer),
     required("error", sa.Text()),
+    required("held", sa.Boolean()),
 )
 sa.Index("outbox_due_idx", outbox.c.due_at, postgresql_where=outbox.c.state == "due")
 sa.Index("outbox_subject_idx", outbox.c.receiver, outbox.c.subject, outbox.c.created_at)

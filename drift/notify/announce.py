@@ -1,0 +1,97 @@
+"""What webhooks are told of alerts: requests to retrain, and that an alert fires or is over."""
+
+from urllib.parse import quote, urlencode
+
+from drift.alert import Alert, AlertState
+from drift.notify.compose import Context, alert_id, retrain_id
+from drift.notify.events import (
+    AlertData,
+    AlertFiring,
+    AlertResolved,
+    CauseData,
+    Event,
+    LinksData,
+    RetrainData,
+    RetrainRequested,
+    short,
+)
+from drift.records import Measurement
+
+_PRIVATE = ("diagnosis",)
+"""Annotations that may quote a row; whoever may read them finds them on the stream's page."""
+
+
+def retrain_requested(alert: Alert, context: Context, measured: Measurement) -> RetrainRequested:
+    """The request to retrain, for what was `measured` in the window on which `alert` fired."""
+    burn, stream = context.budget.burn_of(alert.rule), context.stream
+    fired = alert.fired_at or alert.started_at
+    return RetrainRequested(
+        id=retrain_id(alert, context),
+        source=f"drift/{stream.key}",
+        time=fired,
+        data=RetrainData(
+            model=stream.model,
+            version=stream.version,
+            stream=stream.key,
+            segment=stream.segment,
+            tenant=stream.segment.removeprefix("tenant=") if stream.segment.startswith("tenant=") else None,
+            team=context.team,
+            slo=alert.slo,
+            objective=str(context.slo.sli),
+            target=float(context.slo.target),
+            why=short(context.meaning),
+            cause=_cause(context),
+            detector=context.slo.sli.detector,
+            value=measured.value,
+            p_value=measured.p_value,
+            rows=measured.rows,
+            window=str(measured.span),
+            reference=measured.reference,
+            since=context.since,
+            fired_at=fired,
+            rule=alert.rule,
+            burn_rate_long=float(burn.long),
+            burn_rate_short=float(burn.short),
+            budget_remaining_ratio=float(context.budget.remaining),
+            links=_links(context, measured, retrain_id(alert, context)),
+        ),
+    )
+
+
+def alert_changed(alert: Alert, context: Context, labels: dict[str, str], annotations: dict[str, str]) -> Event:
+    """That `alert` fires, or is over."""
+    stream = context.stream
+    kind = AlertResolved if alert.state is AlertState.RESOLVED else AlertFiring
+    data = AlertData(
+        model=stream.model,
+        version=stream.version,
+        stream=stream.key,
+        segment=stream.segment,
+        team=context.team,
+        slo=alert.slo,
+        kind=alert.kind,
+        severity=alert.kind.severity,
+        rule=alert.rule,
+        started_at=alert.started_at,
+        fired_at=alert.fired_at,
+        resolved_at=alert.resolved_at,
+        labels=labels,
+        annotations={name: short(text) for name, text in annotations.items() if name not in _PRIVATE},
+    )
+    return kind(id=alert_id(alert), source=f"drift/{stream.key}", time=context.budget.at, data=data)
+
+
+def _links(context: Context, measured: Measurement, id_: str) -> LinksData:
+    window = {"stream": context.stream.key, "at": measured.span.start.isoformat()}
+    return LinksData(
+        dashboard=context.page,
+        window_ids=f"{context.api_url}/v1/windows/ids?{urlencode(window)}",
+        status=f"{context.api_url}/v1/retrains/{quote(id_, safe='')}/status",
+    )
+
+
+def _cause(context: Context) -> CauseData | None:
+    if context.diagnosed is None:
+        return None
+    first = context.diagnosed.found.causes[0]
+    return CauseData(slug=first.cause, score=first.score, next_step=short(first.next_step))

@@ -1,0 +1,49 @@
+"""Webhooks and adapters from their configuration, with secrets and tokens read."""
+
+from pathlib import Path
+
+import httpx2
+from pydantic import SecretStr
+
+from drift.config import WebhookConfig
+from drift.errors import ConfigError
+from drift.notify.adapters import ADAPTERS, Adapter
+from drift.notify.adapters.base import Door
+from drift.notify.addresses import EVERYWHERE
+from drift.notify.endpoint import Endpoint
+from drift.notify.signature import Secret
+from drift.notify.webhook import Webhook
+
+MOST_SECRETS = 2
+
+
+def build_webhook(webhook: WebhookConfig) -> Webhook | Adapter:
+    """The receiver with its secrets or its token read.
+
+    Raises:
+        ConfigError: a file cannot be read, or a secret is too short or not one.
+    """
+    networks = EVERYWHERE if webhook.allow_http else webhook.allow_networks
+    client = httpx2.Client(trust_env=False)
+    if webhook.adapter != "webhook":
+        endpoint = Endpoint(f"{webhook.adapter} {webhook.name}", client, networks)
+        token = _text(webhook, "token", webhook.token, webhook.token_file).strip()
+        return ADAPTERS[webhook.adapter](Door(endpoint, webhook.url, token), webhook.target)
+    secrets = tuple(map(Secret, _text(webhook, "secret", webhook.secret, webhook.secret_file).split()))
+    if not 1 <= len(secrets) <= MOST_SECRETS:
+        raise ConfigError(
+            f"webhook {webhook.name!r} needs one secret, or two while they are rotated, found {len(secrets)}: keep the "
+            "newest two, separated by a space or a line"
+        )
+    return Webhook(webhook.name, webhook.url, secrets, client, networks)
+
+
+def _text(webhook: WebhookConfig, what: str, value: SecretStr | None, file: Path | None) -> str:
+    if value is not None:
+        return value.get_secret_value()
+    if file is None:
+        return ""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the {what} of webhook {webhook.name!r} cannot be read: {error}") from error
