@@ -18,7 +18,7 @@ from drift.config import Config, Settings, load
 from drift.errors import ConfigError, StoreError
 from drift.slo import Slo
 from drift.store import diagnoses, objectives, reads, views
-from drift.store.connect import connect_reader
+from drift.store.connect import Connection, connect_reader
 from drift.store.reads import AlertRow
 from drift.store.views import MessageRow, Reader
 
@@ -132,6 +132,20 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
             return Incidents(at, tuple(alerts), tuple(views.messages(conn)))
 
     return _shown(("incidents", url(), last), read)
+
+
+def asked(key: Hashable, read: Callable[[Connection], T]) -> Shown[T]:
+    """What `read` says, all of it at one moment; `key` names the question.
+
+    Raises:
+        StoreError: the database does not answer, and never did for this.
+    """
+
+    def answer() -> T:
+        with views.reading(_reader(url())) as conn:
+            return read(conn)
+
+    return _shown((key, url()), answer)
 
 
 def url() -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -16,6 +17,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from test_dashboard import APP, config_file, seeded_url  # noqa: F401
 
 from dashboard import STREAMLIT_OPTIONS
+from drift.alert import AlertKind
+from drift.store import reads
+from drift.store.connect import connect_reader
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
@@ -105,3 +109,18 @@ def test_each_page_shows_what_it_is_for(tab, address):
     tab.goto(f"{address}/incidents?episode=open")
     expect(tab.locator("tbody tr").first).to_contain_text("docs-search", timeout=20_000)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_alerts_link_leads_to_the_cause(tab, address, seeded_url):  # noqa: F811
+    engine = connect_reader(seeded_url)
+    with engine.connect() as conn:
+        row = next(row for row in reads.alerts(conn, stream="docs-search") if row.alert.kind is AlertKind.PAGE)
+    engine.dispose()
+    tab.goto(f"{address}/incident?{urlsplit(row.annotations['dashboard_url']).query}")
+    expect(tab.locator(".callout.page .summary")).to_contain_text("no longer looks like the reference", timeout=20_000)
+    expect(tab.locator("ol.steps li").first).to_contain_text("First bad window")
+    expect(tab.locator("table[aria-label=Causes] tbody tr").first).to_contain_text("truncation")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Export for the post-mortem").click()
+    assert Path(download.value.path()).read_text().startswith("# docs-search (traffic)")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]

@@ -65,7 +65,7 @@ class StreamConfig(_Model):
     `lateness` how long it stays open for late rows, `sample` the most rows that are kept of it, `reencode` how many of
     those are encoded again where there is an encoder. `segments` names columns and the values that are monitored apart.
     `merge` says how many windows `mean_shift` also measures together (as `mean_shift_x12` for 12): by default those of
-    3, 12 and 36 that are not longer than a week.
+    3, 12 and 36 that are not longer than a week. `show_inputs` lets the dashboard show the inputs of single rows.
     """
 
     id: Name
@@ -84,6 +84,7 @@ class StreamConfig(_Model):
     merge: tuple[Annotated[int, Field(ge=2)], ...] | None = None
     segments: dict[Name, list[str]] = {}
     detectors: list[Name] = Field(default=[])
+    show_inputs: bool = False
 
     @field_validator("segments")
     @classmethod

@@ -83,7 +83,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         "budget_remaining_ratio": f"{float(context.budget.remaining):.4f}",
         "since": context.since.isoformat(),
         "runbook_url": context.runbook_url,
-        "dashboard_url": _link(context),
+        "dashboard_url": _link(alert, context),
     }
     if burn.exhausts_in is not None:
         found["exhausts_in"] = _about(burn.exhausts_in)
@@ -160,7 +160,7 @@ def retrain_body(alert: Alert, context: Context) -> bytes:
             "burn_rate_long": float(burn.long),
             "burn_rate_short": float(burn.short),
             "budget_remaining_ratio": float(context.budget.remaining),
-            "dashboard_url": _link(context),
+            "dashboard_url": _link(alert, context),
         },
     }
     return orjson.dumps(event)
@@ -213,8 +213,10 @@ def _burn(alert: Alert, context: Context) -> Burn:
     return next((burn for burn in burns if burn.rule.name == alert.rule), burns[0])
 
 
-def _link(context: Context) -> str:
-    return f"{context.dashboard_url}/stream?{urlencode({'stream': context.stream.key, 'slo': context.slo.name})}"
+def _link(alert: Alert, context: Context) -> str:
+    """The page of this very episode."""
+    named = {"stream": alert.stream, "slo": alert.slo, "kind": alert.kind, "since": alert.started_at.isoformat()}
+    return f"{context.dashboard_url}/incident?{urlencode(named)}"
 
 
 def _about(length: timedelta) -> str:

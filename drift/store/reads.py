@@ -161,7 +161,7 @@ def alerts(
         query = query.where(t.c.resolved_at.is_(None) | (t.c.resolved_at >= since))
     if stream is not None:
         query = query.where(t.c.stream == stream)
-    return [AlertRow(_alert(row), row.labels, row.annotations, row.muted) for row in conn.execute(query)]
+    return [alert_row(row) for row in conn.execute(query)]
 
 
 def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:
@@ -192,6 +192,12 @@ def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:
     f = row._mapping
     numbers = (f["value"], f["rows"], f["p_value"], f["low"], f["high"], f["band_low"], f["band_high"])
     return Measurement(f["stream"], Span(f["start"], f["end"]), f["detector"], f["reference"], *numbers)
+
+
+def alert_row(row: sa.Row[tuple[object, ...]]) -> AlertRow:
+    """A row of the table `alert`."""
+    f = row._mapping
+    return AlertRow(_alert(row), f["labels"], f["annotations"], f["muted"])
 
 
 def _alert(row: sa.Row[tuple[object, ...]]) -> Alert:
