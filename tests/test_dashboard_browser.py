@@ -124,3 +124,15 @@ def test_an_alerts_link_leads_to_the_cause(tab, address, seeded_url):  # noqa: F
         tab.get_by_role("button", name="Export for the post-mortem").click()
     assert Path(download.value.path()).read_text().startswith("# docs-search (traffic)")
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+
+
+def test_a_click_on_a_cell_compares_its_two_times(tab, address):
+    tab.goto(f"{address}/times?stream=support-tickets&last=30+d")
+    drawn = tab.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg.marks").first
+    expect(drawn).to_be_visible(timeout=20_000)
+    box = drawn.bounding_box()
+    # Left and high: an early time against a late one.
+    tab.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.4 * box["height"])
+    expect(tab.locator(".drift h3", has_text="These two")).to_be_visible(timeout=20_000)
+    assert "a=" in tab.url
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
