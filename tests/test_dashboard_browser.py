@@ -30,6 +30,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 ]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -135,4 +136,11 @@ def test_a_click_on_a_cell_compares_its_two_times(tab, address):
     tab.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.4 * box["height"])
     expect(tab.locator(".drift h3", has_text="These two")).to_be_visible(timeout=20_000)
     assert "a=" in tab.url
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+
+
+def test_the_projection_is_drawn_by_webgl(tab, address):
+    tab.goto(f"{address}/projection?stream=support-tickets&last=7+d")
+    expect(tab.locator(".js-plotly-plot canvas.gl-canvas").first).to_be_visible(timeout=20_000)
+    expect(tab.locator(".js-plotly-plot .annotation-text", has_text="billing")).to_be_visible()
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]

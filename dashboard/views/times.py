@@ -7,6 +7,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard import data, matrix, pairs, parts, words
+from dashboard.data import Shown
 from dashboard.matrix import LENGTHS, Kept, Matrix, Pair
 from dashboard.standing import Fleet, slos_of
 from drift.slo import Slo
@@ -26,16 +27,19 @@ def show() -> None:
     """The whole page."""
     fleet = parts.known(data.fleet, lambda fleet: fleet.at)
     if fleet is None:
+        parts.try_again(data.fleet)
         return
     if not fleet.streams:
         st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
         return
     stream, length = _asked(fleet)
-    found = parts.known(
-        lambda: data.asked(("matrix", stream, length), lambda conn: matrix.read(conn, stream, length), ttl=TTL),
-        lambda kept: kept.at,
-    )
+
+    def ask() -> Shown[Kept]:
+        return data.asked(("matrix", stream, length), lambda conn: matrix.read(conn, stream, length), ttl=TTL)
+
+    found = parts.known(ask, lambda kept: kept.at)
     if found is None:
+        parts.try_again(ask)
         return
     kept = found.matrix
     if kept is None or len(kept.starts) < 2:
