@@ -75,7 +75,8 @@ def _cells(found: Matrix) -> pd.DataFrame:
     a, b = (index.ravel() for index in np.mgrid[:n, :n])
     edges = np.array([millis(start) for start in found.starts])
     names = pd.Series([f"{start:%a %-d %b %H:%M}" for start in found.starts])
-    length = found.step / timedelta(milliseconds=1)
+    # A little more than its length, for between two that merely touch the background would shine through.
+    length = 1.05 * (found.step / timedelta(milliseconds=1))
     places = {"x": edges[a], "x2": edges[a] + length, "y": edges[b], "y2": edges[b] + length}
     told = {"first": names[a].to_numpy(), "second": names[b].to_numpy()}
     return pd.DataFrame({**places, **told, "a": a, "b": b, "distance": found.distances.ravel().round(4)})

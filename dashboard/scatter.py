@@ -16,6 +16,8 @@ NAMED: Final = 20_000  # more points than this are drawn without names
 GROUPS: Final = 6
 HEIGHT: Final = 620
 OTHER: Final = "other"
+# Seen on light and on dark, and by the colour-blind.
+SCALE: Final = ((0.0, palette.LINE), (0.5, "#F0E442"), (1.0, palette.BAD))
 COLOURS: Final = (palette.LINE, palette.WARN, palette.GOOD, palette.SHORT, "#56B4E9", "#F0E442", palette.GREY)
 
 
@@ -68,7 +70,7 @@ def _window(points: Points, by: By, now: datetime) -> Iterator[go.Scattergl]:
 
 def _scale(numbers: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", title: str) -> dict[str, object]:
     bar = {"title": {"text": title, "side": "right"}, "thickness": 10, "len": 0.7}
-    return {"color": numbers, "colorscale": "Viridis", "colorbar": bar}
+    return {"color": numbers, "colorscale": SCALE, "colorbar": bar}
 
 
 def _groups(points: Points) -> Iterator[tuple[str, str, "np.ndarray[tuple[int], np.dtype[np.intp]]"]]:
