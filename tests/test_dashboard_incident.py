@@ -111,11 +111,13 @@ def test_a_change_of_the_reference_is_a_step(reader, config_file):  # noqa: F811
 
 def test_inputs_are_shown_only_where_the_configuration_allows_it(page, reader, tmp_path, monkeypatch):  # noqa: F811
     query = link(episode(reader, "docs-search"))
-    assert "Inputs of single rows are not shown" in text(page(seed_url(reader), "incident", **query))
+    hidden = text(page(seed_url(reader), "incident", **query))
+    assert "Inputs of single rows are not shown" in hidden
+    assert "a question about" not in hidden
     allowed = tmp_path / "drift.yaml"
     allowed.write_text(seed.CONFIG.replace("    team: search\n", "    team: search\n    show_inputs: true\n"))
     monkeypatch.setattr("sys.argv", ["app.py", "--config", str(allowed)])
-    assert "No input of these rows is kept" in text(page(seed_url(reader), "incident", **query))
+    assert "a question about" in text(page(seed_url(reader), "incident", **query))
 
 
 def test_inputs_are_those_of_the_rows_asked_for(engine):
