@@ -16,6 +16,10 @@ def main() -> None:
         st.Page(HERE / "views" / "fleet.py", title="Fleet", url_path="fleet", default=True),
         st.Page(HERE / "views" / "stream.py", title="Stream", url_path="stream"),
         st.Page(HERE / "views" / "incidents.py", title="Incidents", url_path="incidents"),
+        st.Page(HERE / "views" / "times.py", title="Any two times", url_path="times"),
+        st.Page(HERE / "views" / "projection.py", title="Projection", url_path="projection"),
+        st.Page(HERE / "views" / "operations.py", title="Operations", url_path="operations"),
+        st.Page(HERE / "views" / "incident.py", title="Incident", url_path="incident", visibility="hidden"),
     ]
     st.navigation(pages, position="top").run()
 

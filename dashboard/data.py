@@ -138,6 +138,20 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
     return _shown(("incidents", url(), last), read)
 
 
+def asked(key: Hashable, read: Callable[[Connection], T], *, ttl: timedelta | None = None) -> Shown[T]:
+    """What `read` says, all of it at one moment; `key` names the question, an answer serves for `ttl`.
+
+    Raises:
+        StoreError: the database does not answer, and never did for this.
+    """
+
+    def answer() -> T:
+        with views.reading(_reader(url())) as conn:
+            return read(conn)
+
+    return _shown((key, url()), answer, ttl)
+
+
 def url() -> str:
     """The database to read.
 
@@ -161,11 +175,11 @@ def _of(slo: Slo, alerts: tuple[AlertRow, ...]) -> tuple[Alert, ...]:
     return tuple(row.alert for row in alerts if row.alert.slo == slo.name)
 
 
-def _shown(key: Hashable, read: Callable[[], T]) -> Shown[T]:
-    """The newest answer that `read` gives or gave. One answer serves all viewers for as long as TTL."""
+def _shown(key: Hashable, read: Callable[[], T], ttl: timedelta | None = None) -> Shown[T]:
+    """The newest answer that `read` gives or gave. One answer serves all viewers for as long as `ttl`."""
     kept, at = _kept(), time.monotonic()
     known = cast(tuple[T, float] | None, kept.get(key))
-    if known is not None and at - known[1] < TTL.total_seconds():
+    if known is not None and at - known[1] < (TTL if ttl is None else ttl).total_seconds():
         return Shown(known[0], timedelta(seconds=at - known[1]))
     try:
         value = read()

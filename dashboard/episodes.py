@@ -37,7 +37,6 @@ def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> 
     """One open alert: what it says, since when, how sure, and what to do next."""
     alert, notes = row.alert, row.annotations
     standing = standing_of(row)
-    title = f"{words.KINDS[alert.kind]}, {alert.state.value}"
     runbook = notes.get("runbook_url") or line.runbook_url
     pairs = [
         ("Since", escape(_since(alert, notes, now))),
@@ -51,18 +50,17 @@ def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> 
     summary = notes.get("summary") or f"{line.row.stream.key}: {line.name}"
     told = f'<p class="soft">As told: {escape(notes["description"])}</p>' if notes.get("description") else ""
     return (
-        f'<section class="callout {markup.slug(standing)}">{markup.chip(standing, title)} <b>{escape(line.name)}</b>'
-        f'<p class="summary">{escape(summary)}</p>{markup.facts(pairs)}{told}</section>'
+        f'<section class="callout {markup.slug(standing)}">{state(row)} <b>{escape(line.name)}</b>'
+        f'<p class="summary">{link(row, summary)}</p>{markup.facts(pairs)}{told}</section>'
     )
 
 
 def brief(line: Line, row: AlertRow, now: datetime) -> str:
     """One open alert in a line, with a link to the whole of it."""
-    title = f"{words.KINDS[row.alert.kind]}, {row.alert.state.value}"
     key = line.row.stream.key
     said = f"{_since(row.alert, row.annotations, now)}; {_now(line)}"
     name = markup.link("stream", line.name, stream=key, slo=line.name)
-    return f'<p class="brief">{markup.chip(standing_of(row), title)} <b>{name}</b> {escape(said)}</p>'
+    return f'<p class="brief">{state(row)} <b>{name}</b> {escape(said)}</p>'
 
 
 def calm(lines: Sequence[Line]) -> str:
@@ -101,26 +99,38 @@ def of_alert(row: AlertRow, messages: Iterable[MessageRow]) -> list[MessageRow]:
     return sorted((m for m in messages if tells(m)), key=lambda m: m.delivery.created_at)
 
 
+def state(row: AlertRow) -> str:
+    """What an alert is and how it stands, as a mark with words."""
+    kind = words.KINDS[row.alert.kind]
+    if row.alert.state is AlertState.RESOLVED:
+        return f'<span class="chip resolved">✓ resolved {escape(kind)}</span>'
+    return markup.chip(standing_of(row), f"{kind}, {row.alert.state.value}")
+
+
+def link(row: AlertRow, text: str) -> str:
+    """A link to the page of this episode, as its alert has it."""
+    alert = row.alert
+    since = alert.started_at.isoformat()
+    return markup.link("incident", text, stream=alert.stream, slo=alert.slo, kind=alert.kind, since=since)
+
+
 def _style(row: AlertRow) -> str:
     return "resolved" if row.alert.state is AlertState.RESOLVED else markup.slug(standing_of(row))
 
 
 def _episode(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple[str, ...]:
-    alert, kind = row.alert, words.KINDS[row.alert.kind]
+    alert = row.alert
     began, ended = alert.fired_at or alert.started_at, alert.resolved_at
-    if alert.state is AlertState.RESOLVED:
-        state = f'<span class="chip resolved">✓ resolved {escape(kind)}</span>'
-    else:
-        state = markup.chip(standing_of(row), f"{kind}, {alert.state.value}")
     span = around(began, ended or now)
     query = {"stream": alert.stream, "slo": alert.slo}
     past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if ended else {}
     burns = alert.kind in {AlertKind.PAGE, AlertKind.TICKET}
     first = markup.small(f"bad since {_clock(row.annotations, began, now)}") if burns else ""
     return (
-        state,
+        state(row),
         f'<span class="name">{markup.link("stream", alert.stream, **query, **past)}</span>' + markup.small(alert.slo),
-        escape(row.annotations.get("summary", "")) + markup.small(_why(row)),
+        link(row, row.annotations.get("summary") or f"{words.KINDS[alert.kind]} of {alert.slo}")
+        + markup.small(_why(row)),
         escape(words.clock(began, now))
         + (markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if ended else first),
         escape(words.length((ended or now) - began)) + markup.small("" if ended else "so far"),

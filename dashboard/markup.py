@@ -51,7 +51,10 @@ def outside(address: str, text: str) -> str:
 def tiles(counts: Iterable[tuple[str, int, str]]) -> str:
     """Counts with their names; the third part is the style, "" for a quiet one."""
     return '<div class="tiles">{}</div>'.format(
-        "".join(f'<div class="tile {style}"><b>{count}</b>{escape(name)}</div>' for name, count, style in counts)
+        "".join(
+            f'<div class="tile {style}"><b>{words.count(count)}</b>{escape(name)}</div>'
+            for name, count, style in counts
+        )
     )
 
 

@@ -35,6 +35,19 @@ def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:
     return shown.value
 
 
+def try_again(ask: Callable[[], Shown[T]], every: float = 5.0) -> None:
+    """Start the page over once the database answers, for a page that does not renew itself."""
+
+    def answered() -> None:
+        try:
+            ask()
+        except StoreError:
+            return
+        st.rerun()
+
+    st.fragment(answered, run_every=every)()
+
+
 def as_of(at: datetime, every: float | None) -> str:
     """When what is shown was true, in HTML."""
     pace = f"refreshed every {every:g} s" if every else "refresh is paused"

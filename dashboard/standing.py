@@ -110,6 +110,15 @@ def slos_of(row: StreamRow, config: Config | None) -> Mapping[str, Slo]:
     return {slo.name: slo for slo in config.slos_of(declared, row.stream)}
 
 
+def objective(config: Config | None, stream: str, name: str) -> Slo | None:
+    """The objective `name` of the stream of that key as it is declared; None where it is not."""
+    declared = config.stream(stream.split("/", 1)[0]) if config else None
+    part = next((part for part in declared.streams if part.key == stream), None) if declared else None
+    if config is None or declared is None or part is None:
+        return None
+    return next((slo for slo in config.slos_of(declared, part) if slo.name == name), None)
+
+
 class _Found:
     """What a fleet holds, by what it is of."""
 

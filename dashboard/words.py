@@ -104,6 +104,15 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", MINUS)
 
 
+def size(count: float) -> str:
+    """Bytes in the largest decimal unit: `730 kB`, `1.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g}{NARROW}{unit}"
+        count /= 1000
+    return f"{count:.3g}{NARROW}TB"
+
+
 def times(burn: float) -> str:
     """How many times too fast: `14.4` and the sign for times."""
     text = f"{burn:.0f}" if burn >= 99.95 else f"{burn:.1f}".removesuffix(".0")
@@ -122,6 +131,11 @@ def good(sli: Sli) -> str:
     return name if sli.at_most is None else f"{name} ≤ {number(sli.at_most)}"
 
 
-def several(count: int, one: str, many: str = "") -> str:
+def several(number: int, one: str, many: str = "") -> str:
     """`1 window`, `2 windows`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}".replace(",", NARROW)
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def count(number: int) -> str:
+    """A count with its thousands apart: `12 345`."""
+    return f"{number:,}".replace(",", NARROW)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import seed_rows
 import sqlalchemy as sa
 from conftest import Server
 from fakes import MOVED
@@ -20,7 +21,7 @@ from drift.errors import DeliveryError
 from drift.notify import alertmanager, announce, compose
 from drift.pipeline import diagnose, maintenance
 from drift.pipeline.maintenance import Author, Wish
-from drift.records import Coverage, Diagnosis, Gap, GapReason, Measurement, Rows, Span, Stream, Window
+from drift.records import Coverage, Diagnosis, Gap, GapReason, Measurement, Span, Stream
 from drift.slo import Budget, Ledger, Outcome, Slo, Slot, budget
 from drift.store import diagnoses, outbox, writes
 from drift.store.connect import connect
@@ -121,8 +122,9 @@ class Actor:
 
     def _window(self, span: Span) -> None:
         reason = next((reason for quiet, reason in self.silences if quiet.contains(span.start)), None)
-        rows = Rows(np.ones((0 if reason else 2, self.stream.dim), np.float32))
-        writes.save_window(self.conn, Window(self.stream, span, rows, len(rows)))
+        depth = max((trouble.on("joint", span) for trouble in self.troubles), default=0.0)
+        window = seed_rows.window(self.stream, span, depth=depth, count=0 if reason else 8)
+        writes.save_window(self.conn, window)
         slos = self.config.slos_of(self.declared.model_copy(update={"window": span.length}), self.stream)
         if reason:
             writes.record_gaps(self.conn, [Gap(self.stream.key, span, "", reason, "no row arrived in this window")])
@@ -229,6 +231,7 @@ def fleet(conn: sa.Connection, config: Config, *, now: datetime, days: int = 21)
     begun = now.replace(microsecond=0) - HOUR / 2
     wish = Wish(Coverage("support-tickets"), "care", "index <rebuild>", start=begun, length=3 * HOUR)
     maintenance.add(conn, maintenance.plan(wish, Author("anna@ops", now, "m-seeded")))
+    seed_rows.keep(conn, "support-tickets", 4, now)
 
 
 def _actors(conn: sa.Connection, config: Config, start: datetime, now: datetime) -> Iterator[Actor]:

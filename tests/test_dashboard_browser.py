@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -16,6 +17,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from test_dashboard import APP, config_file, seeded_url  # noqa: F401
 
 from dashboard import STREAMLIT_OPTIONS
+from drift.alert import AlertKind
+from drift.store import reads
+from drift.store.connect import connect_reader
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
@@ -26,6 +30,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 ]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -87,7 +92,9 @@ def tab(browser: Browser, address: str, request: pytest.FixtureRequest) -> Itera
 
 def _is_trouble(message: ConsoleMessage) -> bool:
     # Streamlit looks for its own service below the page's path first, and takes 404 for an answer.
-    return message.type in {"error", "warning"} and "/_stcore/" not in message.location["url"]
+    # WebGL without a graphics card says that it is slow.
+    is_slow = "GL Driver Message" in message.text and "GPU stall" in message.text
+    return message.type in {"error", "warning"} and "/_stcore/" not in message.location["url"] and not is_slow
 
 
 def test_each_page_shows_what_it_is_for(tab, address):
@@ -105,3 +112,37 @@ def test_each_page_shows_what_it_is_for(tab, address):
     tab.goto(f"{address}/incidents?episode=open")
     expect(tab.locator("tbody tr").first).to_contain_text("docs-search", timeout=20_000)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_alerts_link_leads_to_the_cause(tab, address, seeded_url):  # noqa: F811
+    engine = connect_reader(seeded_url)
+    with engine.connect() as conn:
+        row = next(row for row in reads.alerts(conn, stream="docs-search") if row.alert.kind is AlertKind.PAGE)
+    engine.dispose()
+    tab.goto(f"{address}/incident?{urlsplit(row.annotations['dashboard_url']).query}")
+    expect(tab.locator(".callout.page .summary")).to_contain_text("no longer looks like the reference", timeout=20_000)
+    expect(tab.locator("ol.steps li").first).to_contain_text("First bad window")
+    expect(tab.locator("table[aria-label=Causes] tbody tr").first).to_contain_text("truncation")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Export for the post-mortem").click()
+    assert Path(download.value.path()).read_text().startswith("# docs-search (traffic)")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+
+
+def test_a_click_on_a_cell_compares_its_two_times(tab, address):
+    tab.goto(f"{address}/times?stream=support-tickets&last=30+d")
+    drawn = tab.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg.marks").first
+    expect(drawn).to_be_visible(timeout=20_000)
+    box = drawn.bounding_box()
+    # Left and high: an early time against a late one.
+    tab.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.4 * box["height"])
+    expect(tab.locator(".drift h3", has_text="These two")).to_be_visible(timeout=20_000)
+    assert "a=" in tab.url
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+
+
+def test_the_projection_is_drawn_by_webgl(tab, address):
+    tab.goto(f"{address}/projection?stream=support-tickets&last=7+d")
+    expect(tab.locator(".js-plotly-plot canvas.gl-canvas").first).to_be_visible(timeout=20_000)
+    expect(tab.locator(".js-plotly-plot .annotation-text", has_text="billing")).to_be_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 import fakes
 import numpy as np
@@ -119,7 +120,12 @@ def test_a_page_is_written_down_for_every_receiver_in_the_same_transaction(engin
     assert said["threshold"] == "variance_ratio >= 0.5 and <= 2"
     assert said["since"] == (START + LENGTH).isoformat()
     assert said["runbook_url"] == "https://runbooks/search"
-    assert said["dashboard_url"] == "http://dash/stream?stream=search&slo=spread"
+    with engine.connect() as conn:
+        (row,) = reads.alerts(conn, states=(AlertState.FIRING,), stream="search", limit=1)
+    link = urlsplit(said["dashboard_url"])
+    assert (link.netloc, link.path) == ("dash", "/incident")
+    named = {"stream": "search", "slo": "spread", "kind": "page", "since": row.alert.started_at.isoformat()}
+    assert dict(parse_qsl(link.query)) == named
     assert {"burn_rate_long", "burn_rate_short", "budget_remaining_ratio", "exhausts_in"} <= said.keys()
     assert (said["window_long"], said["window_short"]) == ("1h", "10m")
     left = datetime.fromisoformat(said["exhausts_at"]) - (START + 10 * LENGTH)

@@ -66,7 +66,8 @@ class StreamConfig(_Model):
     `window` is the length of a window, `lateness` how long it stays open for late rows, `sample` the most rows that are
     kept of it, `reencode` how many of those are encoded again where there is an encoder. `segments` names columns and
     the values that are monitored apart. `merge` says how many windows `mean_shift` also measures together (as
-    `mean_shift_x12` for 12): by default those of 3, 12 and 36 that are not longer than a week.
+    `mean_shift_x12` for 12): by default those of 3, 12 and 36 that are not longer than a week. `show_inputs` lets
+    the dashboard show the inputs of single rows.
     """
 
     id: Name
@@ -85,6 +86,7 @@ class StreamConfig(_Model):
     merge: tuple[Annotated[int, Field(ge=2)], ...] | None = None
     segments: dict[Name, list[str]] = {}
     detectors: list[Name] = Field(default=[])
+    show_inputs: bool = False
 
     @field_validator("segments")
     @classmethod
@@ -153,7 +155,7 @@ class ReceiversConfig(_Model):
 
 
 class DigestConfig(_Model):
-    """Once a day, `at` that time in `timezone`, webhooks tell each team of its tickets: those with the event `digest`."""
+    """Once a day, `at` that time in `timezone`, webhooks with the event `digest` tell each team of its tickets."""
 
     at: Clock = Field(default=time(9), json_schema_extra={"default": "09:00"})
     timezone: ZoneInfo = ZoneInfo("UTC")

@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlencode
 
 from drift.alert import Alert, AlertState
-from drift.notify.compose import Context, alert_id, retrain_id
+from drift.notify.compose import Context, alert_id, link, retrain_id
 from drift.notify.events import (
     AlertData,
     AlertFiring,
@@ -53,7 +53,7 @@ def retrain_requested(alert: Alert, context: Context, measured: Measurement) -> 
             burn_rate_long=float(burn.long),
             burn_rate_short=float(burn.short),
             budget_remaining_ratio=float(context.budget.remaining),
-            links=_links(context, measured, retrain_id(alert, context)),
+            links=_links(alert, context, measured),
         ),
     )
 
@@ -81,12 +81,12 @@ def alert_changed(alert: Alert, context: Context, labels: dict[str, str], annota
     return kind(id=alert_id(alert), source=f"drift/{stream.key}", time=context.budget.at, data=data)
 
 
-def _links(context: Context, measured: Measurement, id_: str) -> LinksData:
+def _links(alert: Alert, context: Context, measured: Measurement) -> LinksData:
     window = {"stream": context.stream.key, "at": measured.span.start.isoformat()}
     return LinksData(
-        dashboard=context.page,
+        dashboard=link(alert, context),
         window_ids=f"{context.api_url}/v1/windows/ids?{urlencode(window)}",
-        status=f"{context.api_url}/v1/retrains/{quote(id_, safe='')}/status",
+        status=f"{context.api_url}/v1/retrains/{quote(retrain_id(alert, context), safe='')}/status",
     )
 
 

@@ -39,11 +39,6 @@ class Context:
     moved: str = ""
     api_url: str = ""
 
-    @property
-    def page(self) -> str:
-        """The address of the stream's page."""
-        return f"{self.dashboard_url}/stream?{urlencode({'stream': self.stream.key, 'slo': self.slo.name})}"
-
 
 ALERT_NAMES: Final = {
     AlertKind.PAGE: "ErrorBudgetBurn",
@@ -95,7 +90,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         "budget_remaining_ratio": f"{float(context.budget.remaining):.4f}",
         "since": context.since.isoformat(),
         "runbook_url": context.runbook_url.replace("{alert}", page(alert, context)),
-        "dashboard_url": context.page,
+        "dashboard_url": link(alert, context),
     }
     if burn.exhausts_in is not None:
         found["exhausts_in"] = _about(burn.exhausts_in)
@@ -180,6 +175,12 @@ def _description(alert: Alert, context: Context, burn: Burn) -> str:
     if alert.resolved_at is not None:
         parts.append(f"Resolved {alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC.")
     return " ".join(parts)
+
+
+def link(alert: Alert, context: Context) -> str:
+    """The page of this very episode."""
+    named = {"stream": alert.stream, "slo": alert.slo, "kind": alert.kind, "since": alert.started_at.isoformat()}
+    return f"{context.dashboard_url}/incident?{urlencode(named)}"
 
 
 def _about(length: timedelta) -> str:

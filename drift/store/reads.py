@@ -217,7 +217,8 @@ def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:
 
 def alert_row(row: sa.Row[tuple[object, ...]]) -> AlertRow:
     """A row of the table `alert`."""
-    return AlertRow(_alert(row), row.labels, row.annotations, row.muted)
+    f = row._mapping
+    return AlertRow(_alert(row), f["labels"], f["annotations"], f["muted"])
 
 
 def _alert(row: sa.Row[tuple[object, ...]]) -> Alert:

@@ -15,7 +15,7 @@ ABANDONED_AFTER: Final = timedelta(days=4)  # longer than any message is retried
 
 
 def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: datetime) -> None:
-    """Drop the vectors and sums of windows that start before `vectors`, and all else that ended before `history`.
+    """Drop the vectors of windows that start before `vectors`, and all else that ended before `history`.
 
     A window's row stays without its vectors and texts until its month is dropped, so that it is never measured twice.
     """
@@ -29,7 +29,7 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: da
         conn.execute(sa.delete(table).where(table.c.end < history))
     conn.execute(sa.delete(tables.diagnosis).where(tables.diagnosis.c.end < history))
     conn.execute(sa.delete(tables.attribution).where(tables.attribution.c.start < history))
-    conn.execute(sa.delete(tables.sketch).where(tables.sketch.c.start < vectors))
+    conn.execute(sa.delete(tables.sketch).where(tables.sketch.c.start < history))
     # Rows of windows that were given up. Those that are still to be measured stay, however old they are.
     inbox, job, stream = tables.inbox, tables.job, tables.stream
     is_open = sa.exists().where(stream.c.key == inbox.c.stream, stream.c.open_from <= inbox.c.start)

@@ -149,7 +149,7 @@ def messages(conn: sa.Connection, *, limit: int = 500) -> list[MessageRow]:
     t = tables.outbox
     troubled = sa.case((t.c.state.in_(["due", "dead"]), 0), else_=1)
     rows = conn.execute(sa.select(t).order_by(troubled, t.c.created_at.desc()).limit(limit))
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 def undelivered(conn: sa.Connection, *, since: datetime) -> int:
@@ -178,7 +178,8 @@ def _thinned(
     return sa.select(*(ranked.c[column.name] for column in t.c)).where(kept).order_by(ranked.c.start)
 
 
-def _message(row: sa.Row[tuple[object, ...]]) -> MessageRow:
+def message_of(row: sa.Row[tuple[object, ...]]) -> MessageRow:
+    """A row of the table `outbox`."""
     f = row._mapping
     delivery = DeliveryRow(**{name: f[name] for name in DeliveryRow.__dataclass_fields__})
     try:

@@ -1,6 +1,6 @@
 """Windows as they are stored, while their rows are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -67,3 +67,18 @@ def stored(row: sa.Row[tuple[object, ...]]) -> Rows:
         encoder_versions=tuple(f["encoder_versions"]),
         segments={name: tuple(column) for name, column in f["segments"].items()},
     )
+
+
+def latest(conn: sa.Connection, stream: str, span: Span, *, most: int) -> Iterator[tuple[Span, Rows]]:
+    """Windows that start in `span` and have their rows still, the newest first, until they have `most` rows."""
+    t = tables.window
+    within = (t.c.stream == stream) & (t.c.start >= span.start) & (t.c.start < span.end) & (t.c.rows > 0)
+    query = sa.select(t).where(within).order_by(t.c.start.desc()).execution_options(yield_per=8)
+    left = most
+    for row in conn.execute(query):
+        rows = stored(row)
+        # A window's own rows are in random order.
+        yield Span(row.start.astimezone(UTC), row.end.astimezone(UTC)), rows.take(np.arange(min(left, len(rows))))
+        left -= len(rows)
+        if left <= 0:
+            return

@@ -1,89 +1,27 @@
-"""Keeps the clocks: closes windows, works off the queue, delivers messages, forgets what is too old.
+"""The clocks: each closes windows, works off the queue, delivers messages, or forgets what is too old."""
 
-Any number of processes may do so on one database, each for the streams of its own file: what two of them do has no
-more effect than what one does. Work that fails is logged, counted and tried again later; it stops no other.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, timedelta
 from functools import partial
-from threading import Event, Lock
+from threading import Event
 from typing import Final
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from drift.notify.base import Notifier
-from drift.notify.mlflow import RegistryKey
-from drift.notify.peer import Peer
-from drift.notify.silences import Silencer
-from drift.pipeline import deliver, diagnose, measure, silence
+from drift.pipeline import deliver, measure, silence
 from drift.pipeline import digest as digests
 from drift.pipeline.monitor import Monitor
-from drift.store import diagnoses, jobs, retention
-from drift.store.connect import Connection, Engine
-from drift.store.jobs import Job
+from drift.scheduler.service import Service, Stopped
+from drift.scheduler.work import diagnose_one, work_once
+from drift.store import retention
 
 log = structlog.get_logger()
-BATCH: Final = 16  # windows of one stream in one transaction
-GIVE_UP_AFTER: Final = 8  # attempts at one window, two minutes in all
 CLOCKS: Final = ("close", "measure", "diagnose", "deliver", "resend", "silence", "digest", "environment", "forget")
 POLL: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
-
-
-@dataclass(slots=True)
-class Tally:
-    """How often things went wrong since the process started, by name."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    _turn: Lock = field(default_factory=Lock)
-
-    def add(self, name: str, times: int = 1) -> None:
-        with self._turn:
-            if times:
-                self.counts[name] = self.counts.get(name, 0) + times
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason.
-
-    `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
-    `registry` proves that MLflow tells of a new version, where it may.
-    """
-
-    engine: Engine
-    monitors: Mapping[str, Monitor]
-    alertmanagers: Mapping[str, Peer]
-    webhooks: Mapping[str, Notifier]
-    resend: timedelta
-    keep_vectors: timedelta
-    keep_history: timedelta
-    clock: Callable[[], datetime]
-    silencers: Mapping[str, Silencer] = field(default_factory=dict)
-    digest: digests.Schedule | None = None
-    runbook_url: str = ""
-    failures: Tally = field(default_factory=Tally)
-    refusals: Tally = field(default_factory=Tally)
-    registry: RegistryKey | None = None
-
-    @property
-    def objectives(self) -> frozenset[tuple[str, str]]:
-        """The key of the stream and the name of each objective."""
-        every = (slo for monitor in self.monitors.values() for slos in monitor.slos.values() for slo in slos)
-        return frozenset((slo.stream, slo.name) for slo in every)
-
-    @property
-    def notifiers(self) -> dict[str, Notifier]:
-        return {**self.alertmanagers, **self.webhooks}
-
-
-class Stopped(Exception):  # noqa: N818  (a turn of events, no error)
-    """The service ends: long work is to be given up."""
 
 
 class Scheduler:
@@ -202,58 +140,3 @@ class Scheduler:
         service, now = self._service, self._service.clock()
         with service.engine.begin() as conn:
             retention.forget(conn, vectors=now - service.keep_vectors, history=now - service.keep_history, now=now)
-
-
-def work_once(service: Service) -> bool:
-    """Measure the oldest due windows of one stream; False when nothing is due.
-
-    A failure undoes their writes and sets the oldest back, until it is given up and stored as a gap.
-    """
-    now = service.clock()
-    with service.engine.begin() as conn:
-        job = jobs.claim(conn, streams=list(service.monitors), now=now, most=BATCH)
-        if job is None:
-            return False
-        monitor = service.monitors[job.stream]
-        try:
-            with conn.begin_nested():
-                measure.measure_spans(conn, monitor, job.spans)
-        except Exception as error:
-            service.failures.add("measure")
-            log.exception("windows failed", stream=job.stream, oldest=str(job.spans[0]), attempts=job.attempts + 1)
-            _set_back(conn, monitor, job, error, now)
-        else:
-            jobs.finish(conn, job)
-            log.info("windows measured", stream=job.stream, windows=len(job.spans), until=str(job.spans[-1].end))
-    return True
-
-
-def diagnose_one(service: Service, progress: Callable[[str], None]) -> bool:
-    """Make the diagnosis that was asked for first; False when none is wanted. One that fails is kept with its error."""
-    with service.engine.begin() as conn:
-        request = diagnoses.claim(conn, names=list(service.monitors))
-        if request is None:
-            return False
-        monitor = service.monitors[request.stream.partition("/")[0]]
-        try:
-            with conn.begin_nested():
-                found = diagnose.make(conn, monitor, request, progress)
-        except Stopped:
-            return False
-        except Exception as error:
-            service.failures.add("diagnose")
-            log.exception("diagnosis failed", stream=request.stream, span=str(request.span))
-            found = diagnose.without(f"{type(error).__name__}: {error}")
-        made = diagnose.keep(conn, request, found, now=service.clock())
-    log.info("diagnosis made", stream=made.stream, span=str(made.span), cause=made.found.causes[0].cause)
-    return True
-
-
-def _set_back(conn: Connection, monitor: Monitor, job: Job, error: Exception, now: datetime) -> None:
-    text = f"{type(error).__name__}: {error}"
-    if job.attempts + 1 < GIVE_UP_AFTER:
-        jobs.postpone(conn, job, until=now + POLL * 2**job.attempts, error=text)
-        return
-    oldest = Job(job.stream, job.spans[:1], job.attempts)
-    measure.give_up(conn, monitor, oldest.spans[0], error=text)
-    jobs.finish(conn, oldest)

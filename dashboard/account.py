@@ -1,0 +1,155 @@
+"""The account of one incident in HTML: what fired, its steps in time, who else is affected, which rows. Pure."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from html import escape
+from shlex import quote
+from typing import Final
+
+from dashboard import episodes, markup, moved, words
+from dashboard.incident import BURNS, Incident, Step, to_recover
+from dashboard.standing import standing_of
+from drift.records import Measurement
+
+INPUT_HEADS: Final = ("Row", "Of the change", "Input")
+LONGEST: Final = 400  # characters of an input that are shown
+
+
+def head(incident: Incident) -> str:
+    """What fired, and how it stands."""
+    row, now = incident.row, incident.at
+    alert, notes = row.alert, row.annotations
+    style = markup.slug(standing_of(row)) if incident.is_open else "ok"
+    if incident.is_open:
+        when = f"for {words.length(to_recover(incident))}, since {words.clock(incident.bad_since, now)}"
+    else:
+        when = f"lasted {words.length(to_recover(incident))}, from {words.clock(incident.bad_since, now)}"
+    pairs = [
+        ("Since" if incident.is_open else "When", escape(when)),
+        ("Measured", escape(_measured(incident))),
+        ("Cause", escape(notes.get("diagnosis", ""))),
+        ("Next", escape(notes.get("next_step", "")) if incident.is_open else ""),
+        ("Runbook", markup.outside(notes["runbook_url"], notes["runbook_url"]) if notes.get("runbook_url") else ""),
+        ("Stream", markup.link("stream", alert.stream, stream=alert.stream, slo=alert.slo)),
+    ]
+    summary = notes.get("summary") or f"{alert.stream}: {alert.slo}"
+    return (
+        f'<section class="callout {style}">{episodes.state(row)} <b>{escape(alert.slo)}</b>'
+        f'<p class="summary">{escape(summary)}</p>{markup.facts(pairs)}</section>'
+    )
+
+
+def timeline(incident: Incident, steps: Sequence[Step]) -> str:
+    """The steps, each with the time since the first bad window."""
+    items = "".join(_item(incident, step) for step in steps)
+    return f'<h3>What happened when</h3><ol class="steps">{items}</ol>'
+
+
+def affected(incident: Incident) -> str:
+    """Alerts of the same stream and of its segments meanwhile."""
+    if not incident.others:
+        return '<p class="soft">No other alert of this stream or of its segments was open meanwhile.</p>'
+    return markup.table("Other alerts meanwhile", ("Alert", "Stream", "When"), _others(incident))
+
+
+def _others(incident: Incident) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for row in incident.others:
+        alert = row.alert
+        began = alert.fired_at or alert.started_at
+        lasted = words.length((alert.resolved_at or incident.at) - began)
+        yield (
+            "",
+            (
+                episodes.state(row),
+                f'<span class="name">{episodes.link(row, alert.slo)}</span>{markup.small(alert.stream)}',
+                escape(words.clock(began, incident.at)) + markup.small(f"for {lasted}"),
+            ),
+        )
+
+
+def rows_of(incident: Incident, *, allowed: bool) -> str:
+    """The inputs of the rows that moved most, or why they are not shown."""
+    kept = incident.moved.attribution if incident.moved else None
+    if kept is None or not kept.rows:
+        return ""
+    if not allowed:
+        return (
+            '<p class="soft">Inputs of single rows are not shown: they may be private. '
+            "<code>show_inputs: true</code> of the stream in drift.yaml shows them.</p>"
+        )
+    if not incident.inputs:
+        return '<p class="soft">No input of these rows is kept, or not any more.</p>'
+    shown = [
+        (
+            "",
+            (
+                escape(row.id or f"place {row.position}"),
+                escape(words.share(row.contribution / kept.total)) if kept.total else "-",
+                f'<span class="quote">{escape(incident.inputs[row.position][:LONGEST])}</span>',
+            ),
+        )
+        for row in kept.rows
+        if row.position in incident.inputs
+    ]
+    return markup.table("Inputs of the rows that moved most", INPUT_HEADS, shown)
+
+
+def where_from(measured: Measurement | None) -> str:
+    """Which clusters and rows the change comes from."""
+    return moved.section(measured) if measured else ""
+
+
+def commands(incident: Incident) -> Iterator[tuple[str, str]]:
+    """What to run next, each with what it is for."""
+    alert = incident.row.alert
+    stream = quote(alert.stream)
+    if alert.kind in BURNS:
+        last = incident.verdicts.last_bad
+        window = f" --window {last.start:%Y-%m-%dT%H:%M:%S}" if last else ""
+        yield "Name the fault in its last bad window", f"drift diagnose {stream}{window}"
+        yield "See what it is held against", f"drift reference show {stream}"
+        yield (
+            "If the change is here to stay, hold windows against newer rows",
+            f"drift reference create {stream} --help",
+        )
+
+
+def told(incident: Incident) -> str:
+    """Who was told, with attempts and answers."""
+    if not incident.messages:
+        return '<p class="soft">Nobody was told of it.</p>'
+    return episodes.message_table(incident.messages, incident.at)
+
+
+def _item(incident: Incident, step: Step) -> str:
+    if step.at is None:
+        return (
+            f'<li class="open"><span class="name">{escape(step.name)}</span> <span>{escape(step.detail)}</span>'
+            '<span class="after">-</span></li>'
+        )
+    style = {"First bad window": "bad", "Fired": "bad", "Recovered": "good"}.get(step.name, "")
+    clock = f"{step.at:%H:%M:%S}" if step.at.date() == incident.at.date() else f"{step.at:%-d %b %H:%M:%S}"
+    after = step.at - incident.bad_since
+    return (
+        f'<li class="{style}"><span class="name">{escape(step.name)}</span> '
+        f'<span><time datetime="{step.at.isoformat()}">{clock}</time> UTC{markup.small(step.detail)}</span>'
+        f'<span class="after">{escape(_after(after))}</span></li>'
+    )
+
+
+def _after(length: timedelta) -> str:
+    if not length:
+        return "start"
+    sign = words.MINUS if length < timedelta() else "+"
+    return f"{sign}{words.NARROW}{words.length(abs(length))}"
+
+
+def _measured(incident: Incident) -> str:
+    notes, counted = incident.row.annotations, incident.verdicts
+    numbers = (
+        f"{notes['value']} {'now' if incident.is_open else 'at its end'}, good is {notes['threshold']}"
+        if {"value", "threshold"} <= set(notes)
+        else ""
+    )
+    bad = f"{counted.bad} of {words.several(counted.judged, 'window')} bad since then" if counted.judged else ""
+    return "; ".join(part for part in (numbers, bad) if part)

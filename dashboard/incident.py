@@ -1,0 +1,186 @@
+"""One episode of an alert: what is known of it, and its steps in time. Pure but for the reading."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from dashboard import episodes, words
+from dashboard.series import Series, around
+from drift.alert import AlertKind, AlertState
+from drift.records import EPOCH, Diagnosed, Measurement, Span
+from drift.slo import Outcome, Slo, Slot
+from drift.store import diagnoses, incidents, objectives, views
+from drift.store.connect import Connection
+from drift.store.incidents import Held, Verdicts
+from drift.store.reads import AlertRow
+from drift.store.views import MessageRow
+
+POINTS: Final = 1000
+LATE: Final = timedelta(days=1)  # how long after its end an episode may still be told of
+BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
+TICK: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which episode an address names: the alert, and when it began."""
+
+    stream: str
+    slo: str
+    kind: AlertKind
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """All that is known of an episode at `at`, which was bad since `bad_since`.
+
+    `series` is None where the objective is no longer configured. `others` are alerts of the same stream and of its
+    segments that were open meanwhile. `inputs` are those of the rows in `moved`, by their place in the window, as far
+    as they are kept and may be shown.
+    """
+
+    at: datetime
+    row: AlertRow
+    bad_since: datetime
+    verdicts: Verdicts
+    held: tuple[Held, ...]
+    diagnosed: Diagnosed | None
+    moved: Measurement | None
+    inputs: Mapping[int, str]
+    others: tuple[AlertRow, ...]
+    messages: tuple[MessageRow, ...]
+    series: Series | None
+
+    @property
+    def end(self) -> datetime:
+        """When it was resolved; now, while it is open."""
+        return self.row.alert.resolved_at or self.at
+
+    @property
+    def is_open(self) -> bool:
+        return self.row.alert.state is not AlertState.RESOLVED
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is known of an episode at `at`: None where it is not kept, or never was."""
+
+    at: datetime
+    incident: Incident | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened at `at`, or has not yet when that is None."""
+
+    name: str
+    at: datetime | None
+    detail: str = ""
+
+
+def named(query: Mapping[str, str]) -> Named | None:
+    """The episode that an address names; None where it names none."""
+    try:
+        began = datetime.fromisoformat(query["since"]).astimezone(UTC)
+        kind = AlertKind(query["kind"])
+    except (KeyError, ValueError, OverflowError):
+        return None
+    return Named(query.get("stream", ""), query.get("slo", ""), kind, began) if began > EPOCH else None
+
+
+def read(conn: Connection, wanted: Named, slo: Slo | None, *, show_inputs: bool) -> Found:
+    """The episode `wanted` with all that belongs to it; `slo` is the objective as it is declared."""
+    at = views.now(conn)
+    row = incidents.episode(conn, wanted.stream, wanted.slo, wanted.kind, wanted.started_at)
+    return Found(at, None if row is None else _around(conn, row, slo, at, show_inputs=show_inputs))
+
+
+def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, show_inputs: bool) -> Incident:
+    alert = row.alert
+    stream, detector = alert.stream, slo.sli.detector if slo else None
+    began, end = _bad_since(conn, row, slo), alert.resolved_at or at
+    span = Span(min(began, alert.started_at - TICK), max(end, alert.started_at) + TICK)
+    moved = next(iter(views.attributed(conn, stream, span.start, span.end, detector=detector)), None)
+    rows = moved.attribution.rows if moved and moved.attribution and show_inputs else ()
+    told = incidents.told(conn, replace(span, end=end + LATE))
+    others = incidents.overlapping(conn, stream.split("/", 1)[0], span)
+    return Incident(
+        at=at,
+        row=row,
+        bad_since=began,
+        verdicts=incidents.verdicts(conn, stream, alert.slo, span),
+        held=tuple(incidents.held(conn, stream, detector, span)) if detector else (),
+        diagnosed=next(iter(diagnoses.made(conn, stream, since=span.start, until=span.end, limit=1)), None),
+        moved=moved,
+        inputs=incidents.inputs(conn, stream, moved.span.start, [r.position for r in rows]) if moved else {},
+        others=tuple(other for other in others if other.alert != alert),
+        messages=tuple(episodes.of_alert(row, told)),
+        series=_series(conn, slo, around(began, end), row) if slo else None,
+    )
+
+
+def steps(incident: Incident) -> list[Step]:
+    """What happened, in order of time; what is still to come, last."""
+    found = [*_of_alert(incident), *_of_messages(incident), *_of_change(incident)]
+    past = sorted((step for step in found if step.at is not None), key=lambda step: step.at or incident.at)
+    return [*past, *(step for step in found if step.at is None)]
+
+
+def to_recover(incident: Incident) -> timedelta:
+    """From the first bad window to the end, so far."""
+    return incident.end - incident.bad_since
+
+
+def _of_alert(incident: Incident) -> Iterator[Step]:
+    alert, counted = incident.row.alert, incident.verdicts
+    burns = alert.kind in BURNS
+    if burns:
+        yield Step("First bad window", incident.bad_since, "the start of the run of bad windows that it tells of")
+        yield Step("Detected", alert.started_at, "the budget burns too fast")
+    else:
+        yield Step("Began", alert.started_at, words.KINDS[alert.kind])
+    rule = f"rule {alert.rule}" if alert.rule else ""
+    if alert.fired_at is not None or incident.is_open:
+        yield Step("Fired", alert.fired_at, rule if alert.fired_at else "not yet: it waits to be sure")
+    if burns and counted.last_bad is not None and not incident.is_open:
+        told = f"{counted.bad} of {words.several(counted.judged, 'window')} were bad"
+        yield Step("Last bad window ended", counted.last_bad.end, told)
+    yield Step("Recovered", alert.resolved_at, "" if alert.resolved_at else "not yet")
+
+
+def _of_messages(incident: Incident) -> Iterator[Step]:
+    """The first message of each receiver, and when it arrived."""
+    seen = set[tuple[str, str]]()
+    for message in incident.messages:
+        sent = message.delivery
+        if (sent.receiver, sent.kind) in seen or sent.state in {"muted", "superseded"}:
+            continue
+        seen.add((sent.receiver, sent.kind))
+        name = "Retrain asked for" if sent.kind == episodes.RETRAIN else "Told"
+        tries = words.several(sent.attempts, "attempt")
+        yield Step(name, sent.sent_at, f"{sent.receiver}, {tries}" + ("" if sent.sent_at else ": not delivered"))
+
+
+def _of_change(incident: Incident) -> Iterator[Step]:
+    if (made := incident.diagnosed) is not None:
+        first = made.found.causes[0]
+        yield Step("Diagnosed", made.made_at, f"{first.cause}, {words.share(first.score)}")
+    for held in incident.held[1:]:
+        yield Step("Reference changed", held.since, f"windows are held against {held.version[:12]} since")
+
+
+def _bad_since(conn: Connection, row: AlertRow, slo: Slo | None) -> datetime:
+    """The start of the run of bad windows in which it was detected."""
+    alert = row.alert
+    if slo is None or alert.kind not in BURNS:
+        return alert.started_at
+    detected_in = Slot(Span(alert.started_at - slo.interval, alert.started_at), Outcome.BAD)
+    return objectives.bad_since(conn, slo, detected_in).astimezone(UTC)
+
+
+def _series(conn: Connection, slo: Slo, span: Span, row: AlertRow) -> Series:
+    measured = views.thinned_measurements(conn, slo, span, most=POINTS)
+    gaps = views.gap_runs(conn, slo.stream, slo.sli.detector, span)
+    return Series(slo, span, tuple(measured), tuple(gaps), (), (row.alert,))

@@ -1,0 +1,118 @@
+"""Windows against windows over months: how far apart their means are, from sums that are kept of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+
+from drift.records import Measurement, Reference, Sketch, Span
+from drift.store import reads, references, sketches, views
+from drift.store.connect import Connection
+
+KEPT_BY: Final = "mean_shift"  # the detector that keeps sums
+MOST: Final = 180  # stretches on a side
+LENGTHS: Final = {
+    "1 d": timedelta(days=1),
+    "7 d": timedelta(days=7),
+    "30 d": timedelta(days=30),
+    "90 d": timedelta(days=90),
+    "1 y": timedelta(days=366),
+}
+MINUTES: Final = (1, 5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 2880, 10_080)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """Stretches of time, each `step` long from its start on, with the rows of its windows and all distances (n, n)."""
+
+    step: timedelta
+    starts: tuple[datetime, ...]
+    rows: tuple[int, ...]
+    distances: Float64[np.ndarray, "n n"]
+
+    def span(self, i: int) -> Span:
+        return Span(self.starts[i], self.starts[i] + self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known at `at`: no matrix where the sums of fewer than two windows are kept."""
+
+    at: datetime
+    matrix: Matrix | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What each detector measured in the newest window of two stretches, by its name."""
+
+    first: Mapping[str, Measurement]
+    second: Mapping[str, Measurement]
+
+
+def step_for(span: Span) -> timedelta:
+    """The shortest round length of which not more than `MOST` lie in `span`."""
+    fitting = (timedelta(minutes=m) for m in MINUTES if span.length / timedelta(minutes=m) <= MOST)
+    return next(fitting, span.length / MOST)
+
+
+def read(conn: Connection, stream: str, last: timedelta) -> Kept:
+    """All pairs of stretches of the newest `last`."""
+    at = views.now(conn)
+    return Kept(at, _read(conn, stream, last, at))
+
+
+def _read(conn: Connection, stream: str, last: timedelta, at: datetime) -> Matrix | None:
+    kept = sketches.reach(conn, stream, KEPT_BY)
+    if kept is None or kept.end <= at - last:
+        return None
+    span = Span(max(at - last, kept.start), at)
+    step = step_for(span)
+    found = sketches.binned(conn, stream, KEPT_BY, span, step)
+    held = {s.reference: references.reference(conn, stream, s.reference) for s in _one_of_each(found)}
+    usable = [(start, sketch, known) for start, sketch in found if (known := held[sketch.reference]) is not None]
+    if not usable:
+        return None
+    newest = usable[-1][2]
+    usable = [row for row in usable if row[2].vectors.shape[1] == newest.vectors.shape[1]]
+    centres = {known.version: known.vectors.mean(0, dtype=np.float64) for _, _, known in usable}
+    means = np.array([centres[sketch.reference] + sketch.sums / sketch.rows for _, sketch, _ in usable])
+    rows = tuple(sketch.rows for _, sketch, _ in usable)
+    return Matrix(step, tuple(start for start, *_ in usable), rows, distances(means, rows, spread(newest)))
+
+
+def spread(reference: Reference) -> float:
+    """The reference's total variance: the mean squared distance of its rows from their centre."""
+    return float(reference.vectors.var(0, ddof=1, dtype=np.float64).sum())
+
+
+def distances(means: Float64[np.ndarray, "n d"], rows: Sequence[int], variance: float) -> Float64[np.ndarray, "n n"]:
+    """How far apart means are, in standard deviations of a row of the reference; what chance alone gives is taken off.
+
+    Squared, that is |a - b|^2 / `variance` less 1 / rows of a + 1 / rows of b, and 0 where this is below 0. Without any
+    change it is near 0 however few rows a stretch has.
+    """
+    centred = means - means.mean(0)
+    squares = (centred**2).sum(1)
+    apart = np.maximum(squares[:, None] + squares[None, :] - 2 * centred @ centred.T, 0.0)
+    chance = 1 / np.asarray(rows, np.float64)
+    found: Float64[np.ndarray, "n n"] = np.sqrt(np.maximum(apart / variance - chance[:, None] - chance[None, :], 0.0))
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def pair(conn: Connection, stream: str, first: Span, second: Span) -> Pair:
+    """What was measured in the newest window of either stretch."""
+    return Pair(_newest(conn, stream, first), _newest(conn, stream, second))
+
+
+def _newest(conn: Connection, stream: str, span: Span) -> Mapping[str, Measurement]:
+    # Oldest first, so that of each detector the newest stays.
+    return {m.detector: m for m in reads.measurements(conn, stream, span.start, span.end)}
+
+
+def _one_of_each(found: Sequence[tuple[datetime, Sketch]]) -> Sequence[Sketch]:
+    return list({sketch.reference: sketch for _, sketch in found}.values())

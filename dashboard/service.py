@@ -1,0 +1,66 @@
+"""How the service itself does: what it has still to measure, could not measure, takes in, tells and stores."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from drift.store import operations, reads, views
+from drift.store.connect import Connection
+from drift.store.operations import GapCount, Intake, QueueRow, ReceiverRow, TableSize
+
+OVER: Final = timedelta(days=1)
+SLOW: Final = timedelta(minutes=2)  # a window that waits longer than this is late
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """All of it at `at`, counts being of the time `OVER` before that; `bytes` is the size of the whole database."""
+
+    at: datetime
+    streams: int
+    queue: tuple[QueueRow, ...]
+    gaps: tuple[GapCount, ...]
+    receivers: tuple[ReceiverRow, ...]
+    intake: tuple[Intake, ...]
+    bytes: int
+    sizes: tuple[TableSize, ...]
+
+    @property
+    def waiting(self) -> int:
+        """Windows that are closed and not measured yet."""
+        return sum(row.windows for row in self.queue)
+
+    @property
+    def lag(self) -> timedelta:
+        """How long the oldest window that waits has been over; 0 where none waits."""
+        return max((self.at - row.since for row in self.queue), default=timedelta())
+
+    @property
+    def is_late(self) -> bool:
+        return self.lag > SLOW
+
+    @property
+    def dead(self) -> int:
+        """Messages that were given up."""
+        return sum(row.dead for row in self.receivers)
+
+    @property
+    def unmeasured(self) -> int:
+        """Windows that could not be measured, each counted once for every detector that could not."""
+        return sum(row.windows for row in self.gaps)
+
+
+def read(conn: Connection) -> Operations:
+    """What is known now."""
+    at = views.now(conn)
+    whole, sizes = operations.sizes(conn)
+    return Operations(
+        at=at,
+        streams=len(reads.streams(conn)),
+        queue=tuple(operations.queue(conn)),
+        gaps=tuple(operations.gap_counts(conn, since=at - OVER)),
+        receivers=tuple(operations.receivers(conn, since=at - OVER)),
+        intake=tuple(operations.intake(conn, since=at - OVER)),
+        bytes=whole,
+        sizes=tuple(sizes),
+    )

@@ -1,0 +1,169 @@
+"""The service about itself in HTML, and a chart of what it takes in. Pure."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from html import escape
+from typing import Final
+
+import altair as alt
+
+from dashboard import markup, palette, words
+from dashboard.layers import TIPS, Chart, Frame, Row, millis, over, when
+from dashboard.service import OVER, SLOW, Operations
+from drift.records import Span
+from drift.store.operations import Intake
+
+HOUR: Final = timedelta(hours=1)
+QUEUE_HEADS: Final = ("Stream", "Windows waiting", "The oldest waits for", "Attempts", "What failed last")
+GAP_HEADS: Final = ("Windows", "Why", "Stream", "Detector", "Newest", "For example")
+RECEIVER_HEADS: Final = ("Receiver", "Delivered", "Waiting", "Given up", "Time to deliver", "Last answer to the rest")
+LARGEST: Final = 8  # tables that are listed
+SIZE_HEADS: Final = ("Table", "Size", "Rows, about")
+PARTS: Final = (("kept", palette.LINE), ("not sampled", palette.BAND), ("refused", palette.BAD))
+
+
+def verdict(found: Operations) -> str:
+    """Whether the service keeps up, in one line, and its numbers."""
+    faults = []
+    if found.is_late:
+        faults.append(f"{words.several(found.waiting, 'window')} wait, the oldest for {words.length(found.lag)}")
+    if found.dead:
+        faults.append(f"{words.several(found.dead, 'message')} given up")
+    line = f"◆ {'; '.join(faults)}" if faults else "✓ The service keeps up"
+    tiles = [
+        ("windows waiting", found.waiting, "ticket" if found.is_late else ""),
+        ("not measured", found.unmeasured, "no-data" if found.unmeasured else ""),
+        ("messages waiting", sum(row.waiting for row in found.receivers), ""),
+        ("messages given up", found.dead, "ticket" if found.dead else ""),
+        ("rows received", sum(hour.received for hour in found.intake), ""),
+        ("inputs encoded again", sum(hour.encoded for hour in found.intake), ""),
+        ("streams", found.streams, ""),
+    ]
+    note = f'<p class="soft">Counts are of the last {words.length(OVER)}; waiting windows and streams are of now.</p>'
+    return f'<p class="verdict">{escape(line)}</p>{markup.tiles(tiles)}{note}'
+
+
+def queue(found: Operations) -> str:
+    """What waits to be measured."""
+    if not found.queue:
+        return '<p class="soft">No closed window waits to be measured.</p>'
+    rows = (
+        (
+            "ticket" if found.at - row.since > SLOW else "",
+            (
+                f'<span class="name">{markup.link("stream", row.stream, stream=row.stream)}</span>',
+                words.count(row.windows),
+                escape(words.length(found.at - row.since)),
+                words.count(row.attempts),
+                escape(row.error or "-"),
+            ),
+        )
+        for row in found.queue
+    )
+    return markup.table("Windows that wait", QUEUE_HEADS, rows)
+
+
+def gaps(found: Operations) -> str:
+    """What could not be measured, and why."""
+    if not found.gaps:
+        return '<p class="soft">Every window was measured by every detector.</p>'
+    rows = (
+        (
+            "",
+            (
+                words.count(row.windows),
+                escape(words.REASONS[row.reason]),
+                f'<span class="name">{markup.link("stream", row.stream, stream=row.stream)}</span>',
+                escape(row.detector or "all"),
+                escape(words.clock(row.newest, found.at)),
+                escape(row.detail),
+            ),
+        )
+        for row in found.gaps
+    )
+    return markup.table("Windows that could not be measured", GAP_HEADS, rows)
+
+
+def receivers(found: Operations) -> str:
+    """How delivery to each receiver goes."""
+    if not found.receivers:
+        return '<p class="soft">No message was written.</p>'
+    rows = (
+        (
+            "ticket" if row.dead else "",
+            (
+                f'<span class="name">{escape(row.receiver)}</span>',
+                words.count(row.sent),
+                words.count(row.waiting),
+                words.count(row.dead),
+                _took(row.half, row.most),
+                escape(row.error or "-"),
+            ),
+        )
+        for row in found.receivers
+    )
+    return markup.table("Deliveries by receiver", RECEIVER_HEADS, rows)
+
+
+def sizes(found: Operations) -> str:
+    """How large the database is, table by table."""
+    whole = sum(row.bytes for row in found.sizes) or 1
+    rows = (
+        (
+            "",
+            (
+                f'<span class="name">{escape(row.name)}</span>',
+                f'<div class="bar moved"><i style="width:{100 * row.bytes / whole:.1f}%"></i></div>'
+                + escape(words.size(row.bytes)),
+                '<span class="soft">not counted yet</span>' if row.rows is None else words.count(row.rows),
+            ),
+        )
+        for row in found.sizes[:LARGEST]
+    )
+    return markup.table("Tables by size", SIZE_HEADS, rows)
+
+
+def taken_in(found: Operations) -> Chart:
+    """Rows by the hour: kept as a sample, received and not sampled, refused."""
+    end = found.at
+    span = Span(end - OVER, end)
+    rows = [row for hour in found.intake for row in _bars(hour)]
+    most = max((hour.received for hour in found.intake), default=0)
+    frame = Frame(span, 140, "rows an hour", alt.Scale(domain=[0, 1.05 * most or 1], nice=False), "~s")
+    names, colours = zip(*PARTS, strict=True)
+    bars: alt.Chart = (
+        over(rows)
+        .mark_rect()
+        .encode(
+            x="at:T",
+            x2="end:T",
+            y=frame.y("low"),
+            y2="high:Q",
+            color=alt.Color("part:N", scale=alt.Scale(domain=list(names), range=list(colours)), legend=None),
+            tooltip=TIPS,
+        )
+    )
+    return frame.layered(bars)
+
+
+def _bars(hour: Intake) -> Iterator[Row]:
+    low, span = 0, Span(hour.start, hour.start + HOUR)
+    counts = (hour.kept, max(0, hour.received - hour.kept - hour.refused), hour.refused)
+    for (name, _), rows in zip(PARTS, counts, strict=True):
+        yield {
+            # A hair's breadth between two hours.
+            "at": millis(span.start + HOUR / 30),
+            "end": millis(span.end - HOUR / 30),
+            "low": float(low),
+            "high": float(low + rows),
+            "part": name,
+            "tip": f"{words.several(rows, 'row')} {name}, of {words.count(hour.received)} received",
+            "when": when(span),
+        }
+        low += rows
+
+
+def _took(half: timedelta | None, most: timedelta | None) -> str:
+    if half is None or most is None:
+        return "-"
+    return escape(f"half within {words.length(half)}") + markup.small(f"19 of 20 within {words.length(most)}")

@@ -1,0 +1,115 @@
+"""One incident: what fired, what happened when, why, who is affected, what next. Every alert links here."""
+
+from typing import Final
+
+import streamlit as st
+
+from dashboard import account, charts, data, diagnosis, incident, markup, palette, parts, postmortem
+from dashboard.data import Shown
+from dashboard.incident import Found, Incident, Named
+from dashboard.series import Series
+from dashboard.standing import objective
+from drift.errors import StoreError
+from drift.store.connect import Connection
+
+EVERY: Final = 5.0
+KEY: Final = (
+    ("window", palette.LINE, "mark dot"),
+    ("bad window", palette.BAD, "mark bad"),
+    ("bound", palette.BAD, "dash"),
+    ("firing", palette.BAD, "faint"),
+    ("not measured", palette.GREY, "mark gap"),
+)
+
+
+def show() -> None:
+    """The whole page; while the incident is open it renews itself."""
+    wanted = incident.named(st.query_params.to_dict())
+    if wanted is None:
+        st.info("**No incident is named.** Choose one from the list: its link names the alert and when it began.")
+        parts.html(f"<p>{markup.link('incidents', 'All incidents')}</p>")
+        return
+    every = EVERY if _is_live(wanted) else None
+    st.fragment(_page, run_every=every)(wanted, every)
+
+
+def _ask(wanted: Named) -> Shown[Found]:
+    slo = objective(data.config()[0], wanted.stream, wanted.slo)
+    allowed = _may_show(wanted)
+
+    def read(conn: Connection) -> Found:
+        return incident.read(conn, wanted, slo, show_inputs=allowed)
+
+    return data.asked(("incident", wanted, slo, allowed), read)
+
+
+def _may_show(wanted: Named) -> bool:
+    """Whether inputs of single rows may be shown."""
+    declared, _ = data.config()
+    stream = declared.stream(wanted.stream.split("/", 1)[0]) if declared else None
+    return stream is not None and stream.show_inputs
+
+
+def _is_live(wanted: Named) -> bool:
+    """Whether there may be more to see soon; what is over stays as it is."""
+    try:
+        found = _ask(wanted).value.incident
+    except StoreError:
+        return True
+    return found is None or found.is_open
+
+
+def _page(wanted: Named, every: float | None) -> None:
+    found = parts.known(lambda: _ask(wanted), lambda found: found.at)
+    if found is None:
+        return
+    if found.incident is None:
+        st.warning(
+            f"No {wanted.kind} of `{wanted.stream}`, objective `{wanted.slo}`, began at "
+            f"{wanted.started_at:%Y-%m-%d %H:%M:%S} UTC, or it is so old that it is not kept any more."
+        )
+        parts.html(f"<p>{markup.link('incidents', 'All incidents')}</p>")
+        return
+    _shown(found.incident, every, allowed=_may_show(wanted))
+
+
+def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
+    steps = incident.steps(found)
+    parts.html(account.head(found), parts.as_of(found.at, every))
+    when, then = st.columns([3, 2], gap="large")
+    with when:
+        parts.html(account.timeline(found, steps))
+    with then:
+        _next(found)
+        st.download_button(
+            "Export for the post-mortem",
+            postmortem.document(found, steps),
+            file_name=postmortem.name(found),
+            mime="text/markdown",
+            help="This page as Markdown, without inputs",
+        )
+    if found.diagnosed is not None:
+        parts.html(diagnosis.section(found.diagnosed))
+    if found.series is not None:
+        _chart(found.series)
+    parts.html(account.where_from(found.moved), account.rows_of(found, allowed=allowed))
+    parts.html("<h3>Who else is affected</h3>", account.affected(found))
+    parts.html("<h3>Who was told</h3>", account.told(found))
+
+
+def _next(found: Incident) -> None:
+    parts.html("<h3>What to run next</h3>")
+    with st.container(gap="xsmall"):
+        for purpose, command in account.commands(found):
+            parts.html(f'<p class="soft">{purpose}</p>')
+            st.code(command, language="bash", wrap_lines=True)
+
+
+def _chart(series: Series) -> None:
+    title = "What was measured, with something to both sides"
+    parts.html(f"<h3>{title}</h3>", markup.key(KEY))
+    st.altair_chart(charts.judged(series, charts.LOW), width="stretch", alt=title)
+
+
+if __name__ == "__main__":
+    show()

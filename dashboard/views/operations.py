@@ -1,0 +1,43 @@
+"""The service about itself: what waits, what could not be measured and why, deliveries, rows, and the database."""
+
+from datetime import timedelta
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, markup, parts, service, upkeep, words
+
+EVERY: Final = 30.0
+
+
+@st.fragment(run_every=EVERY)
+def show() -> None:
+    """The whole page; it renews itself."""
+    found = parts.known(
+        lambda: data.asked("operations", service.read, ttl=timedelta(seconds=EVERY / 2)), lambda found: found.at
+    )
+    if found is None:
+        return
+    if not found.streams:
+        st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
+        parts.html(parts.as_of(found.at, EVERY))
+        return
+    parts.html(upkeep.verdict(found), parts.as_of(found.at, EVERY))
+    parts.html("<h3>Windows that wait to be measured</h3>", upkeep.queue(found))
+    title = "Rows by the hour, of all streams"
+    parts.html(f"<h3>{title}</h3>", markup.key([(name, colour, "") for name, colour in upkeep.PARTS]))
+    if found.intake:
+        st.altair_chart(upkeep.taken_in(found), width="stretch", alt=title)
+    else:
+        st.caption("No row has arrived.")
+    parts.html("<h3>What could not be measured, and why</h3>", upkeep.gaps(found))
+    parts.html("<h3>Deliveries</h3>", upkeep.receivers(found))
+    parts.html(f"<h3>Database: {words.size(found.bytes)}</h3>", upkeep.sizes(found))
+    parts.html(
+        '<p class="soft">What encoding takes in each process (inputs, seconds, cost, memory) is not in the database: '
+        "<code>/metrics</code> has it, as <code>drift_encoder_*</code>.</p>"
+    )
+
+
+if __name__ == "__main__":
+    show()

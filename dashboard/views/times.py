@@ -1,0 +1,116 @@
+"""Any two times: all windows against all others, so that regimes, weekends and the moment of a change are seen."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, matrix, pairs, parts, words
+from dashboard.data import Shown
+from dashboard.matrix import LENGTHS, Kept, Matrix, Pair
+from dashboard.standing import Fleet, slos_of
+from drift.slo import Slo
+from drift.store.connect import Connection
+
+TTL: Final = timedelta(minutes=1)
+SIDE: Final = 600
+ABOUT: Final = (
+    "Each cell is how far the means of two stretches of time lie apart, in standard deviations of a row of the "
+    "reference; what chance alone gives is taken off. It is made of sums that are kept of each window, so it sees that "
+    "the mean has moved, and not that the shape has changed. Dark blocks are regimes, and where two meet is the moment "
+    "of a change. A click on a cell compares its two times."
+)
+
+
+def show() -> None:
+    """The whole page."""
+    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
+    if fleet is None:
+        parts.try_again(data.fleet)
+        return
+    if not fleet.streams:
+        st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
+        return
+    stream, length = _asked(fleet)
+
+    def ask() -> Shown[Kept]:
+        return data.asked(("matrix", stream, length), lambda conn: matrix.read(conn, stream, length), ttl=TTL)
+
+    found = parts.known(ask, lambda kept: kept.at)
+    if found is None:
+        parts.try_again(ask)
+        return
+    kept = found.matrix
+    if kept is None or len(kept.starts) < 2:
+        st.info(
+            f"No sums of two windows of `{stream}` are kept in this time. The detector `{matrix.KEPT_BY}` keeps them: "
+            "list it for the stream, and come back after two windows."
+        )
+        return
+    parts.html(f'<p class="soft">{ABOUT}</p>')
+    chosen = _drawn(kept)
+    parts.html(
+        f'<p class="when">{words.several(len(kept.starts), "stretch", "stretches")} of {words.length(kept.step)}. '
+        f"As of {found.at:%Y-%m-%d %H:%M:%S} UTC, read again after {words.length(TTL)}. All times are UTC.</p>"
+    )
+    if chosen is not None:
+        _compare(found, stream, _objectives(fleet, stream), *chosen)
+
+
+def _asked(fleet: Fleet) -> tuple[str, timedelta]:
+    """Which stream, and how far back; both live in the address."""
+    names = [row.stream.key for row in fleet.streams]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        stream = st.selectbox("Stream", names, key="stream", bind="query-params", width=280)
+        if "last" not in st.query_params:
+            st.session_state.setdefault("last", "30 d")
+        last = st.segmented_control("Range", list(LENGTHS), key="last", bind="query-params", required=True)
+    return stream or names[0], LENGTHS[last or "30 d"]
+
+
+def _drawn(kept: Matrix) -> tuple[int, int] | None:
+    """The matrix; returns the cell that was clicked, else the two times in the address."""
+    event = st.altair_chart(
+        pairs.chart(kept, SIDE), width="stretch", key="matrix", on_select="rerun", alt="distances of all pairs"
+    )
+    cells = event.get("selection", {}).get(pairs.SELECTED, [])
+    if cells and max(cells[0]["a"], cells[0]["b"]) < len(kept.starts):
+        first, second = int(cells[0]["a"]), int(cells[0]["b"])
+        st.query_params["a"], st.query_params["b"] = (kept.starts[i].isoformat() for i in (first, second))
+        return first, second
+    asked = [_place(kept, st.query_params.get(name, "")) for name in ("a", "b")]
+    return None if None in asked else (asked[0] or 0, asked[1] or 0)
+
+
+def _place(kept: Matrix, text: str) -> int | None:
+    """Which stretch holds the moment that `text` names; None where none does."""
+    try:
+        at = datetime.fromisoformat(text)
+        return next((i for i in range(len(kept.starts)) if kept.span(i).contains(at)), None)
+    except (ValueError, TypeError):
+        return None
+
+
+def _objectives(fleet: Fleet, stream: str) -> Sequence[Slo]:
+    declared, _ = data.config()
+    row = next(row for row in fleet.streams if row.stream.key == stream)
+    return sorted(slos_of(row, declared).values(), key=lambda slo: slo.name)
+
+
+def _compare(known: Kept, stream: str, slos: Sequence[Slo], first: int, second: int) -> None:
+    kept = known.matrix
+    if kept is None:
+        return
+    a, b = (kept.span(i) for i in sorted((first, second)))
+
+    def read(conn: Connection) -> Pair:
+        return matrix.pair(conn, stream, a, b)
+
+    found = parts.known(lambda: data.asked(("pair", stream, a, b), read, ttl=TTL), lambda _: known.at)
+    if found is not None:
+        parts.html(pairs.compared(kept, first, second, found, slos))
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,65 @@
+"""What the clocks drive."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+
+from drift.notify.base import Notifier
+from drift.notify.mlflow import RegistryKey
+from drift.notify.peer import Peer
+from drift.notify.silences import Silencer
+from drift.pipeline import digest as digests
+from drift.pipeline.monitor import Monitor
+from drift.store.connect import Engine
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often things went wrong since the process started, by name."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    _turn: Lock = field(default_factory=Lock)
+
+    def add(self, name: str, times: int = 1) -> None:
+        with self._turn:
+            if times:
+                self.counts[name] = self.counts.get(name, 0) + times
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason.
+
+    `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
+    `registry` proves that MLflow tells of a new version, where it may.
+    """
+
+    engine: Engine
+    monitors: Mapping[str, Monitor]
+    alertmanagers: Mapping[str, Peer]
+    webhooks: Mapping[str, Notifier]
+    resend: timedelta
+    keep_vectors: timedelta
+    keep_history: timedelta
+    clock: Callable[[], datetime]
+    silencers: Mapping[str, Silencer] = field(default_factory=dict)
+    digest: digests.Schedule | None = None
+    runbook_url: str = ""
+    failures: Tally = field(default_factory=Tally)
+    refusals: Tally = field(default_factory=Tally)
+    registry: RegistryKey | None = None
+
+    @property
+    def objectives(self) -> frozenset[tuple[str, str]]:
+        """The key of the stream and the name of each objective."""
+        every = (slo for monitor in self.monitors.values() for slos in monitor.slos.values() for slo in slos)
+        return frozenset((slo.stream, slo.name) for slo in every)
+
+    @property
+    def notifiers(self) -> dict[str, Notifier]:
+        return {**self.alertmanagers, **self.webhooks}
+
+
+class Stopped(Exception):  # noqa: N818  (a turn of events, no error)
+    """The service ends: long work is to be given up."""

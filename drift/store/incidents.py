@@ -1,0 +1,94 @@
+"""What people look at when an alert has called them: one episode, what lies around it, and who was told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from drift.alert import AlertKind
+from drift.records import Span
+from drift.store import reads, tables, views
+from drift.store.reads import AlertRow
+from drift.store.views import MessageRow
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What an objective said over a stretch of time: windows that were judged and bad ones, and where these lie."""
+
+    judged: int
+    bad: int
+    first_bad: Span | None
+    last_bad: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The version of the reference that windows were held against from `since` on, as far as one looked."""
+
+    version: str
+    since: datetime
+
+
+def episode(conn: sa.Connection, stream: str, slo: str, kind: AlertKind, started_at: datetime) -> AlertRow | None:
+    """The episode of an alert that began at `started_at`; None where there is none, or none any more."""
+    t = tables.alert
+    mine = (t.c.stream == stream) & (t.c.slo == slo) & (t.c.kind == kind) & (t.c.started_at == started_at)
+    row = conn.execute(sa.select(t).where(mine)).first()
+    return None if row is None else reads.alert_row(row)
+
+
+def overlapping(conn: sa.Connection, name: str, span: Span, *, limit: int = 100) -> list[AlertRow]:
+    """Alerts of the stream called `name` and of its segments that were open at some time in `span`, oldest first."""
+    t = tables.alert
+    family = (t.c.stream == name) | sa.func.starts_with(t.c.stream, f"{name}/")
+    within = (t.c.started_at < span.end) & (t.c.resolved_at.is_(None) | (t.c.resolved_at >= span.start))
+    rows = conn.execute(sa.select(t).where(family, within).order_by(t.c.started_at, t.c.stream, t.c.slo).limit(limit))
+    return [reads.alert_row(row) for row in rows]
+
+
+def verdicts(conn: sa.Connection, stream: str, slo: str, span: Span) -> Verdicts:
+    """What the slots of an objective say that start in `span`."""
+    t = tables.slot
+    mine = (t.c.stream == stream) & (t.c.slo == slo) & (t.c.start >= span.start) & (t.c.start < span.end)
+    bad = t.c.outcome == "bad"
+    counts = [
+        sa.func.count().filter(t.c.outcome.in_(["good", "bad"])),
+        sa.func.count().filter(bad),
+    ]
+    counted = conn.execute(sa.select(*counts).where(mine)).one()
+    edges = [
+        conn.execute(sa.select(t.c.start, t.c.end).where(mine, bad).order_by(order).limit(1)).first()
+        for order in (t.c.start, t.c.start.desc())
+    ]
+    first, last = (None if edge is None else Span(edge[0].astimezone(UTC), edge[1].astimezone(UTC)) for edge in edges)
+    return Verdicts(counted[0], counted[1], first, last)
+
+
+def held(conn: sa.Connection, stream: str, detector: str, span: Span) -> list[Held]:
+    """The references that windows in `span` were held against, oldest first: more than one where it was changed."""
+    t = tables.measurement
+    mine = (t.c.stream == stream) & (t.c.detector == detector) & (t.c.start >= span.start) & (t.c.start < span.end)
+    since = sa.func.min(t.c.start)
+    rows = conn.execute(sa.select(t.c.reference, since).where(mine).group_by(t.c.reference).order_by(since))
+    return [Held(row[0], row[1].astimezone(UTC)) for row in rows]
+
+
+def told(conn: sa.Connection, span: Span, *, limit: int = 500) -> list[MessageRow]:
+    """The messages that were written in `span`, its end included, oldest first."""
+    t = tables.outbox
+    within = (t.c.created_at >= span.start) & (t.c.created_at <= span.end)
+    rows = conn.execute(sa.select(t).where(within).order_by(t.c.created_at).limit(limit))
+    return [views.message_of(row) for row in rows]
+
+
+def inputs(conn: sa.Connection, stream: str, start: datetime, positions: Sequence[int]) -> dict[int, str]:
+    """The inputs of the rows at `positions` of the window that starts at `start`, as far as they are kept."""
+    t = tables.window
+    places = sa.literal(list(positions), sa.ARRAY(sa.Integer))
+    asked = sa.func.unnest(places).table_valued("place", name="asked").render_derived()
+    # Arrays of Postgres count from one.
+    query = sa.select(asked.c.place, t.c.inputs[asked.c.place + 1]).select_from(t.join(asked, sa.true()))
+    rows = conn.execute(query.where(t.c.stream == stream, t.c.start == start))
+    return {row[0]: row[1] for row in rows if row[1] is not None}

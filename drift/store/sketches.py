@@ -1,0 +1,45 @@
+"""Sums that are kept of windows, over months: thinned to what a picture of all pairs can show."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from drift.records import EPOCH, Sketch, Span
+from drift.store import codec, tables
+
+
+def reach(conn: sa.Connection, stream: str, detector: str) -> Span | None:
+    """From the start of the oldest window of which sums are kept to that of the newest; None unless there are two."""
+    t = tables.sketch
+    query = sa.select(sa.func.min(t.c.start), sa.func.max(t.c.start)).where(
+        t.c.stream == stream, t.c.detector == detector
+    )
+    first, last = conn.execute(query).one()
+    return None if first is None or first == last else Span(first.astimezone(UTC), last.astimezone(UTC))
+
+
+def binned(
+    conn: sa.Connection, stream: str, detector: str, span: Span, step: timedelta, *, each: int = 12
+) -> list[tuple[datetime, Sketch]]:
+    """Sums of windows that start in `span`, by the start of their stretch of `step`, oldest first.
+
+    Of each stretch at most `each` windows are read, spread over it. Sums against different references stay apart.
+    """
+    t = tables.sketch
+    lot = sa.func.date_bin(step, t.c.start, sa.literal(EPOCH, t.c.start.type))
+    place, found = (
+        sa.func.row_number().over(partition_by=lot, order_by=t.c.start),
+        sa.func.count().over(partition_by=lot),
+    )
+    mine = (t.c.stream == stream) & (t.c.detector == detector)
+    within = (t.c.start >= span.start) & (t.c.start < span.end) & (t.c.rows > 0)
+    ranked = sa.select(t.c.start, place.label("place"), found.label("found")).where(mine, within).subquery()
+    # Every so many, so that what is kept lies evenly. As an array it is found once, whatever the planner believes.
+    every = (ranked.c.found + each - 1) // each
+    evenly = sa.func.array(sa.select(ranked.c.start).where((ranked.c.place - 1) % every == 0).scalar_subquery())
+    query = sa.select(lot.label("lot"), t.c.reference, t.c.rows, t.c.sums).where(mine, t.c.start == sa.any_(evenly))
+    merged: dict[tuple[datetime, str], Sketch] = {}
+    for row in conn.execute(query.order_by(t.c.start)):
+        one, key = Sketch(row.reference, row.rows, codec.doubles(row.sums)), (row.lot.astimezone(UTC), row.reference)
+        merged[key] = merged[key].merged(one) if key in merged else one
+    return [(at, sketch) for (at, _), sketch in sorted(merged.items(), key=lambda item: item[0])]

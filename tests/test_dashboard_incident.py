@@ -1,0 +1,164 @@
+"""The page of one incident: every alert's link leads to it, and it says what happened when, why, and what next."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import pytest
+import seed
+from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
+
+from dashboard import incident, postmortem
+from dashboard.standing import objective
+from drift.alert import AlertKind
+from drift.config import load
+from drift.records import Rows, Span, Stream, Window
+from drift.store import incidents, reads, writes
+from drift.store.connect import connect_reader
+
+
+@pytest.fixture(scope="module")
+def reader(seeded_url):  # noqa: F811
+    engine = connect_reader(seeded_url)
+    yield engine
+    engine.dispose()
+
+
+def episode(reader, stream: str, slo: str = "traffic") -> reads.AlertRow:
+    """The newest page of an objective."""
+    with reader.connect() as conn:
+        return next(
+            row
+            for row in reads.alerts(conn, stream=stream)
+            if row.alert.kind is AlertKind.PAGE and row.alert.slo == slo
+        )
+
+
+def link(row: reads.AlertRow) -> dict[str, str]:
+    """The query of the link that the alert itself carries."""
+    address = urlsplit(row.annotations["dashboard_url"])
+    assert address.path == "/incident"
+    return dict(parse_qsl(address.query))
+
+
+def found(reader, config_file, stream: str) -> incident.Incident:  # noqa: F811
+    wanted = incident.named(link(episode(reader, stream)))
+    slo = objective(load(config_file), stream, wanted.slo)
+    with reader.connect() as conn:
+        return incident.read(conn, wanted, slo, show_inputs=False).incident
+
+
+def plain(shown: str) -> str:
+    return shown.replace("\u202f", " ")
+
+
+def test_an_alerts_own_link_shows_the_cause_with_its_evidence_and_what_to_run(page, reader):  # noqa: F811
+    app = page(seed_url(reader), "incident", **link(episode(reader, "docs-search")))
+    shown = plain(text(app))
+    assert "▲ page, firing" in shown
+    assert "61 of 256 rows fail" in shown
+    assert "missing-normalisation, cls-pooling, rotated" in shown
+    assert "query-17" in shown
+    assert "answered 503 Service Unavailable" in shown
+    assert app.code[0].value.startswith("drift diagnose docs-search --window 2")
+    assert 'href="https://runbooks.example/docs-search"' in html(app)
+
+
+def seed_url(reader) -> str:
+    return reader.url.render_as_string(hide_password=False)
+
+
+def test_the_steps_of_a_past_incident_are_in_order_and_those_to_come_are_last(reader, config_file):  # noqa: F811
+    past = found(reader, config_file, "support-tickets")
+    names = [step.name for step in incident.steps(past)]
+    assert names == ["First bad window", "Detected", "Fired", "Last bad window ended", "Recovered"]
+    times = [step.at for step in incident.steps(past)]
+    assert times == sorted(times)
+    # The trouble lasts nine hours, as the seed has it.
+    assert times[3] - times[0] == 9 * seed.HOUR
+    assert incident.to_recover(past) == times[-1] - times[0]
+    live = incident.steps(found(reader, config_file, "docs-search"))
+    assert {step.name for step in live if step.at is None} == {"Recovered", "Retrain asked for"}
+    assert [step.at is None for step in live] == sorted(step.at is None for step in live)
+
+
+def test_alerts_of_the_same_stream_and_time_are_named_and_linked(page, reader):  # noqa: F811
+    app = page(seed_url(reader), "incident", **link(episode(reader, "support-tickets")))
+    assert "✓ resolved page rank support-tickets" in text(app)
+    assert "incident?stream=support-tickets&amp;slo=rank&amp;kind=page&amp;since=" in html(app)
+
+
+def test_segments_belong_to_their_stream_and_no_other_stream_does(engine):
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    with engine.begin() as conn:
+        for stream in ("search", "search/lang=de", "searching"):
+            alert = reads.Alert(stream, "traffic", AlertKind.PAGE, reads.AlertState.FIRING, at, at)
+            writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+        rows = incidents.overlapping(conn, "search", Span(at, at + seed.HOUR))
+        assert [row.alert.stream for row in rows] == ["search", "search/lang=de"]
+        assert incidents.overlapping(conn, "search", Span(at - seed.HOUR, at)) == []
+
+
+def test_a_change_of_the_reference_is_a_step(reader, config_file):  # noqa: F811
+    past = found(reader, config_file, "support-tickets")
+    changed = replace(past, held=(*past.held, incidents.Held("e" * 64, past.end)))
+    assert "Reference changed" not in [step.name for step in incident.steps(past)]
+    (step,) = [step for step in incident.steps(changed) if step.name == "Reference changed"]
+    assert step.at == past.end
+    assert "eeeeeeeeeeee" in step.detail
+
+
+def test_inputs_are_shown_only_where_the_configuration_allows_it(page, reader, tmp_path, monkeypatch):  # noqa: F811
+    query = link(episode(reader, "docs-search"))
+    hidden = text(page(seed_url(reader), "incident", **query))
+    assert "Inputs of single rows are not shown" in hidden
+    assert "a question about" not in hidden
+    allowed = tmp_path / "drift.yaml"
+    allowed.write_text(seed.CONFIG.replace("    team: search\n", "    team: search\n    show_inputs: true\n"))
+    monkeypatch.setattr("sys.argv", ["app.py", "--config", str(allowed)])
+    assert "a question about" in text(page(seed_url(reader), "incident", **query))
+
+
+def test_inputs_are_those_of_the_rows_asked_for(engine):
+    span = Span.containing(datetime(2026, 3, 2, tzinfo=UTC), seed.HOUR)
+    rows = Rows(np.ones((4, 2), np.float32), inputs=("zero", None, "two", "three"))
+    with engine.begin() as conn:
+        writes.save_window(conn, Window(Stream("search", "m", "1", 2), span, rows, 4))
+        assert incidents.inputs(conn, "search", span.start, [2, 1, 3, 9]) == {2: "two", 3: "three"}
+        assert incidents.inputs(conn, "search", span.end, [2]) == {}
+
+
+def test_the_export_has_the_steps_and_the_cause_and_nothing_that_is_markup(reader, config_file):  # noqa: F811
+    live = found(reader, config_file, "docs-search")
+    document = postmortem.document(live, incident.steps(live))
+    assert "| truncation | 82 % |" in document
+    assert "cut to \\<64\\> tokens" in document
+    assert f"| {live.bad_since:%Y-%m-%d %H:%M:%S} | 0 s | First bad window |" in document
+    assert "query-17" in document
+    assert postmortem.plain("a|b\n# c <i>") == "a\\|b \\# c \\<i\\>"
+    assert postmortem.name(live).startswith("incident-docs-search-traffic-2")
+
+
+@pytest.mark.parametrize("query", [{}, {"kind": "page", "since": "yesterday"}, {"kind": "none", "since": "2026-01-01"}])
+def test_an_address_that_names_no_incident_leads_to_the_list(page, postgres_url, query):  # noqa: F811
+    app = page(postgres_url, "incident", **query)
+    assert "No incident is named" in app.info[0].value
+    assert 'href="incidents?"' in html(app)
+
+
+def test_an_incident_that_is_not_kept_is_said_to_be_gone(page, postgres_url):  # noqa: F811
+    app = page(postgres_url, "incident", stream="docs-search", slo="traffic", kind="page", since="2026-01-01T00:00:00Z")
+    assert "began at 2026-01-01 00:00:00 UTC, or it is so old" in app.warning[0].value
+
+
+def test_a_database_that_is_away_is_named(page, reader):  # noqa: F811
+    app = page("postgresql://me@127.0.0.1:1/nowhere", "incident", **link(episode(reader, "docs-search")))
+    assert "does not answer" in app.error[0].value
+
+
+def test_an_incident_of_an_objective_that_is_not_declared_any_more_is_still_told(page, reader, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("sys.argv", ["app.py"])
+    app = page(seed_url(reader), "incident", **link(episode(reader, "docs-search")))
+    assert "What happened when" in text(app)
+    assert "What was measured" not in text(app)

@@ -1,0 +1,129 @@
+"""The page of the service about itself."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import escape
+
+import numpy as np
+import pytest
+from fakes import START, healthy, make_monitor, register, spans
+from starlette.testclient import TestClient
+from test_api import service_of
+from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
+
+from drift.api.app import create_app
+from drift.errors import DeliveryError
+from drift.records import Gap, GapReason, RowReason, Rows, Span, Stream, Window
+from drift.scheduler import Scheduler
+from drift.store import jobs, operations, outbox, writes
+from drift.store.connect import connect
+from drift.store.outbox import MessageKind, MessageState
+
+HOUR = timedelta(hours=1)
+STREAM = Stream("search", "encoder", "1", 4)
+
+
+def plain(shown: str) -> str:
+    return shown.replace("\u202f", " ").replace("\u00a0", " ")
+
+
+def tile(shown: str, name: str) -> int:
+    return int(re.search(rf"([\d ]+) {name}", plain(shown))[1].replace(" ", ""))
+
+
+def test_a_healthy_service_keeps_up_and_says_what_it_could_not_measure(page, seeded_url):  # noqa: F811
+    app = page(seeded_url, "operations")
+    shown = plain(text(app))
+    assert "✓ The service keeps up" in shown
+    assert "nothing arrived products/lang=de all" in shown
+    assert "alertmanager 1 0 0 half within 1 s" in shown
+    assert "answered 503 Service Unavailable" in shown
+    assert re.search(r"Database: [\d.]+ MB", shown)
+
+
+@pytest.fixture
+def troubled_url(postgres_url):
+    """A service whose queue stands still, one of whose receivers has refused a message."""
+    at = datetime.now(UTC) - timedelta(minutes=20)
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        writes.register(conn, STREAM, team="search", open_from=at)
+        waits = [Span.containing(at - HOUR, HOUR), Span.containing(at - 2 * HOUR, HOUR)]
+        jobs.add(conn, STREAM.key, waits, now=at)
+        outbox.put(conn, outbox.Draft("m1", "pager", MessageKind.ALERT, b"[]"), state=MessageState.DUE, now=at)
+        refused = DeliveryError("pager answered <400>", status=400)
+        message = outbox.Delivery("m1", "pager", MessageKind.ALERT, b"[]", 0, at)
+        outbox.failed(conn, message, refused, again_at=None)
+    engine.dispose()
+    return postgres_url
+
+
+def test_a_service_that_is_behind_says_by_how_much_and_what_was_given_up(page, troubled_url):  # noqa: F811
+    app = page(troubled_url, "operations")
+    shown = plain(text(app))
+    assert re.search(r"◆ 2 windows wait, the oldest for 2 h|◆ 2 windows wait, the oldest for 1 h", shown)
+    assert "1 message given up" in shown
+    assert escape("pager answered <400>") in html(app)
+
+
+def test_its_numbers_are_those_of_the_metrics(page, engine):  # noqa: F811
+    monitor = make_monitor(engine)
+    register(engine, monitor)
+    with engine.begin() as conn:
+        jobs.add(conn, "search", spans(3), now=START)
+        for i, state in enumerate((MessageState.DUE, MessageState.DUE, MessageState.DEAD)):
+            draft = outbox.Draft(f"m{i}", "pager", MessageKind.ALERT, b"[]")
+            outbox.put(conn, draft, state=state, now=datetime.now(UTC))
+    service = service_of(engine, monitor)
+    with TestClient(create_app(service, Scheduler(service))) as client:
+        metrics = client.get("/metrics").text
+    shown = text(page(engine.url.render_as_string(hide_password=False), "operations"))
+    waiting = sum(float(n) for n in re.findall(r"^drift_windows_waiting\{.*\} (\S+)$", metrics, re.M))
+    assert tile(shown, "windows waiting") == waiting == 3
+    for name, state in (("messages waiting", "due"), ("messages given up", "dead")):
+        told = re.search(rf'^drift_messages{{receiver="pager",state="{state}"}} (\S+)$', metrics, re.M)
+        assert tile(shown, name) == float(told[1])
+
+
+def test_rows_are_counted_once_however_the_stream_is_split(engine):
+    span = Span.containing(datetime(2026, 3, 2, tzinfo=UTC), HOUR)
+    refused = {RowReason.WRONG_DIMENSION: 3, RowReason.NOT_FINITE: 2}
+    with engine.begin() as conn:
+        for stream, received in ((STREAM, 10), (STREAM.part("lang=de"), 4)):
+            rows = Rows(np.ones((2, 4), np.float32))
+            writes.save_window(conn, Window(stream, span, rows, received, rejected=refused))
+        (hour,) = operations.intake(conn, since=span.start)
+        assert (hour.start, hour.received, hour.kept, hour.refused, hour.encoded) == (span.start, 10, 2, 5, 0)
+        assert operations.intake(conn, since=span.end) == []
+
+
+def test_gaps_are_counted_by_reason_and_old_ones_left_out(engine):
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    with engine.begin() as conn:
+        for i in range(4):
+            span = Span(start + i * HOUR, start + (i + 1) * HOUR)
+            writes.record_gaps(conn, [Gap("search", span, "probe", GapReason.NO_LABELS, "no labels")])
+        (found,) = operations.gap_counts(conn, since=start + 3 * HOUR)
+    assert (found.windows, found.reason, found.newest) == (2, GapReason.NO_LABELS, start + 4 * HOUR)
+
+
+def test_partitions_count_for_their_table(engine):
+    with engine.begin() as conn:
+        span = Span.containing(datetime(2026, 3, 2, tzinfo=UTC), HOUR)
+        before = {row.name: row.bytes for row in operations.sizes(conn)[1]}
+        rows = Rows(healthy(2000, 1).astype(np.float32))
+        dim = rows.vectors.shape[1]
+        writes.save_window(conn, Window(Stream("search", "m", "1", dim), span, rows, 2000))
+        whole, after = operations.sizes(conn)
+    assert {row.name: row.bytes for row in after}["window"] > before["window"] + 10_000
+    assert not [row.name for row in after if "2026" in row.name]
+    assert whole > sum(row.bytes for row in after)
+
+
+def test_an_empty_database_says_what_to_do(page, postgres_url):  # noqa: F811
+    assert "drift run" in page(postgres_url, "operations").info[0].value
+
+
+def test_a_database_that_is_away_is_named(page):  # noqa: F811
+    app = page("postgresql://me@127.0.0.1:1/nowhere", "operations")
+    assert "does not answer" in app.error[0].value
