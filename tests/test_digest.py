@@ -79,7 +79,7 @@ def test_a_digest_is_a_cloud_event_with_a_line_for_each_ticket(engine):
         "id": "digest:search:2026-03-03",
         "source": "drift",
         "type": "io.drift.digest",
-        "time": "2026-03-03T09:00:00+00:00",
+        "time": "2026-03-03T09:00:00Z",
         "datacontenttype": "application/json",
     }
     assert data["tickets"] == [
@@ -88,8 +88,8 @@ def test_a_digest_is_a_cloud_event_with_a_line_for_each_ticket(engine):
             "slo": "rank",
             "kind": "nodata",
             "state": "resolved",
-            "fired_at": "2026-03-02T10:00:00+00:00",
-            "resolved_at": "2026-03-02T10:30:00+00:00",
+            "fired_at": "2026-03-02T10:00:00Z",
+            "resolved_at": "2026-03-02T10:30:00Z",
             "summary": "rank moved",
             "dashboard_url": "http://dash/stream?slo=rank",
         }

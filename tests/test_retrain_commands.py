@@ -107,7 +107,7 @@ def test_webhooks_are_listed_with_what_waits_and_whether_they_are_disabled(engin
     assert "was not disabled" in drift("webhook", "enable", "retrain").output
 
 
-@pytest.mark.parametrize("secret", [SECRET.text, f"{OLD.text} {SECRET.text}"])
+@pytest.mark.parametrize("secret", [SECRET.text, f"{OLD.text} {SECRET.text}"], ids=["one", "two"])
 def test_a_test_event_arrives_signed_and_is_not_kept(engine, folder, secret):
     with Receiver() as receiver:
         write(folder, receiver.url, secret)

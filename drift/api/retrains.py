@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
 from drift.notify import mlflow
-from drift.notify.events import AlertFiring, AlertResolved, RetrainRequested, Tested
+from drift.notify.events import AlertFiring, AlertResolved, Digest, RetrainRequested, Tested
 from drift.pipeline import retrains
 from drift.pipeline.retrains import Feedback
 from drift.records import Retrain, RetrainState
@@ -182,6 +182,10 @@ def _add_webhooks(app: FastAPI) -> None:
     @app.webhooks.post("io.drift.alert.resolved", tags=["webhooks"])
     def alert_resolved(event: AlertResolved) -> None:
         """An alert is over."""
+
+    @app.webhooks.post("io.drift.digest", tags=["webhooks"])
+    def digest(event: Digest) -> None:
+        """A team is told of its tickets of the last day."""
 
     @app.webhooks.post("io.drift.test", tags=["webhooks"])
     def tested(event: Tested) -> None:
