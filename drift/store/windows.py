@@ -75,10 +75,11 @@ def latest(conn: sa.Connection, stream: str, span: Span, *, most: int) -> Iterat
     within = (t.c.stream == stream) & (t.c.start >= span.start) & (t.c.start < span.end) & (t.c.rows > 0)
     query = sa.select(t).where(within).order_by(t.c.start.desc()).execution_options(yield_per=8)
     left = most
-    for row in conn.execute(query):
-        rows = stored(row)
-        # A window's own rows are in random order.
-        yield Span(row.start.astimezone(UTC), row.end.astimezone(UTC)), rows.take(np.arange(min(left, len(rows))))
-        left -= len(rows)
-        if left <= 0:
-            return
+    with conn.execute(query) as found:
+        for row in found:
+            rows = stored(row)
+            # A window's own rows are in random order.
+            yield Span(row.start.astimezone(UTC), row.end.astimezone(UTC)), rows.take(np.arange(min(left, len(rows))))
+            left -= len(rows)
+            if left <= 0:
+                return
