@@ -52,7 +52,7 @@ def troubled_url(postgres_url):
         jobs.add(conn, STREAM.key, waits, now=at)
         outbox.put(conn, outbox.Draft("m1", "pager", MessageKind.ALERT, b"[]"), state=MessageState.DUE, now=at)
         refused = DeliveryError("pager answered <400>", status=400)
-        message = outbox.Delivery("m1", "pager", MessageKind.ALERT, b"[]", 0, at)
+        message = outbox.Delivery("m1", "pager", MessageKind.ALERT, b"[]", 0, at, at)
         outbox.failed(conn, message, refused, again_at=None)
     engine.dispose()
     return postgres_url
