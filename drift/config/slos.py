@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift.config.values import Duration, Factor, Ratio
 from drift.records import ENVIRONMENT, parse_name
-from drift.slo import BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
+from drift.slo import BudgetingMethod, BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
 
 EFFECTS: Final = ("joint", "mean_shift")
 """Detectors whose value is the size of a change, 0 where nothing has changed."""
@@ -21,6 +21,11 @@ LEAST_EFFECT: Final = {"joint": 0.01}
 reference rows that lets 3 of 10 merged windows of 9216 rows through in which 2 % of the rows are of a topic 0.4
 standard deviations off, all of them significant. Such slow drift is what merged windows are for.
 """
+
+
+GOOD_SHARES: Final = ("valid_ratio", "probe", "refit_probe", "knn_probe", "recall")
+BAD_SHARES: Final = ("novelty", "skew")
+"""Detectors whose value is the share of rows that are good, or bad: what `Occurrences` can count."""
 
 
 ASKED_FOR: Final = ("classifier", "context_mmd", "energy", "ks", "lsdd", "mmd_fuse", "sliced_wasserstein")
@@ -54,6 +59,9 @@ class SloConfig(BaseModel):
     asks for none. `calibrate: windows` holds not the p-value against its bound but its rank among those of past healthy
     windows of the same hour: for rows that are dependent, or traffic that changes by the clock. `retrain` asks the
     webhooks for a new model when the objective pages.
+
+    `budgeting_method: Occurrences` counts not good windows but good rows or answers, summed over windows; then `target`
+    is all that says what is good, and `alpha` is the share of rows that is bad when nothing is wrong.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +73,7 @@ class SloConfig(BaseModel):
     p_value_at_least: float | None = Field(default=None, gt=0, lt=1)
     effect_at_least: float | None = Field(default=None, ge=0)
     calibrate: Literal["windows"] | None = None
+    budgeting_method: BudgetingMethod = BudgetingMethod.TIMESLICES
     target: Ratio = Fraction("0.95")
     period: Duration = timedelta(days=30)
     alpha: Ratio | None = None
@@ -75,12 +84,31 @@ class SloConfig(BaseModel):
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         by_value = self.value_at_least is not None or self.value_at_most is not None
-        if by_value == (self.p_value_at_least is not None):
+        if self.budgeting_method is BudgetingMethod.OCCURRENCES:
+            self._require_events(bounded=by_value or self.p_value_at_least is not None)
+        elif by_value == (self.p_value_at_least is not None):
             raise ValueError(
                 f"objective {self.name!r} must say what is good: either `p_value_at_least`, "
                 "or `value_at_least` and/or `value_at_most`"
             )
         return self
+
+    def _require_events(self, *, bounded: bool) -> None:
+        """Refuse Occurrences of what has none, or of what is judged by the window.
+
+        Raises:
+            ValueError: it says so, and what would be right.
+        """
+        if self.detector not in (*GOOD_SHARES, *BAD_SHARES):
+            raise ValueError(
+                f"objective {self.name!r} counts Occurrences, and {self.detector} does not say of each row whether it "
+                f"is good: use {', '.join((*GOOD_SHARES, *BAD_SHARES))}, or Timeslices"
+            )
+        if bounded:
+            raise ValueError(
+                f"objective {self.name!r} counts Occurrences, good rows of all, and bounds the window's number: leave "
+                "`value_at_least`, `value_at_most` and `p_value_at_least` out, `target` says which share must be good"
+            )
 
     @model_validator(mode="after")
     def _calibrated_test(self) -> Self:
@@ -116,6 +144,10 @@ class SloConfig(BaseModel):
                 effect_at_least=least or None,
                 calibrated=self.calibrate == "windows",
             )
+        if self.budgeting_method is BudgetingMethod.OCCURRENCES:
+            if self.detector in GOOD_SHARES:
+                return Sli(self.detector, at_least=float(self.target))
+            return Sli(self.detector, at_most=float(1 - self.target))
         return Sli(self.detector, Quantity.VALUE, self.value_at_least, self.value_at_most)
 
     def slo(self, stream: str, window: timedelta) -> Slo:
@@ -133,6 +165,7 @@ class SloConfig(BaseModel):
             tuple(rule.rule for rule in self.rules) or default_rules(self.period),
             self.retrain,
             windows,
+            self.budgeting_method,
         )
 
 

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
+from drift.records import Measurement
 from drift.slo.conformal import needed
-from drift.slo.indicators import Sli
+from drift.slo.indicators import Events, Outcome, Sli
 from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier
 
 _DAY, _MICRO = timedelta(days=1), timedelta(microseconds=1)
@@ -14,10 +16,18 @@ NODATA_AFTER: Final = 3
 INSUFFICIENT_AFTER: Final = 12
 
 
+class BudgetingMethod(StrEnum):
+    """What a budget is made of, as OpenSLO calls it: good slots, or good events summed over slots."""
+
+    TIMESLICES = "Timeslices"
+    OCCURRENCES = "Occurrences"
+
+
 @dataclass(frozen=True, slots=True)
 class Slo:
     """An objective: the share of good slots of `interval` over a rolling `period` is at least `target`.
 
+    By `Occurrences` it is the share of good events; a slot is good where its own share is, and `alpha` is of events.
     `alpha` is the share of slots that the detector calls bad when nothing is wrong. `stream` is the key of the stream.
     Each slot is of `windows` windows, more than one where they are measured together. `tiers` are the rules in order,
     less page rules that another with the same look-backs makes redundant.
@@ -33,6 +43,7 @@ class Slo:
     rules: tuple[BurnRateRule, ...] = RULES
     retrain: bool = True
     windows: int = 1
+    method: BudgetingMethod = BudgetingMethod.TIMESLICES
     tiers: tuple[Tier, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -41,8 +52,18 @@ class Slo:
 
     @property
     def budget(self) -> Fraction:
-        """Share of slots that may be bad."""
+        """Share of slots, or of events, that may be bad."""
         return 1 - self.target
+
+    def events(self, measured: Measurement | None) -> Events | None:
+        """What is counted of a measurement; None without one, and where slots are counted."""
+        if measured is None or self.method is BudgetingMethod.TIMESLICES:
+            return None
+        return self.sli.events(measured)
+
+    def outcome(self, events: Events) -> Outcome:
+        """GOOD where a slot with these events spends no more than its part of the budget."""
+        return Outcome.GOOD if events.bad <= self.budget * events.total else Outcome.BAD
 
     @property
     def baseline(self) -> Fraction:

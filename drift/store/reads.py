@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.records import Gap, GapReason, Measurement, Sketch, Span, Stream
-from drift.slo import Conformal, Hours, Outcome, Slo
+from drift.slo import Conformal, Events, Hours, Outcome, Slo
 from drift.store import codec, tables
 
 
@@ -28,7 +28,8 @@ class AlertRow:
 class BudgetRow:
     """What became of one slot, and the budget at its end; burns are those of the rule nearest to firing.
 
-    `conformal` is the p-value that was judged, where the objective is calibrated on windows.
+    `conformal` is the p-value that was judged, where the objective is calibrated on windows; `events` are what was
+    counted, where it counts events.
     """
 
     stream: str
@@ -41,6 +42,7 @@ class BudgetRow:
     burn_short: float
     exhausts_in: timedelta | None
     conformal: Conformal | None = None
+    events: Events | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,4 +235,5 @@ def budget_of(row: sa.Row[tuple[object, ...]]) -> BudgetRow:
     span, outcome = Span(f["start"], f["end"]), Outcome(f["outcome"])
     burns = (f["rule"], f["burn_long"], f["burn_short"], f["exhausts_in"])
     conformal = None if f["past"] is None else Conformal(f["p_value"], f["past"], Hours(f["hours"]))
-    return BudgetRow(f["stream"], f["slo"], span, outcome, f["remaining"], *burns, conformal)
+    events = None if f["total"] is None else Events(f["good"], f["total"])
+    return BudgetRow(f["stream"], f["slo"], span, outcome, f["remaining"], *burns, conformal, events)
