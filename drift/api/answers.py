@@ -205,8 +205,9 @@ class StatusAnswer(BaseModel):
 
 
 class AlertAnswer(BaseModel):
-    """One episode of an alert, with what its receivers were told."""
+    """One episode of an alert, with what its receivers were told. `false_by` says who marked it as false."""
 
+    id: str
     stream: str
     slo: str
     kind: str
@@ -217,11 +218,13 @@ class AlertAnswer(BaseModel):
     rule: str
     labels: dict[str, str]
     annotations: dict[str, str]
+    false_by: str | None
 
     @classmethod
     def of(cls, row: AlertRow) -> "AlertAnswer":
         a = row.alert
         return cls(
+            id=a.id,
             stream=a.stream,
             slo=a.slo,
             kind=a.kind,
@@ -232,4 +235,5 @@ class AlertAnswer(BaseModel):
             rule=a.rule,
             labels=dict(row.labels),
             annotations=dict(row.annotations),
+            false_by=row.false_by,
         )

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from drift.cli import database, diagnosis, files, gate, maintenance, references, rules, service, slo
+from drift.cli import alerts, database, diagnosis, files, gate, maintenance, references, rules, service, slo
 
 app: Final = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +19,7 @@ app.add_typer(files.app)
 app.add_typer(diagnosis.app)
 app.add_typer(gate.app)
 app.add_typer(references.app, name="reference")
+app.add_typer(alerts.app, name="alert")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(rules.app)
 app.add_typer(slo.app, name="slo")

@@ -1,7 +1,9 @@
 """The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
 
-import re
 from datetime import time, timedelta
+from fractions import Fraction
+from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
@@ -10,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
-from drift.config.values import Clock, Duration
+from drift.config.values import Clock, Duration, require_http
 from drift.records import ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
+from drift.slo.fleet_budget import Division, divide
 
 DETECTORS: Final = (
     "joint",
@@ -196,11 +199,15 @@ class RetentionConfig(_Model):
 
 
 class Config(_Model):
-    """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name."""
+    """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name.
+
+    `false_pages_per_year` is how many pages chance may raise over all of them: bounds of p-values are lowered to that.
+    """
 
     streams: list[StreamConfig] = Field(min_length=1)
     detectors: dict[Name, dict[str, float | int | str]] = {}
     slos: list[SloConfig] = []
+    false_pages_per_year: float | None = Field(default=None, gt=0)
     receivers: ReceiversConfig = ReceiversConfig()
     retention: RetentionConfig = RetentionConfig()
     digest: DigestConfig | None = None
@@ -222,15 +229,18 @@ class Config(_Model):
 
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
-        return [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
+        found = [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
+        if self.false_pages_per_year is None:
+            return found
+        return [slo.at_alpha(self._alphas.get((slo.stream, slo.name), slo.alpha)) for slo in found]
 
+    @cached_property
+    def division(self) -> Division:
+        """The alphas by which all objectives together raise at most `false_pages_per_year` pages by chance."""
+        each = ((s, slo, part) for s in self.streams for slo in self.objectives_of(s) for part in s.streams)
+        shares = (slo.share(slo.slo(part.key, stream.window)) for stream, slo, part in each)
+        return divide([share for share in shares if share], self.false_pages_per_year or inf)
 
-def require_http(url: str) -> str:
-    """`url`, if it is an absolute http or https address.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not re.match(r"^https?://[^/\s]+", url):
-        raise ValueError(f"{url!r} is not an address: write http://host:port or https://host")
-    return url.rstrip("/")
+    @cached_property
+    def _alphas(self) -> dict[tuple[str, str], Fraction]:
+        return {(slo.stream, slo.name): alpha for slo, alpha in self.division.alphas.items()}

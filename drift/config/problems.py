@@ -30,6 +30,7 @@ def problems(config: Config) -> Iterator[Problem]:
             ("digest", "receiver"),
             f"digest.receiver {config.digest.receiver!r} is no webhook; known are {known_ones}",
         )
+    yield from _too_many_false_pages(config)
     yield from _forgotten(config)
     places = {slo.name: i for i, slo in enumerate(config.slos)}
     for i, stream in enumerate(config.streams):
@@ -49,6 +50,20 @@ def _used_twice(config: Config) -> Iterator[Problem]:
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield (*where[:-1], i, where[-1]), f"{where[-1]} {name!r} is used twice: each needs its own"
+
+
+def _too_many_false_pages(config: Config) -> Iterator[Problem]:
+    """A fleet budget that no bounds can keep."""
+    wanted = config.false_pages_per_year
+    if wanted is None or (found := config.division).pages <= wanted or found.worst is None:
+        return
+    worst = found.worst
+    yield (
+        ("false_pages_per_year",),
+        f"false_pages_per_year {wanted:g} is less than chance will raise at the lowest bounds that tests can tell, "
+        f"most by {worst.name!r} of {worst.stream!r}: allow at least {found.least:g}, or give that objective a lower "
+        "target or a shorter interval",
+    )
 
 
 def _forgotten(config: Config) -> Iterator[Problem]:

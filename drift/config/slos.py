@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from drift.config.values import Duration, Factor, Ratio
 from drift.records import ENVIRONMENT, parse_name
 from drift.slo import BudgetingMethod, BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
+from drift.slo.fleet_budget import Share
 
 EFFECTS: Final = ("joint", "mean_shift")
 """Detectors whose value is the size of a change, 0 where nothing has changed."""
@@ -27,6 +28,9 @@ GOOD_SHARES: Final = ("valid_ratio", "probe", "refit_probe", "knn_probe", "recal
 BAD_SHARES: Final = ("novelty", "skew")
 """Detectors whose value is the share of rows that are good, or bad: what `Occurrences` can count."""
 
+
+EXACT: Final = ("mean_shift", "novelty", "probe", "knn_probe", "recall")
+"""Tests whose p-values come of a law and may be as small as they like; those of others come of up to 1000 draws."""
 
 ASKED_FOR: Final = ("classifier", "context_mmd", "energy", "ks", "lsdd", "mmd_fuse", "sliced_wasserstein")
 """Two-sample tests that nobody gets who does not ask for them."""
@@ -149,6 +153,18 @@ class SloConfig(BaseModel):
                 return Sli(self.detector, at_least=float(self.target))
             return Sli(self.detector, at_most=float(1 - self.target))
         return Sli(self.detector, Quantity.VALUE, self.value_at_least, self.value_at_most)
+
+    def share(self, slo: Slo) -> Share | None:
+        """What `slo`, this objective of a stream, adds to false pages by chance; None where that is not known.
+
+        A p-value's bound may be lowered as far as the test can tell; an `alpha` that is stated is what it is.
+        """
+        if not slo.alpha or slo.method is BudgetingMethod.OCCURRENCES:
+            return None
+        if self.p_value_at_least is None or self.alpha is not None:
+            return Share(slo)
+        finest = Fraction("0.0001") if parse_name(self.detector)[0] in EXACT else Fraction("0.002")
+        return Share(slo, min(finest, slo.alpha))
 
     def slo(self, stream: str, window: timedelta) -> Slo:
         """This objective for the stream of that key, whose windows are as long as `window`."""

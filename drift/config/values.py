@@ -84,6 +84,17 @@ def parse_factor(value: object) -> Fraction:
     return factor
 
 
+def require_http(url: str) -> str:
+    """`url`, if it is an absolute http or https address.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not re.match(r"^https?://[^/\s]+", url):
+        raise ValueError(f"{url!r} is not an address: write http://host:port or https://host")
+    return url.rstrip("/")
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

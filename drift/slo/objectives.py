@@ -1,6 +1,6 @@
 """What is promised: a share of good windows, and how fast its budget may burn."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -69,6 +69,12 @@ class Slo:
     def baseline(self) -> Fraction:
         """The burn that the detector's own false alarms cause, at least 1."""
         return max(Fraction(1), self.alpha / self.budget)
+
+    def at_alpha(self, alpha: Fraction) -> "Slo":
+        """The same where so many slots are bad by chance: a p-value is held against a bound of `alpha`."""
+        if alpha == self.alpha:
+            return self
+        return replace(self, sli=replace(self.sli, at_least=float(alpha)), alpha=alpha)
 
     def threshold(self, rule: BurnRateRule) -> Fraction:
         """The burn that `rule` asks for, in budgets a period."""

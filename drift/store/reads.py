@@ -16,12 +16,16 @@ from drift.store import codec, tables
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert as it was told to the receivers; of a muted one, from replayed history, nobody was told."""
+    """An alert as it was told to the receivers; of a muted one, from replayed history, nobody was told.
+
+    `false_by` says who marked it as false, None where nobody did.
+    """
 
     alert: Alert
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     muted: bool = False
+    false_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def watch(conn: sa.Connection, slo: Slo) -> Watch:
     runs = conn.execute(sa.select(t).where(t.c.stream == slo.stream, t.c.slo == slo.name)).first()
     still_open = a.c.state.in_([AlertState.PENDING, AlertState.FIRING])
     rows = conn.execute(sa.select(a).where(a.c.stream == slo.stream, a.c.slo == slo.name, still_open))
-    found = tuple(_alert(row) for row in rows)
+    found = tuple(alert_of(row) for row in rows)
     if runs is None:
         return Watch(found)
     return Watch(found, runs.good_run, runs.missing_run, runs.insufficient_run)
@@ -219,10 +223,11 @@ def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:
 
 def alert_row(row: sa.Row[tuple[object, ...]]) -> AlertRow:
     """A row of the table `alert`."""
-    return AlertRow(_alert(row), row.labels, row.annotations, row.muted)
+    return AlertRow(alert_of(row), row.labels, row.annotations, row.muted, row.false_by)
 
 
-def _alert(row: sa.Row[tuple[object, ...]]) -> Alert:
+def alert_of(row: sa.Row[tuple[object, ...]]) -> Alert:
+    """The same without what was told of it."""
     f = row._mapping
     times = (f["started_at"], f["fired_at"], f["resolved_at"])
     kind, state = AlertKind(f["kind"]), AlertState(f["state"])

@@ -74,7 +74,7 @@ watch: Final = sa.Table(
 )
 
 # One row per episode of an alert. What its rule looked back on as it fired begins at `looked_from`. `digest` is the
-# message that told its owner of it, null before.
+# message that told its owner of it, null before. Who says that it was false is `false_by`.
 alert: Final = sa.Table(
     "alert",
     metadata,
@@ -93,6 +93,8 @@ alert: Final = sa.Table(
     required("annotations", JSONB()),
     required("muted", sa.Boolean()),
     sa.Column("digest", sa.Text),
+    sa.Column("false_at", At),
+    sa.Column("false_by", sa.Text),
 )
 sa.Index(
     "alert_open_idx",
