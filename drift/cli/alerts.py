@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drift.cli.common import AsJson, told
+from drift.cli.common import AsJson, tables, told
 
 app = typer.Typer(no_args_is_help=True, help="Alerts that fired: list them, and say which of them were false.")
 
@@ -27,7 +27,7 @@ def list_alerts(
         if as_json:
             typer.echo(json.dumps(as_rows(rows), indent=2))
         else:
-            Console(soft_wrap=True).print(as_table(rows))
+            tables().print(as_table(rows))
 
 
 @app.command()

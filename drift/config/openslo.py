@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.alias_generators import to_camel
 
 from drift.config.read import documents, read
-from drift.config.values import Ratio, parse_duration, parse_ratio
+from drift.config.values import Ratio, format_duration, parse_duration, parse_ratio
 from drift.errors import ConfigError
 from drift.slo import BudgetingMethod
 
@@ -46,7 +46,7 @@ def shorthand(length: timedelta) -> str:
     for unit in ("d", "h", "m"):
         if not length % _UNITS[unit]:
             return f"{length // _UNITS[unit]}{unit}"
-    raise ValueError(f"OpenSLO counts whole minutes, and {length} are not")
+    raise ValueError(f"OpenSLO counts whole minutes, and {format_duration(length)} is none")
 
 
 Shorthand = Annotated[timedelta, BeforeValidator(parse_shorthand), PlainSerializer(shorthand, return_type=str)]

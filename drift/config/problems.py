@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from drift.config.model import Config
+from drift.config.values import format_duration
 
 Problem = tuple[tuple[str | int, ...], str]
 """Where in the file, and what is wrong in words for its author."""
@@ -68,17 +69,19 @@ def _too_many_false_pages(config: Config) -> Iterator[Problem]:
 
 def _forgotten(config: Config) -> Iterator[Problem]:
     """What would be deleted while it is still needed."""
+    history = format_duration(config.retention.history)
     for stream in config.streams:
         if config.retention.vectors < (least := stream.window + stream.lateness):
-            text = f"vectors are kept for {config.retention.vectors}, stream {stream.id!r} needs them for {least}"
+            kept, least_said = format_duration(config.retention.vectors), format_duration(least)
+            text = f"vectors are kept for {kept}, stream {stream.id!r} needs them for {least_said}"
             yield ("retention", "vectors"), text
         for slo in config.slos_of(stream, stream.stream):
             if slo.sli.calibrated and config.retention.history < (least := slo.learning):
                 text = (
-                    f"history is kept for {config.retention.history}, objective {slo.name!r} is calibrated on {least}"
+                    f"history is kept for {history}, objective {slo.name!r} is calibrated on {format_duration(least)}"
                 )
                 yield ("retention", "history"), text
         periods = [slo.period for slo in config.slos_of(stream, stream.stream)]
         if periods and config.retention.history < max(periods):
-            text = f"history is kept for {config.retention.history}, objectives look back {max(periods)}"
+            text = f"history is kept for {history}, objectives look back {format_duration(max(periods))}"
             yield ("retention", "history"), text

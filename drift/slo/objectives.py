@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final
 
 from drift.records import Measurement
+from drift.records.durations import format_duration
 from drift.slo.conformal import needed
 from drift.slo.indicators import Events, Outcome, Sli
 from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier
@@ -142,12 +143,14 @@ class Slo:
         longest = max(self.rules, key=lambda rule: rule.long)
         if self.period < longest.long:
             found.append(
-                f"rule {longest.name!r} looks back {longest.long}, longer than the period {self.period}: give the "
-                f"objective a period of at least {longest.long}, or rules that look back less"
+                f"rule {longest.name!r} looks back {format_duration(longest.long)}, longer than the period "
+                f"{format_duration(self.period)}: give the objective a period of at least "
+                f"{format_duration(longest.long)}, or rules that look back less"
             )
         elif self.period < (needed := max(map(self.long, self.rules))):
+            interval, period, most = map(format_duration, (self.interval, self.period, self.period / 4))
             found.append(
-                f"the interval {self.interval} is too long: rules look back at least 4 intervals, here {needed}, and "
-                f"the period is {self.period}, with which the interval may be at most {self.period / 4}"
+                f"the interval {interval} is too long: rules look back at least 4 intervals, here "
+                f"{format_duration(needed)}, and the period is {period}, with which the interval may be at most {most}"
             )
         return found
