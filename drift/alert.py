@@ -3,9 +3,10 @@
 An alert never resolves because data stopped: slots without a verdict freeze it, and raise an alert of their own.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
@@ -56,6 +57,12 @@ class Alert:
     hold: int = 0
     quiet: int = 0
     looked_from: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """Names this episode, for people to say which they mean: the same for as long as it is kept."""
+        episode = "\0".join((self.stream, self.slo, self.kind, self.started_at.astimezone(UTC).isoformat()))
+        return hashlib.sha256(episode.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Actor:
         self.watches[slo.name] = step.watch
         writes.save_slot(self.conn, slo, slot, left)
         if step.changed or slot.span == self.last:
-            writes.save_watch(self.conn, slo, step.watch, slot.outcome)
+            writes.save_watch(self.conn, slo, step.watch, slot)
         for alert in step.changed:
             self._tell(alert, slo, left, measured)
 

@@ -304,3 +304,13 @@ def test_metrics_tell_what_encoding_costs(engine):
     assert 'drift_encoder_load_seconds{encoder="bundled"} 2.0' in text
     cost = float(re.search(r'drift_encoder_cost_total{encoder="bundled"} (\S+)', text)[1])
     assert cost == pytest.approx(encoder.meter.seconds / 100)
+
+
+def test_an_alert_is_marked_as_false_by_its_id(client, measured):
+    page = next(alert for alert in client.get("/v1/alerts").json() if alert["kind"] == "page")
+    assert page["false_by"] is None
+    assert client.post(f"/v1/alerts/{page['id']}/false").json()["false_by"].startswith("API, from")
+    assert [alert["id"] for alert in client.get("/v1/alerts").json() if alert["false_by"]] == [page["id"]]
+    assert client.delete(f"/v1/alerts/{page['id']}/false").json()["false_by"] is None
+    refused = client.post("/v1/alerts/nobody/false")
+    assert (refused.status_code, "lists them with their ids" in refused.json()["detail"]) == (404, True)

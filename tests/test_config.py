@@ -106,7 +106,7 @@ def test_an_objective_may_be_calibrated_on_windows(written):
     assert str(slo.sli) == "joint p-value among past windows >= 0.005, or an effect surely below 0.01"
     assert slo.learning == timedelta(days=3) + 200 * timedelta(minutes=5)
     (fault,) = faults(written, LEAST + "    window: 1d\n    merge: []\n" + mine + "retention: {history: 150d}\n")
-    assert "is calibrated on 204 days" in fault
+    assert "is calibrated on 204d" in fault
 
 
 def test_what_objectives_look_back_on_must_be_kept(written):

@@ -31,6 +31,7 @@ slos:
     rules: [{name: r, severity: page, factor: 7.5, long: 1d, short: 2h, horizon: 72h}]
   - {name: narrow, detector: effective_rank, value_at_least: 0.9, value_at_most: 1.1}
   - {name: loose, detector: valid_ratio, value_at_least: 0.5, target: 0.94}
+  - {name: rows, detector: novelty, budgeting_method: Occurrences, target: 0.97, alpha: 0.005}
 """
 FOREIGN = """\
 apiVersion: openslo/v1
@@ -81,7 +82,7 @@ def test_objectives_come_back_as_they_were(tmp_path):
     assert back.exit_code == 0, back.output
     again = write(tmp_path / "again.yaml", CONFIG + back.stdout)
     assert objectives(load(again)) == objectives(load(file))
-    assert [slo["name"] for slo in yaml.safe_load(back.stdout)["slos"]] == ["narrow", "loose", "traffic"]
+    assert [slo["name"] for slo in yaml.safe_load(back.stdout)["slos"]] == ["narrow", "loose", "rows", "traffic"]
 
 
 def test_an_objective_is_said_in_the_words_of_openslo_as_far_as_it_has_them(tmp_path):
@@ -97,6 +98,8 @@ def test_an_objective_is_said_in_the_words_of_openslo_as_far_as_it_has_them(tmp_
     assert spec["objectives"] == [
         {"op": "gte", "value": 0.002, "target": 0.98, "timeSliceTarget": 1.0, "timeSliceWindow": "90m"}
     ]
+    rows = documents[names.index("search-rows")]["spec"]
+    assert (rows["budgetingMethod"], rows["objectives"]) == ("Occurrences", [{"target": 0.97}])
     source = spec["indicator"]["spec"]["thresholdMetric"]["metricSource"]
     assert (source["type"], source["spec"]["detector"], source["spec"]["quantity"]) == ("drift", "joint", "p_value")
     assert found["metadata"]["annotations"]["drift/alpha"] == "0.003"
@@ -126,7 +129,8 @@ def test_what_drift_does_not_measure_is_not_imported(tmp_path):
 @pytest.mark.parametrize(
     ("word", "other", "says"),
     [
-        ("Timeslices", "Occurrences", "write Timeslices"),
+        ("Timeslices", "RatioTimeslices", "or Occurrences"),
+        (", timeSliceWindow: 10", "", "need a `timeSliceWindow`"),
         ("isRolling: true", "isRolling: false", "write `isRolling: true`"),
         ("duration: 4w", "duration: 1M", "a number of days"),
         ("targetPercent: 99.5,", "", "either `target` or `targetPercent`"),

@@ -111,6 +111,17 @@ def test_promtool_finds_no_fault(tmp_path, segments):
     assert "SUCCESS" in done.stdout
 
 
+def test_objectives_that_count_events_are_named_and_left_out(tmp_path):
+    config = CONFIG.format(window="5m", target="0.95", segments="{}")
+    config += "  - {name: rows, detector: valid_ratio, budgeting_method: Occurrences}\n"
+    (tmp_path / "drift.yaml").write_text(config)
+    text = CliRunner().invoke(app, ["rules", str(tmp_path / "drift.yaml")]).stdout
+    first, _, rules = text.partition("\n")
+    assert first.endswith("alerted on by drift alone: rows")
+    assert 'slo="rows"' not in rules
+    assert 'slo="traffic"' in rules
+
+
 def test_every_alert_says_what_it_is_about_and_where_to_read_on(tmp_path):
     rule_file(tmp_path)
     (group,) = yaml.safe_load((tmp_path / "rules.yml").read_text())["groups"]

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from drift.alert import AlertState, Watch, transition
 from drift.cli import app
 from drift.records import Span
-from drift.slo import Ledger, Outcome, Sli, Slo, Slot, budget, parse_sequence
+from drift.simulation import EPOCH, made_up
+from drift.slo import BudgetingMethod, Ledger, Outcome, Sli, Slo, budget, parse_sequence
 from drift.store import writes
 
 LENGTH = timedelta(minutes=5)
@@ -30,15 +31,15 @@ def record(engine, slo: Slo, sequence: str, start: datetime = START) -> None:
     """Write slots and the alerts that they raised, as the service does."""
     watch, ledger = Watch(), Ledger()
     with engine.begin() as conn:
-        for i, outcome in enumerate(parse_sequence(sequence)):
-            slot = Slot(Span(start + i * slo.interval, start + (i + 1) * slo.interval), outcome)
-            if outcome is Outcome.BAD:
+        for made in made_up(slo, parse_sequence(sequence)):
+            slot = replace(made, span=Span(made.span.start + (start - EPOCH), made.span.end + (start - EPOCH)))
+            if slot.outcome is Outcome.BAD or slot.events:
                 ledger.add(slot)
             left = budget(slo, ledger.spent(slo, slot.span.end), slot.span.end)
             step = transition(watch, slo, slot, left)
             watch = step.watch
             writes.save_slot(conn, slo, slot, left)
-            writes.save_watch(conn, slo, watch, outcome)
+            writes.save_watch(conn, slo, watch, slot)
             for alert in step.changed:
                 if alert.state is not AlertState.PENDING:
                     writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
@@ -105,6 +106,16 @@ def test_people_see_both_counts_and_when(past):
     shown = drift("--slo", "slo.yaml").stdout
     assert "1/1" in shown
     assert "2026-03-02 01:15" in shown
+
+
+def test_events_on_record_are_judged_by_the_target_that_is_asked_about(past, engine):
+    events = Slo("rows", "search", Sli("valid_ratio", at_least=0.5), Fraction("0.5"), LENGTH)
+    record(engine, replace(events, method=BudgetingMethod.OCCURRENCES), "0/256*300,100/256*12,0/256*90")
+    (past / "slo.yaml").write_text("{target: 0.99, budgeting_method: Occurrences}")
+    one = found("--slo", "slo.yaml", "--objective", "rows")
+    assert (one["would_fire"]["page"], one["fired"]["page"]) == (1, 0)
+    refused = drift("--slo", "slo.yaml", "--objective", "traffic")
+    assert "no events of search/traffic are on record" in refused.stderr
 
 
 def test_a_policy_that_could_not_work_is_refused(past):

@@ -119,8 +119,8 @@ def test_force_runs_it_anyway():
     ("words", "says"),
     [
         (["--alpha", "0.02"], "at most 0.01"),
-        (["--interval", "8d"], "at most 7 days, 12:00:00"),
-        (["--period", "2d"], "at least 3 days"),
+        (["--interval", "8d"], "at most 7d12h"),
+        (["--period", "2d"], "at least 3d,"),
         (["--target", "95"], "0.95 would be 95 percent"),
         (["--interval", "5"], "not a duration"),
     ],
@@ -231,3 +231,9 @@ def test_a_sequence_that_cannot_be_read_is_refused_at_its_place(text, place):
 def test_a_sequence_is_written_in_several_ways():
     assert parse_sequence("(B*2,G)*2 M") == parse_sequence("BBG BBG,M") == parse_sequence("((BB)G) * 2,M*1")
     assert parse_sequence("GMIS") == (Outcome.GOOD, Outcome.MISSING, Outcome.INSUFFICIENT, Outcome.EXCLUDED)
+
+
+def test_slots_of_a_day_are_counted_in_days():
+    done = CliRunner().invoke(app, ["slo", "simulate", "--interval", "1d", "--sequence", "B*4", "--force"])
+    assert " 2d " in done.stdout
+    assert "min" not in done.stdout

@@ -161,7 +161,8 @@ class StatusAnswer(BaseModel):
     """One objective of one stream now. Burns are budgets a period, of the rule nearest to firing.
 
     `calibration` says whether a test keeps its level; null where the objective promises none. `judged_by` says which
-    p-value the newest window was judged by, where the objective is calibrated on windows, else it is "".
+    p-value the newest window was judged by, where the objective is calibrated on windows, else it is "". Of `events` in
+    it `bad_events` were bad; null where the objective counts windows.
     `suppressed_by` is the id of the maintenance window that is on, else "".
     """
 
@@ -178,6 +179,8 @@ class StatusAnswer(BaseModel):
     calibration: CalibrationAnswer | None
     judged_by: str
     suppressed_by: str
+    events: int | None
+    bad_events: int | None
 
     @classmethod
     def of(cls, standing: Standing) -> "StatusAnswer":
@@ -196,12 +199,15 @@ class StatusAnswer(BaseModel):
             calibration=CalibrationAnswer.of(standing.calibration) if standing.calibration else None,
             judged_by=str(row.conformal or ""),
             suppressed_by=standing.suppressed_by,
+            events=row.events.total if row.events else None,
+            bad_events=row.events.bad if row.events else None,
         )
 
 
 class AlertAnswer(BaseModel):
-    """One episode of an alert, with what its receivers were told."""
+    """One episode of an alert, with what its receivers were told. `false_by` says who marked it as false."""
 
+    id: str
     stream: str
     slo: str
     kind: str
@@ -212,11 +218,13 @@ class AlertAnswer(BaseModel):
     rule: str
     labels: dict[str, str]
     annotations: dict[str, str]
+    false_by: str | None
 
     @classmethod
     def of(cls, row: AlertRow) -> "AlertAnswer":
         a = row.alert
         return cls(
+            id=a.id,
             stream=a.stream,
             slo=a.slo,
             kind=a.kind,
@@ -227,4 +235,5 @@ class AlertAnswer(BaseModel):
             rule=a.rule,
             labels=dict(row.labels),
             annotations=dict(row.annotations),
+            false_by=row.false_by,
         )

@@ -10,9 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from drift import __version__
-from drift.alert import AlertState
+from drift.api.alerts import add_alerts
 from drift.api.answers import (
-    AlertAnswer,
     AttributionAnswer,
     DiagnosisAnswer,
     MeasurementAnswer,
@@ -42,6 +41,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     add_writes(app, service)
     add_maintenance(app, service)
     _add_reads(app, service)
+    add_alerts(app, service)
     add_runbooks(app)
     add_retrains(app, service)
     _add_health(app, service, scheduler)
@@ -110,13 +110,6 @@ def _add_reads(app: FastAPI, service: Service) -> None:
         with service.engine.connect() as conn:
             found = diagnoses.made(conn, stream, since=since or end - DAY, until=until, limit=limit)
         return [DiagnosisAnswer.of(one) for one in found]
-
-    @app.get("/v1/alerts", tags=["reads"])
-    def alerts(state: AlertState | None = None, stream: str | None = None) -> list[AlertAnswer]:
-        """Alerts, newest first; by default those that fire or did."""
-        states = (state,) if state else (AlertState.FIRING, AlertState.RESOLVED)
-        with service.engine.connect() as conn:
-            return [AlertAnswer.of(row) for row in reads.alerts(conn, states=states, stream=stream)]
 
 
 def _add_health(app: FastAPI, service: Service, scheduler: Scheduler) -> None:

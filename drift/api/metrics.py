@@ -15,7 +15,7 @@ from drift.alert import AlertState
 from drift.encoder.cache import CachedEncoder
 from drift.records import IN_FLIGHT
 from drift.scheduler import CLOCKS, Scheduler, Service
-from drift.slo import Severity
+from drift.slo import BudgetingMethod, Severity
 from drift.store import endpoints, objectives, reads, retrains, views
 from drift.store.connect import Connection, DBAPIError, PoolTimeoutError
 
@@ -122,6 +122,8 @@ class Exporter(Collector):
     def _of_objectives(self, conn: Connection) -> Iterator[Metric]:
         slots = CounterMetricFamily("drift_evaluations", "Windows with a verdict.", labels=_SLO)
         bad = CounterMetricFamily("drift_evaluations_bad", "Windows with the verdict bad.", labels=_SLO)
+        events = CounterMetricFamily("drift_events", "Rows or answers of objectives that count them.", labels=_SLO)
+        bad_events = CounterMetricFamily("drift_events_bad", "Those of them that were bad.", labels=_SLO)
         interval = GaugeMetricFamily("drift_evaluation_interval_seconds", "Length of a window.", labels=_SLO)
         missing = GaugeMetricFamily("drift_missing_windows", "Newest windows in a row without data.", labels=_SLO)
         few = GaugeMetricFamily("drift_insufficient_windows", "Newest windows in a row with too few rows.", labels=_SLO)
@@ -137,7 +139,10 @@ class Exporter(Collector):
                     missing.add_metric(names, tally.missing)
                     few.add_metric(names, tally.insufficient)
                     interval.add_metric(names, slo.interval.total_seconds())
-        yield from (slots, bad, interval, missing, few)
+                    if slo.method is BudgetingMethod.OCCURRENCES:
+                        events.add_metric(names, tally.events)
+                        bad_events.add_metric(names, tally.bad_events)
+        yield from (slots, bad, events, bad_events, interval, missing, few)
         yield from self._of_budgets(conn)
         yield from self._of_calibrations(conn)
         yield from self._of_measurements(conn)

@@ -5,6 +5,7 @@ from typing import Final
 import typer
 
 from drift.cli import (
+    alerts,
     database,
     diagnosis,
     files,
@@ -31,6 +32,7 @@ app.add_typer(files.app)
 app.add_typer(diagnosis.app)
 app.add_typer(gate.app)
 app.add_typer(references.app, name="reference")
+app.add_typer(alerts.app, name="alert")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(retrain.app, name="retrain")
 app.add_typer(webhook.app, name="webhook")

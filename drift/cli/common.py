@@ -1,6 +1,7 @@
 """What commands have in common: their words, and how their faults end them."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,12 @@ from drift.errors import DriftError
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", show_default=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, not a table for people.")]
 DEFAULT: Final = Path("drift.yaml")
+_WIDE: Final = 10_000
+
+
+def tables() -> Console:
+    """Where tables are printed: as wide as they are, unless a terminal says how much room there is."""
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE, highlight=False)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 
-from drift.cli.common import AsJson, told
+from drift.cli.common import AsJson, tables, told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,7 +77,7 @@ def list_windows(as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps([plain(window, now) for window in known], indent=2))
         else:
-            Console().print(as_table(known, now))
+            tables().print(as_table(known, now))
 
 
 @app.command()

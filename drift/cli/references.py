@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from drift.cli.common import DEFAULT, AsJson, told
+from drift.cli.common import DEFAULT, AsJson, tables, told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,7 +36,7 @@ def list_references(as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps(as_rows(kept), indent=2))
         else:
-            Console().print(as_table(kept))
+            tables().print(as_table(kept))
 
 
 @app.command()
@@ -58,7 +57,7 @@ def show(stream: StreamName, version: Version = "", as_json: AsJson = False) -> 
         if as_json:
             typer.echo(json.dumps(plain(known), indent=2))
         else:
-            Console().print(as_text(known))
+            tables().print(as_text(known))
 
 
 @app.command()

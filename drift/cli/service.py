@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from drift.cli.common import DEFAULT, AsJson, ConfigPath, told
+from drift.cli.common import DEFAULT, AsJson, ConfigPath, tables, told
 
 app = typer.Typer()
 
@@ -116,7 +116,7 @@ def status(as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps(as_rows(found.engine, now=clock()), indent=2))
         else:
-            Console().print(as_table(found.engine, now=clock()))
+            tables().print(as_table(found.engine, now=clock()))
 
 
 @app.command()

@@ -34,8 +34,9 @@ def simulate(
     """Say which alerts an objective would raise, and when, in a made-up sequence of slots.
 
     In a sequence B is a bad slot, G a good one, M one without data, I one with too few rows for a verdict, and S one
-    of planned maintenance; `*` repeats a letter or a group. Before it all was good. Without `--slo` the objective
-    promises 0.95 over 30d in slots of 5m, with the default rules; options replace what a file says.
+    of planned maintenance; `*` repeats a letter or a group. Before it all was good. Where the objective counts events
+    (`budgeting_method: Occurrences`) `3/256` is a slot with 3 bad ones of 256, and B and G have one. Without `--slo`
+    the objective promises 0.95 over 30d in slots of 5m, with the default rules; options replace what a file says.
     Times count from the beginning: slot i ends at i intervals. **Exit status**: 0; 1 for an objective that could not
     work (unless `--force`), or a sequence that cannot be read.
     """

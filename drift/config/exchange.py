@@ -25,6 +25,7 @@ from drift.config.openslo import (
 from drift.config.policy import ALPHA, RETRAIN, RULES, policy_of
 from drift.config.slos import SloConfig, default_slos
 from drift.errors import ConfigError
+from drift.slo import BudgetingMethod
 
 _ALPHA, _RETRAIN, _RULES = "drift/alpha", "drift/retrain", "drift/rules"
 _BOUNDS = {
@@ -64,6 +65,7 @@ def _document(slo: SloConfig, stream: str, interval: timedelta) -> SloDocument:
     bounds = {key: value for key in _BOUNDS.values() if (value := getattr(slo, key)) is not None}
     spec: dict[str, object] = {"detector": slo.detector}
     op, value = None, None
+    slices = slo.budgeting_method is BudgetingMethod.TIMESLICES
     if len(bounds) == 1:
         (op, quantity), value = next((said, bounds[key]) for said, key in _BOUNDS.items() if key in bounds)
         spec["quantity"] = quantity
@@ -81,9 +83,15 @@ def _document(slo: SloConfig, stream: str, interval: timedelta) -> SloDocument:
             service=stream,
             indicator=Indicator(metadata=Metadata(name=name), spec=IndicatorSpec(threshold_metric=metric)),
             time_window=[TimeWindow(duration=slo.period, is_rolling=True)],
-            budgeting_method="Timeslices",
+            budgeting_method=slo.budgeting_method,
             objectives=[
-                Objective(op=op, value=value, target=slo.target, time_slice_target=1.0, time_slice_window=interval)
+                Objective(
+                    op=op,
+                    value=value,
+                    target=slo.target,
+                    time_slice_target=1.0 if slices else None,
+                    time_slice_window=interval if slices else None,
+                )
             ],
         ),
     )
@@ -152,7 +160,7 @@ def _objective(path: Path, document: SloDocument) -> SloConfig:
     policy = policy_of(path, document)
     said |= {"name": name, "target": policy.target, "period": policy.period, "alpha": policy.alpha}
     said |= {"rules": policy.rules, "streams": [spec.service] if spec.service else []}
-    said |= {"retrain": document.metadata.note(RETRAIN) != "false"}
+    said |= {"retrain": document.metadata.note(RETRAIN) != "false", "budgeting_method": spec.budgeting_method}
     try:
         return SloConfig.model_validate(said)
     except ValidationError as error:

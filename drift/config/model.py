@@ -1,6 +1,9 @@
 """The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
 
 from datetime import time, timedelta
+from fractions import Fraction
+from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
@@ -9,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
-from drift.config.values import Clock, Duration
-from drift.config.webhooks import RetrainConfig, WebhookConfig, require_http
+from drift.config.values import Clock, Duration, require_http
+from drift.config.webhooks import RetrainConfig, WebhookConfig
 from drift.records import ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
+from drift.slo.fleet_budget import Division, divide
 
 DETECTORS: Final = (
     "joint",
@@ -169,11 +173,15 @@ class RetentionConfig(_Model):
 
 
 class Config(_Model):
-    """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name."""
+    """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name.
+
+    `false_pages_per_year` is how many pages chance may raise over all of them: bounds of p-values are lowered to that.
+    """
 
     streams: list[StreamConfig] = Field(min_length=1)
     detectors: dict[Name, dict[str, float | int | str]] = {}
     slos: list[SloConfig] = []
+    false_pages_per_year: float | None = Field(default=None, gt=0)
     receivers: ReceiversConfig = ReceiversConfig()
     retrain: RetrainConfig = RetrainConfig()
     retention: RetentionConfig = RetentionConfig()
@@ -196,4 +204,18 @@ class Config(_Model):
 
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
-        return [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
+        found = [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
+        if self.false_pages_per_year is None:
+            return found
+        return [slo.at_alpha(self._alphas.get((slo.stream, slo.name), slo.alpha)) for slo in found]
+
+    @cached_property
+    def division(self) -> Division:
+        """The alphas by which all objectives together raise at most `false_pages_per_year` pages by chance."""
+        each = ((s, slo, part) for s in self.streams for slo in self.objectives_of(s) for part in s.streams)
+        shares = (slo.share(slo.slo(part.key, stream.window)) for stream, slo, part in each)
+        return divide([share for share in shares if share], self.false_pages_per_year or inf)
+
+    @cached_property
+    def _alphas(self) -> dict[tuple[str, str], Fraction]:
+        return {(slo.stream, slo.name): alpha for slo, alpha in self.division.alphas.items()}

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from drift.config.read import documents, read
-from drift.config.values import Ratio, parse_duration, parse_ratio
+from drift.config.values import Ratio, format_duration, parse_duration, parse_ratio
 from drift.errors import ConfigError
+from drift.slo import BudgetingMethod
 
 VERSION: Final = "openslo/v1"
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -45,7 +46,7 @@ def shorthand(length: timedelta) -> str:
     for unit in ("d", "h", "m"):
         if not length % _UNITS[unit]:
             return f"{length // _UNITS[unit]}{unit}"
-    raise ValueError(f"OpenSLO counts whole minutes, and {length} are not")
+    raise ValueError(f"OpenSLO counts whole minutes, and {format_duration(length)} is none")
 
 
 Shorthand = Annotated[timedelta, BeforeValidator(parse_shorthand), PlainSerializer(shorthand, return_type=str)]
@@ -122,7 +123,7 @@ class Objective(_Model):
     target: Ratio | None = None
     target_percent: Annotated[float, Field(gt=0, lt=100)] | None = None
     time_slice_target: float | None = None
-    time_slice_window: Shorthand
+    time_slice_window: Shorthand | None = None
 
     @property
     def share(self) -> Fraction:
@@ -144,17 +145,24 @@ class Spec(_Model):
     indicator: Indicator | None = None
     indicator_ref: str | None = None
     time_window: Annotated[list[TimeWindow], Field(min_length=1, max_length=1)]
-    budgeting_method: str
+    budgeting_method: BudgetingMethod
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=1)]
     alert_policies: list[object] | None = None
 
+    @field_validator("budgeting_method", mode="before")
+    @classmethod
+    def _known(cls, method: object) -> object:
+        if method not in list(BudgetingMethod):
+            raise ValueError(
+                f"budgetingMethod {method!r}: drift counts good slices of time or good events: write Timeslices, with "
+                "a `timeSliceWindow`, or Occurrences"
+            )
+        return method
+
     @model_validator(mode="after")
     def _slices(self) -> Self:
-        if self.budgeting_method != "Timeslices":
-            raise ValueError(
-                f"budgetingMethod {self.budgeting_method!r}: drift counts good slices of time: write Timeslices, with "
-                "a `timeSliceWindow`"
-            )
+        if self.budgeting_method is BudgetingMethod.TIMESLICES and self.objectives[0].time_slice_window is None:
+            raise ValueError("Timeslices need a `timeSliceWindow`, such as 5m")
         return self
 
 

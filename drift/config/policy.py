@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,16 +13,17 @@ from drift.config.read import documents, has, read
 from drift.config.slos import RuleConfig
 from drift.config.values import Duration, Ratio, parse_ratio
 from drift.errors import ConfigError
-from drift.slo import Sli, Slo, default_rules
+from drift.slo import BudgetingMethod, Sli, Slo, default_rules
 
 ALPHA, RETRAIN, RULES = "drift/alpha", "drift/retrain", "drift/rules"
 """Annotations of OpenSLO documents."""
+SLOT: Final = timedelta(minutes=5)
 
 
 class PolicyConfig(BaseModel):
     """How much is promised over which period, how long a slot is, and how fast is too fast; names are those of `slos`.
 
-    `alpha` is the share of slots that is bad when nothing is wrong.
+    `alpha` is the share of slots that is bad when nothing is wrong; of events, where those are counted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,15 +31,18 @@ class PolicyConfig(BaseModel):
     name: str = "slo"
     target: Ratio = Fraction("0.95")
     period: Duration = timedelta(days=30)
-    interval: Duration = timedelta(minutes=5)
+    interval: Duration = SLOT
     alpha: Ratio | None = None
+    budgeting_method: BudgetingMethod = BudgetingMethod.TIMESLICES
     rules: list[RuleConfig] = []
 
     def slo(self, stream: str = "") -> Slo:
         """The objective, of a stream of that key."""
         rules = tuple(rule.rule for rule in self.rules) or default_rules(self.period)
         alpha = self.alpha or Fraction(0)
-        return Slo(self.name, stream, Sli(self.name), self.target, self.interval, self.period, alpha, rules)
+        method = self.budgeting_method
+        terms = (self.target, self.interval, self.period, alpha, rules)
+        return Slo(self.name, stream, Sli(self.name), *terms, method=method)
 
 
 def load_policy(path: Path) -> PolicyConfig:
@@ -81,7 +86,8 @@ def policy_of(path: Path, document: SloDocument) -> PolicyConfig:
         name=name,
         target=goal.share,
         period=window.duration,
-        interval=goal.time_slice_window,
+        interval=goal.time_slice_window or SLOT,
         alpha=alpha,
+        budgeting_method=spec.budgeting_method,
         rules=rules,
     )

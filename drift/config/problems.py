@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from drift.config.model import Config
+from drift.config.values import format_duration
 
 Problem = tuple[tuple[str | int, ...], str]
 """Where in the file, and what is wrong in words for its author."""
@@ -28,6 +29,7 @@ def problems(config: Config) -> Iterator[Problem]:
         yield ("digest",), "digest needs a receiver: add `events: [digest]` to one of receivers.webhooks"
     if config.digest is None and told:
         yield ("receivers", "webhooks"), 'the event digest needs an hour: write `digest: {at: "09:00"}`'
+    yield from _too_many_false_pages(config)
     yield from _forgotten(config)
     places = {slo.name: i for i, slo in enumerate(config.slos)}
     for i, stream in enumerate(config.streams):
@@ -49,19 +51,35 @@ def _used_twice(config: Config) -> Iterator[Problem]:
                 yield (*where[:-1], i, where[-1]), f"{where[-1]} {name!r} is used twice: each needs its own"
 
 
+def _too_many_false_pages(config: Config) -> Iterator[Problem]:
+    """A fleet budget that no bounds can keep."""
+    wanted = config.false_pages_per_year
+    if wanted is None or (found := config.division).pages <= wanted or found.worst is None:
+        return
+    worst = found.worst
+    yield (
+        ("false_pages_per_year",),
+        f"false_pages_per_year {wanted:g} is less than chance will raise at the lowest bounds that tests can tell, "
+        f"most by {worst.name!r} of {worst.stream!r}: allow at least {found.least:g}, or give that objective a lower "
+        "target or a shorter interval",
+    )
+
+
 def _forgotten(config: Config) -> Iterator[Problem]:
     """What would be deleted while it is still needed."""
+    history = format_duration(config.retention.history)
     for stream in config.streams:
         if config.retention.vectors < (least := stream.window + stream.lateness):
-            text = f"vectors are kept for {config.retention.vectors}, stream {stream.id!r} needs them for {least}"
+            kept, least_said = format_duration(config.retention.vectors), format_duration(least)
+            text = f"vectors are kept for {kept}, stream {stream.id!r} needs them for {least_said}"
             yield ("retention", "vectors"), text
         for slo in config.slos_of(stream, stream.stream):
             if slo.sli.calibrated and config.retention.history < (least := slo.learning):
                 text = (
-                    f"history is kept for {config.retention.history}, objective {slo.name!r} is calibrated on {least}"
+                    f"history is kept for {history}, objective {slo.name!r} is calibrated on {format_duration(least)}"
                 )
                 yield ("retention", "history"), text
         periods = [slo.period for slo in config.slos_of(stream, stream.stream)]
         if periods and config.retention.history < max(periods):
-            text = f"history is kept for {config.retention.history}, objectives look back {max(periods)}"
+            text = f"history is kept for {history}, objectives look back {format_duration(max(periods))}"
             yield ("retention", "history"), text

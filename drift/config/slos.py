@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift.config.values import Duration, Factor, Ratio
 from drift.records import ENVIRONMENT, parse_name
-from drift.slo import BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
+from drift.slo import BudgetingMethod, BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
+from drift.slo.fleet_budget import Share
 
 EFFECTS: Final = ("joint", "mean_shift")
 """Detectors whose value is the size of a change, 0 where nothing has changed."""
@@ -22,6 +23,14 @@ reference rows that lets 3 of 10 merged windows of 9216 rows through in which 2 
 standard deviations off, all of them significant. Such slow drift is what merged windows are for.
 """
 
+
+GOOD_SHARES: Final = ("valid_ratio", "probe", "refit_probe", "knn_probe", "recall")
+BAD_SHARES: Final = ("novelty", "skew")
+"""Detectors whose value is the share of rows that are good, or bad: what `Occurrences` can count."""
+
+
+EXACT: Final = ("mean_shift", "novelty", "probe", "knn_probe", "recall")
+"""Tests whose p-values come of a law and may be as small as they like; those of others come of up to 1000 draws."""
 
 ASKED_FOR: Final = ("classifier", "context_mmd", "energy", "ks", "lsdd", "mmd_fuse", "sliced_wasserstein")
 """Two-sample tests that nobody gets who does not ask for them."""
@@ -54,6 +63,9 @@ class SloConfig(BaseModel):
     asks for none. `calibrate: windows` holds not the p-value against its bound but its rank among those of past healthy
     windows of the same hour: for rows that are dependent, or traffic that changes by the clock. `retrain` asks the
     webhooks for a new model when the objective pages.
+
+    `budgeting_method: Occurrences` counts not good windows but good rows or answers, summed over windows; then `target`
+    is all that says what is good, and `alpha` is the share of rows that is bad when nothing is wrong.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +77,7 @@ class SloConfig(BaseModel):
     p_value_at_least: float | None = Field(default=None, gt=0, lt=1)
     effect_at_least: float | None = Field(default=None, ge=0)
     calibrate: Literal["windows"] | None = None
+    budgeting_method: BudgetingMethod = BudgetingMethod.TIMESLICES
     target: Ratio = Fraction("0.95")
     period: Duration = timedelta(days=30)
     alpha: Ratio | None = None
@@ -75,12 +88,31 @@ class SloConfig(BaseModel):
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         by_value = self.value_at_least is not None or self.value_at_most is not None
-        if by_value == (self.p_value_at_least is not None):
+        if self.budgeting_method is BudgetingMethod.OCCURRENCES:
+            self._require_events(bounded=by_value or self.p_value_at_least is not None)
+        elif by_value == (self.p_value_at_least is not None):
             raise ValueError(
                 f"objective {self.name!r} must say what is good: either `p_value_at_least`, "
                 "or `value_at_least` and/or `value_at_most`"
             )
         return self
+
+    def _require_events(self, *, bounded: bool) -> None:
+        """Refuse Occurrences of what has none, or of what is judged by the window.
+
+        Raises:
+            ValueError: it says so, and what would be right.
+        """
+        if self.detector not in (*GOOD_SHARES, *BAD_SHARES):
+            raise ValueError(
+                f"objective {self.name!r} counts Occurrences, and {self.detector} does not say of each row whether it "
+                f"is good: use {', '.join((*GOOD_SHARES, *BAD_SHARES))}, or Timeslices"
+            )
+        if bounded:
+            raise ValueError(
+                f"objective {self.name!r} counts Occurrences, good rows of all, and bounds the window's number: leave "
+                "`value_at_least`, `value_at_most` and `p_value_at_least` out, `target` says which share must be good"
+            )
 
     @model_validator(mode="after")
     def _calibrated_test(self) -> Self:
@@ -116,7 +148,23 @@ class SloConfig(BaseModel):
                 effect_at_least=least or None,
                 calibrated=self.calibrate == "windows",
             )
+        if self.budgeting_method is BudgetingMethod.OCCURRENCES:
+            if self.detector in GOOD_SHARES:
+                return Sli(self.detector, at_least=float(self.target))
+            return Sli(self.detector, at_most=float(1 - self.target))
         return Sli(self.detector, Quantity.VALUE, self.value_at_least, self.value_at_most)
+
+    def share(self, slo: Slo) -> Share | None:
+        """What `slo`, this objective of a stream, adds to false pages by chance; None where that is not known.
+
+        A p-value's bound may be lowered as far as the test can tell; an `alpha` that is stated is what it is.
+        """
+        if not slo.alpha or slo.method is BudgetingMethod.OCCURRENCES:
+            return None
+        if self.p_value_at_least is None or self.alpha is not None:
+            return Share(slo)
+        finest = Fraction("0.0001") if parse_name(self.detector)[0] in EXACT else Fraction("0.002")
+        return Share(slo, min(finest, slo.alpha))
 
     def slo(self, stream: str, window: timedelta) -> Slo:
         """This objective for the stream of that key, whose windows are as long as `window`."""
@@ -133,6 +181,7 @@ class SloConfig(BaseModel):
             tuple(rule.rule for rule in self.rules) or default_rules(self.period),
             self.retrain,
             windows,
+            self.budgeting_method,
         )
 
 

@@ -7,7 +7,9 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-_UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+from drift.records.durations import UNITS
+from drift.records.durations import format_duration as format_duration  # noqa: PLC0414  # is written where drift.slo may use it
+
 _CLOCK: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
 _PATTERN: Final = r"^(\d+(ms|[smhdw]))+$"
 
@@ -24,19 +26,10 @@ def parse_duration(value: object) -> timedelta:
     if not re.match(_PATTERN, text):
         raise ValueError(f"{text!r} is not a duration: write a number and a unit, such as 30s, 5m, 1h30m or 30d")
     parts = re.findall(r"(\d+)(ms|[smhdw])", text)
-    length = timedelta(milliseconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+    length = timedelta(milliseconds=sum(int(number) * UNITS[unit] for number, unit in parts))
     if not length:
         raise ValueError(f"{text!r} is no time at all: a duration must be longer than zero")
     return length
-
-
-def format_duration(length: timedelta) -> str:
-    """The shortest Prometheus duration that means `length`, to the millisecond."""
-    left, parts = round(length / timedelta(milliseconds=1)), []
-    for unit in ("d", "h", "m", "s", "ms"):
-        count, left = divmod(left, _UNITS[unit])
-        parts += [f"{count}{unit}"] if count else []
-    return "".join(parts) or "0s"
 
 
 def parse_clock(value: object) -> time:
@@ -82,6 +75,17 @@ def parse_factor(value: object) -> Fraction:
     if factor <= 0:
         raise ValueError(f"{value} must be greater than 0")
     return factor
+
+
+def require_http(url: str) -> str:
+    """`url`, if it is an absolute http or https address.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not re.match(r"^https?://[^/\s]+", url):
+        raise ValueError(f"{url!r} is not an address: write http://host:port or https://host")
+    return url.rstrip("/")
 
 
 Duration = Annotated[

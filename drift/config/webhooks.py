@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from drift.config.values import Duration
+from drift.config.values import Duration, require_http
 from drift.records import RetrainPolicy
 
 Adapter = Literal["webhook", "airflow", "prefect", "argo", "github", "kubeflow", "dagster"]
@@ -119,14 +119,3 @@ class RetrainConfig(RetrainPolicyConfig):
     def of(self, model: str) -> RetrainPolicy:
         """How `model` may be asked for."""
         return self.models.get(model, self).policy
-
-
-def require_http(url: str) -> str:
-    """`url`, if it is an absolute http or https address.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not re.match(r"^https?://[^/\s]+", url):
-        raise ValueError(f"{url!r} is not an address: write http://host:port or https://host")
-    return url.rstrip("/")

@@ -11,7 +11,7 @@ from drift.alert import Alert, AlertKind
 from drift.config.values import format_duration
 from drift.notify.base import Notice
 from drift.records import Diagnosed, Measurement, Stream, parse_name
-from drift.slo import Budget, Burn, Conformal, Slo
+from drift.slo import Budget, BudgetingMethod, Burn, Conformal, Slo
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,9 @@ def _description(alert: Alert, context: Context, burn: Burn) -> str:
         told = f" ({context.conformal})" if context.conformal else ""
         parts.append(f"Measured {number:.4g}{told} over {measured.rows} rows; good is {slo.sli}.")
     long, short = format_duration(slo.long(burn.rule)), format_duration(slo.short(burn.rule))
+    what = "rows in " if slo.method is BudgetingMethod.OCCURRENCES else ""
     parts.append(
-        f"The error budget ({float(slo.budget):.3g} of {format_duration(slo.period)}) burns "
+        f"The error budget ({float(slo.budget):.3g} of {what}{format_duration(slo.period)}) burns "
         f"{float(burn.long):.1f} times too fast over {long} and {float(burn.short):.1f} times over {short}; "
         f"rule {burn.rule.name!r} fires above {float(slo.threshold(burn.rule)):g}."
     )

@@ -6,7 +6,7 @@ from drift.notify.moved import moved_most
 from drift.pipeline import diagnose, retrains
 from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
-from drift.slo import Outcome, Slo, Slot, budget
+from drift.slo import Outcome, Slo, Slot, Spent, budget
 from drift.store import objectives, outbox, reads, writes
 from drift.store.connect import Connection
 from drift.store.outbox import MessageKind, MessageState
@@ -15,14 +15,13 @@ from drift.store.outbox import MessageKind, MessageState
 def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> None:
     """Count the slot of `findings` against the budget of `slo`, and enqueue what its alerts have to say."""
     verdict = judge(conn, monitor, slo, findings)
-    slot = Slot(findings.span, verdict.outcome)
-    spent = objectives.spent(conn, slo, slot.span.end)
-    if slot.outcome is Outcome.BAD:
-        spent = {look_back: so_far.plus(slot) for look_back, so_far in spent.items()}
+    events = slo.events(verdict.measurement) if verdict.outcome.is_verdict else None
+    slot = Slot(findings.span, verdict.outcome, events)
+    spent = {back: so_far + Spent.of(slot) for back, so_far in objectives.spent(conn, slo, slot.span.end).items()}
     left = budget(slo, spent, slot.span.end)
     step = transition(reads.watch(conn, slo), slo, slot, left)
     writes.save_slot(conn, slo, slot, left, verdict.conformal)
-    writes.save_watch(conn, slo, step.watch, slot.outcome)
+    writes.save_watch(conn, slo, step.watch, slot)
     if slot.outcome is Outcome.BAD:
         diagnose.ask(conn, monitor, slo, findings, changed=step.changed, budget=left)
     if not step.changed and not step.watch.open:

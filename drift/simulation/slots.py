@@ -11,7 +11,7 @@ from typing import Final
 
 from drift.alert import Alert, AlertKind, AlertState, Watch, transition
 from drift.records import Span
-from drift.slo import Budget, Burn, Ledger, Outcome, Slo, Slot, budget
+from drift.slo import Budget, BudgetingMethod, Burn, Events, Ledger, Outcome, Slo, Slot, budget
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When made-up slots begin."""
@@ -48,10 +48,19 @@ class Tick:
         return budget(self.slo, self.ledger.spent(self.slo, at), at)
 
 
-def made_up(slo: Slo, outcomes: Sequence[Outcome]) -> Iterator[Slot]:
-    """Slots with these outcomes, one after another from `EPOCH` on, each of the objective's interval."""
-    for i, outcome in enumerate(outcomes):
-        yield Slot(Span(EPOCH + i * slo.interval, EPOCH + (i + 1) * slo.interval), outcome)
+def made_up(slo: Slo, found: Sequence[Outcome | Events]) -> Iterator[Slot]:
+    """Slots with these outcomes, one after another from `EPOCH` on, each of the objective's interval.
+
+    Where the objective counts events, a slot that says no more than that it is good or bad has one.
+    """
+    for i, one in enumerate(found):
+        span = Span(EPOCH + i * slo.interval, EPOCH + (i + 1) * slo.interval)
+        if isinstance(one, Events):
+            yield Slot(span, slo.outcome(one), one)
+        elif slo.method is BudgetingMethod.OCCURRENCES and one.is_verdict:
+            yield Slot(span, one, Events(int(one is Outcome.GOOD), 1))
+        else:
+            yield Slot(span, one)
 
 
 def simulate(slo: Slo, slots: Iterable[Slot]) -> Iterator[Tick]:
@@ -59,7 +68,7 @@ def simulate(slo: Slo, slots: Iterable[Slot]) -> Iterator[Tick]:
     watch, ledger = Watch(), Ledger()
     for slot in slots:
         tick = Tick(slot, (), slo, ledger)
-        if slot.outcome is Outcome.BAD:
+        if slot.outcome is Outcome.BAD or slot.events:
             ledger.add(slot)
         elif slot.outcome is Outcome.GOOD and not watch.open:
             # Look-backs only lose bad slots with a good one, so no rule begins to be true: most slots end here.

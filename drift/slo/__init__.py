@@ -3,8 +3,8 @@
 from drift.slo.budgets import Budget, Burn, Ledger, Slot, Spent, budget, look_backs
 from drift.slo.calibration import Calibration
 from drift.slo.conformal import Conformal, Hours, Past, conformal
-from drift.slo.indicators import Outcome, Quantity, Sli
-from drift.slo.objectives import INSUFFICIENT_AFTER, NODATA_AFTER, Slo
+from drift.slo.indicators import Events, Outcome, Quantity, Sli
+from drift.slo.objectives import INSUFFICIENT_AFTER, NODATA_AFTER, BudgetingMethod, Slo
 from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier, default_rules
 from drift.slo.sequences import parse_sequence
 
@@ -14,10 +14,12 @@ __all__ = [
     "NODATA_AFTER",
     "RULES",
     "Budget",
+    "BudgetingMethod",
     "Burn",
     "BurnRateRule",
     "Calibration",
     "Conformal",
+    "Events",
     "Hours",
     "Ledger",
     "Outcome",

@@ -1,8 +1,10 @@
 """How fast an objective's error budget burns.
 
-Time-slice budgeting with the nominal number of slices as denominator, so that missing data can neither inflate a burn
-nor resolve an alert; every page is gated by a projection of when the budget runs out. All decisions are made on exact
-fractions.
+Of Timeslices the denominator is the nominal number of slices, so that missing data can neither inflate a burn nor
+resolve an alert. Of Occurrences it is the number of events that were seen, and at least as many as are usual in a
+look-back: the mean of the slots of the period that have any, as if every slot had it. So neither a gap nor a night with
+few rows inflates a burn. Every page is gated by a projection of when the budget runs out. All decisions are made on
+exact fractions.
 """
 
 from bisect import bisect_right
@@ -12,17 +14,18 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from drift.records import Span
-from drift.slo.indicators import Outcome
-from drift.slo.objectives import Slo
+from drift.slo.indicators import Events, Outcome
+from drift.slo.objectives import BudgetingMethod, Slo
 from drift.slo.rules import BurnRateRule, Tier
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One stretch of an objective's time and what became of it."""
+    """One stretch of an objective's time and what became of it; `events` only where those are counted."""
 
     span: Span
     outcome: Outcome
+    events: Events | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,38 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Bad time within a look-back, and in how many slots it is."""
+    """Bad time within a look-back, and in how many slots; bad events, of all `events`, that `measured` time had."""
 
     time: timedelta = timedelta()
     slots: int = 0
+    bad_events: int = 0
+    events: int = 0
+    measured: timedelta = timedelta()
 
-    def plus(self, slot: Slot) -> "Spent":
-        """The same with one more bad slot."""
-        return Spent(self.time + slot.span.length, self.slots + 1)
+    @classmethod
+    def of(cls, slot: Slot) -> "Spent":
+        """What one slot spends."""
+        length, bad = slot.span.length, slot.outcome is Outcome.BAD
+        spent = (length, 1) if bad else (timedelta(), 0)
+        return cls(*spent, slot.events.bad, slot.events.total, length) if slot.events else cls(*spent)
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            self.time + other.time,
+            self.slots + other.slots,
+            self.bad_events + other.bad_events,
+            self.events + other.events,
+            self.measured + other.measured,
+        )
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        return Spent(
+            self.time - other.time,
+            self.slots - other.slots,
+            self.bad_events - other.bad_events,
+            self.events - other.events,
+            self.measured - other.measured,
+        )
 
 
 def look_backs(slo: Slo) -> tuple[timedelta, ...]:
@@ -74,45 +101,60 @@ def look_backs(slo: Slo) -> tuple[timedelta, ...]:
 
 
 class Ledger:
-    """Bad slots, oldest first, added up as they come, so that what lies in a look-back is one difference."""
+    """Slots that spend, oldest first, added up as they come, so that what lies in a look-back is one difference."""
 
-    def __init__(self, bad: Iterable[Slot] = ()) -> None:
+    def __init__(self, slots: Iterable[Slot] = ()) -> None:
         self._ends: list[datetime] = []
-        self._times: list[timedelta] = [timedelta()]
-        for slot in bad:
+        self._sums: list[Spent] = [Spent()]
+        for slot in slots:
             self.add(slot)
 
     def add(self, slot: Slot) -> None:
-        """One more bad slot, not older than those before it."""
+        """One more slot that is bad or has events, not older than those before it."""
         self._ends.append(slot.span.end)
-        self._times.append(self._times[-1] + slot.span.length)
+        self._sums.append(self._sums[-1] + Spent.of(slot))
 
     def spent(self, slo: Slo, at: datetime) -> dict[timedelta, Spent]:
         """What they add up to in each look-back of `slo` that ends at `at`; slots count by their end."""
         found, last = {}, bisect_right(self._ends, at)
         for look_back in look_backs(slo):
             first = bisect_right(self._ends, at - look_back)
-            found[look_back] = Spent(self._times[last] - self._times[first], last - first)
+            found[look_back] = self._sums[last] - self._sums[first]
         return found
 
 
 def budget(slo: Slo, spent: Mapping[timedelta, Spent], at: datetime) -> Budget:
     """The error budget of `slo` at `at`, given what is spent in each of its look-backs (`look_backs`)."""
-    remaining = 1 - _rate(spent[slo.period].time, slo.budget * (slo.period // _MICRO))
-    return Budget(at, remaining, tuple(_burn(slo, spent, tier, remaining) for tier in slo.tiers))
+    rate = _Rate(slo, spent)
+    remaining = 1 - rate.over(slo.period, slo.budget * (slo.period // _MICRO))
+    return Budget(at, remaining, tuple(_burn(slo, rate, tier, remaining) for tier in slo.tiers))
 
 
 _MICRO = timedelta(microseconds=1)
 
 
-def _rate(bad: timedelta, allowed: Fraction) -> Fraction:
-    """Budgets a period that are being spent: bad time over the microseconds that may be bad."""
-    return Fraction(bad // _MICRO * allowed.denominator, allowed.numerator)
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """How many budgets a period are being spent."""
+
+    slo: Slo
+    spent: Mapping[timedelta, Spent]
+
+    def over(self, back: timedelta, allowed: Fraction) -> Fraction:
+        """In a look-back of which `allowed` microseconds may be bad."""
+        found = self.spent[back]
+        if self.slo.method is BudgetingMethod.TIMESLICES:
+            return Fraction(found.time // _MICRO * allowed.denominator, allowed.numerator)
+        period = self.spent[self.slo.period]
+        if not period.events:
+            return Fraction(0)
+        usual = Fraction(period.events * (back // _MICRO), period.measured // _MICRO)
+        return found.bad_events / (self.slo.budget * max(usual, Fraction(found.events)))
 
 
-def _burn(slo: Slo, spent: Mapping[timedelta, Spent], tier: Tier, remaining: Fraction) -> Burn:
-    within, recent, horizon = spent[tier.long], spent[tier.short], tier.rule.horizon
-    long, short = _rate(within.time, tier.allowed_long), _rate(recent.time, tier.allowed_short)
+def _burn(slo: Slo, rate: _Rate, tier: Tier, remaining: Fraction) -> Burn:
+    within, horizon = rate.spent[tier.long], tier.rule.horizon
+    long, short = rate.over(tier.long, tier.allowed_long), rate.over(tier.short, tier.allowed_short)
     left = max(Fraction(0), remaining) * (slo.period // _MICRO) / long if long else None
     exceeds = long > tier.threshold and short > tier.threshold
     in_horizon = horizon is None or (left is not None and left <= horizon // _MICRO)

@@ -29,6 +29,18 @@ class Quantity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """What was counted in a slot: rows or answers, at least one, and how many of them were good."""
+
+    good: int
+    total: int
+
+    @property
+    def bad(self) -> int:
+        return self.total - self.good
+
+
+@dataclass(frozen=True, slots=True)
 class Sli:
     """Says which measurements of a detector are good: those with `at_least <= quantity <= at_most`.
 
@@ -71,6 +83,14 @@ class Sli:
         low = -math.inf if self.at_least is None else self.at_least
         high = math.inf if self.at_most is None else self.at_most
         return Outcome.GOOD if low <= number <= high or self.negligible(measurement) else Outcome.BAD
+
+    def events(self, measurement: Measurement) -> Events:
+        """The rows of which the value is a share: of good ones where it must be at least so much, else of bad ones.
+
+        Exact: a value is the quotient of two counts, of which `rows` is one.
+        """
+        counted = round(measurement.value * measurement.rows)
+        return Events(counted if self.at_most is None else measurement.rows - counted, measurement.rows)
 
     def __str__(self) -> str:
         name = self.detector if self.quantity is Quantity.VALUE else f"{self.detector} p-value"

@@ -1,12 +1,15 @@
 """What is promised: a share of good windows, and how fast its budget may burn."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
+from drift.records import Measurement
+from drift.records.durations import format_duration
 from drift.slo.conformal import needed
-from drift.slo.indicators import Sli
+from drift.slo.indicators import Events, Outcome, Sli
 from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier
 
 _DAY, _MICRO = timedelta(days=1), timedelta(microseconds=1)
@@ -14,10 +17,18 @@ NODATA_AFTER: Final = 3
 INSUFFICIENT_AFTER: Final = 12
 
 
+class BudgetingMethod(StrEnum):
+    """What a budget is made of, as OpenSLO calls it: good slots, or good events summed over slots."""
+
+    TIMESLICES = "Timeslices"
+    OCCURRENCES = "Occurrences"
+
+
 @dataclass(frozen=True, slots=True)
 class Slo:
     """An objective: the share of good slots of `interval` over a rolling `period` is at least `target`.
 
+    By `Occurrences` it is the share of good events; a slot is good where its own share is, and `alpha` is of events.
     `alpha` is the share of slots that the detector calls bad when nothing is wrong. `stream` is the key of the stream.
     Each slot is of `windows` windows, more than one where they are measured together. `tiers` are the rules in order,
     less page rules that another with the same look-backs makes redundant.
@@ -33,6 +44,7 @@ class Slo:
     rules: tuple[BurnRateRule, ...] = RULES
     retrain: bool = True
     windows: int = 1
+    method: BudgetingMethod = BudgetingMethod.TIMESLICES
     tiers: tuple[Tier, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -41,13 +53,29 @@ class Slo:
 
     @property
     def budget(self) -> Fraction:
-        """Share of slots that may be bad."""
+        """Share of slots, or of events, that may be bad."""
         return 1 - self.target
+
+    def events(self, measured: Measurement | None) -> Events | None:
+        """What is counted of a measurement; None without one, and where slots are counted."""
+        if measured is None or self.method is BudgetingMethod.TIMESLICES:
+            return None
+        return self.sli.events(measured)
+
+    def outcome(self, events: Events) -> Outcome:
+        """GOOD where a slot with these events spends no more than its part of the budget."""
+        return Outcome.GOOD if events.bad <= self.budget * events.total else Outcome.BAD
 
     @property
     def baseline(self) -> Fraction:
         """The burn that the detector's own false alarms cause, at least 1."""
         return max(Fraction(1), self.alpha / self.budget)
+
+    def at_alpha(self, alpha: Fraction) -> "Slo":
+        """The same where so many slots are bad by chance: a p-value is held against a bound of `alpha`."""
+        if alpha == self.alpha:
+            return self
+        return replace(self, sli=replace(self.sli, at_least=float(alpha)), alpha=alpha)
 
     def threshold(self, rule: BurnRateRule) -> Fraction:
         """The burn that `rule` asks for, in budgets a period."""
@@ -115,12 +143,14 @@ class Slo:
         longest = max(self.rules, key=lambda rule: rule.long)
         if self.period < longest.long:
             found.append(
-                f"rule {longest.name!r} looks back {longest.long}, longer than the period {self.period}: give the "
-                f"objective a period of at least {longest.long}, or rules that look back less"
+                f"rule {longest.name!r} looks back {format_duration(longest.long)}, longer than the period "
+                f"{format_duration(self.period)}: give the objective a period of at least "
+                f"{format_duration(longest.long)}, or rules that look back less"
             )
         elif self.period < (needed := max(map(self.long, self.rules))):
+            interval, period, most = map(format_duration, (self.interval, self.period, self.period / 4))
             found.append(
-                f"the interval {self.interval} is too long: rules look back at least 4 intervals, here {needed}, and "
-                f"the period is {self.period}, with which the interval may be at most {self.period / 4}"
+                f"the interval {interval} is too long: rules look back at least 4 intervals, here "
+                f"{format_duration(needed)}, and the period is {period}, with which the interval may be at most {most}"
             )
         return found

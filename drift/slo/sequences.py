@@ -1,10 +1,10 @@
-"""Made-up stretches of an objective's slots, written down: `B*9,M*13,(B*7,G*33)*6`."""
+"""Made-up stretches of an objective's slots, written down: `B*9,M*13,(B*7,G*33)*6`, or by bad events: `3/256*9`."""
 
 import re
 from typing import Final
 
 from drift.errors import SequenceError
-from drift.slo.indicators import Outcome
+from drift.slo.indicators import Events, Outcome
 
 LETTERS: Final = {
     "B": Outcome.BAD,
@@ -16,14 +16,15 @@ LETTERS: Final = {
 MOST: Final = 1_000_000
 """Slots of a sequence, at most: nine years of five minutes."""
 
-_TOKEN: Final = re.compile(r"\*\s*(?P<times>\d+)|\S")
+_TOKEN: Final = re.compile(r"\*\s*(?P<times>\d+)|(?P<bad>\d{1,9})/(?P<total>\d{1,9})|\S")
 _KNOWN: Final = ", ".join(f"{letter} ({outcome})" for letter, outcome in LETTERS.items())
 
 
-def parse_sequence(text: str) -> tuple[Outcome, ...]:
+def parse_sequence(text: str) -> tuple[Outcome | Events, ...]:
     """The slots that `text` stands for, oldest first: at least one, at most `MOST`.
 
-    Letters, or groups of them in parentheses, may be repeated (`*9`) and set apart by commas or spaces.
+    Letters, bad events of all (`3/256`), or groups in parentheses, may be repeated (`*9`) and set apart by commas or
+    spaces.
 
     Raises:
         SequenceError: with the place at which `text` is not a sequence, and what would be right there.
@@ -39,9 +40,9 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._groups: list[list[Outcome]] = [[]]
+        self._groups: list[list[Outcome | Events]] = [[]]
         self._opened: list[int] = []
-        self._item: list[Outcome] = []
+        self._item: list[Outcome | Events] = []
         self._may_end = False  # something stands here that a comma, a `*` or a parenthesis may follow
 
     def take(self, token: re.Match[str]) -> None:
@@ -63,12 +64,14 @@ class _Reader:
                 self._may_end = False
             case _ if token["times"] is not None:
                 self._repeat(place, int(token["times"][:10]))  # more digits are too many slots all the same
+            case _ if token["total"] is not None:
+                self._count(place, int(token["bad"]), int(token["total"]))
             case "*":
                 self._refuse(place, "write how often after the `*`, such as `B*9`")
             case other:
                 self._refuse(place, f"{other!r} means nothing here: write {_KNOWN}, `(`, `)`, `*` or a comma")
 
-    def end(self) -> tuple[Outcome, ...]:
+    def end(self) -> tuple[Outcome | Events, ...]:
         if self._opened:
             self._refuse(self._opened[-1], "this parenthesis is never closed")
         self._require_item(len(self._text), f"something must stand here: {_KNOWN} or a group")
@@ -76,6 +79,12 @@ class _Reader:
         if not self._groups[0]:
             self._refuse(0, "this is no slot at all: repeat something at least once")
         return tuple(self._groups[0])
+
+    def _count(self, place: int, bad: int, total: int) -> None:
+        if not bad <= total or not total:
+            self._refuse(place, f"{bad} of {total} is no number of bad events: write bad ones of all, such as 3/256")
+        self._flush(place)
+        self._item, self._may_end = [Events(total - bad, total)], True
 
     def _close(self, place: int) -> None:
         if not self._opened:

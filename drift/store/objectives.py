@@ -1,49 +1,71 @@
 """What counting an objective looks back on, added up where it lies."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
 from drift.alert import AlertKind
 from drift.records import ENVIRONMENT, Measurement
-from drift.slo import Calibration, Past, Slo, Slot, Spent, look_backs
+from drift.slo import BudgetingMethod, Calibration, Past, Slo, Slot, Spent, look_backs
 from drift.slo.calibration import MOST, OVER
 from drift.store import tables
 
 SCANNED: Final = 20_000
 """Past slots that are looked through for healthy ones: ten weeks of windows of five minutes."""
+T = TypeVar("T")
 RANKED: Final = 2000
 """Past windows that one is ranked among, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Verdicts of an objective since it was first seen; slots in a row, up to now, without data or without enough."""
+    """Verdicts and events of an objective since it was first seen; slots in a row without data, or without enough."""
 
     verdicts: int = 0
     bad: int = 0
     missing: int = 0
     insufficient: int = 0
+    events: int = 0
+    bad_events: int = 0
 
 
 def spent(conn: sa.Connection, slo: Slo, until: datetime) -> dict[timedelta, Spent]:
-    """What the bad slots of `slo` add up to in each of its look-backs that end at `until`; exact."""
+    """What the slots of `slo` spend in each of its look-backs that end at `until`; exact."""
     t, backs = tables.slot, look_backs(slo)
-    sums = []
-    for back in backs:
-        within = t.c.end > until - back
-        sums += [sa.func.sum(t.c.end - t.c.start).filter(within), sa.func.count().filter(within)]
-    row = conn.execute(sa.select(*sums).where(*_bad(slo, until))).one()
-    return {back: Spent(row[2 * i] or timedelta(), row[2 * i + 1]) for i, back in enumerate(backs)}
+    by_events = slo.method is BudgetingMethod.OCCURRENCES
+    sums = [each for back in backs for each in _spent_since(until - back, by_events=by_events)]
+    spending = _ended(slo, until, t.c.total.is_not(None)) if by_events else _bad(slo, until)
+    row, each = list(conn.execute(sa.select(*sums).where(*spending)).one()), len(sums) // len(backs)
+    return {back: Spent(*row[i * each : (i + 1) * each]) for i, back in enumerate(backs)}
+
+
+def _spent_since(start: datetime, *, by_events: bool) -> Iterator[sa.ColumnElement[object]]:
+    """The numbers of `Spent`, of slots that end after `start`."""
+    t = tables.slot
+    within, length = t.c.end > start, t.c.end - t.c.start
+    bad = within & (t.c.outcome == "bad")
+    yield _summed(length, bad, timedelta())
+    yield _summed(sa.literal(1), bad, 0)
+    if by_events:
+        yield _summed(t.c.total - t.c.good, within, 0)
+        yield _summed(t.c.total, within, 0)
+        yield _summed(length, within, timedelta())
+
+
+def _summed(what: sa.ColumnElement[T], which: sa.ColumnElement[bool], none: T) -> sa.ColumnElement[T]:
+    return sa.func.coalesce(sa.func.sum(what).filter(which), sa.literal(none, what.type))
 
 
 def tallies(conn: sa.Connection) -> dict[tuple[str, str], Tally]:
     """What each objective has counted, by stream and objective."""
     rows = conn.execute(sa.select(tables.watch))
-    return {(r.stream, r.slo): Tally(r.slots, r.bad_slots, r.missing_run, r.insufficient_run) for r in rows}
+    return {
+        (r.stream, r.slo): Tally(r.slots, r.bad_slots, r.missing_run, r.insufficient_run, r.events, r.bad_events)
+        for r in rows
+    }
 
 
 def bad_since(conn: sa.Connection, slo: Slo, slot: Slot) -> datetime:
@@ -129,6 +151,10 @@ def _spans_of_alerts(stream: sa.ColumnElement[str], calibrated: Collection[str] 
 
 
 def _bad(slo: Slo, until: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return _ended(slo, until, tables.slot.c.outcome == "bad")
+
+
+def _ended(slo: Slo, until: datetime, which: sa.ColumnElement[bool]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Slots of a period that ends at `until`; `which` is what a partial index has."""
     t = tables.slot
-    mine = (t.c.stream == slo.stream) & (t.c.slo == slo.name) & (t.c.outcome == "bad")
-    return mine, t.c.end > until - slo.period, t.c.end <= until
+    return (t.c.stream == slo.stream) & (t.c.slo == slo.name) & which, t.c.end > until - slo.period, t.c.end <= until

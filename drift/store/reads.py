@@ -10,25 +10,30 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.records import Gap, GapReason, Measurement, Sketch, Span, Stream
-from drift.slo import Conformal, Hours, Outcome, Slo
+from drift.slo import Conformal, Events, Hours, Outcome, Slo
 from drift.store import codec, tables
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert as it was told to the receivers; of a muted one, from replayed history, nobody was told."""
+    """An alert as it was told to the receivers; of a muted one, from replayed history, nobody was told.
+
+    `false_by` says who marked it as false, None where nobody did.
+    """
 
     alert: Alert
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     muted: bool = False
+    false_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetRow:
     """What became of one slot, and the budget at its end; burns are those of the rule nearest to firing.
 
-    `conformal` is the p-value that was judged, where the objective is calibrated on windows.
+    `conformal` is the p-value that was judged, where the objective is calibrated on windows; `events` are what was
+    counted, where it counts events.
     """
 
     stream: str
@@ -41,6 +46,7 @@ class BudgetRow:
     burn_short: float
     exhausts_in: timedelta | None
     conformal: Conformal | None = None
+    events: Events | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ def watch(conn: sa.Connection, slo: Slo) -> Watch:
     runs = conn.execute(sa.select(t).where(t.c.stream == slo.stream, t.c.slo == slo.name)).first()
     still_open = a.c.state.in_([AlertState.PENDING, AlertState.FIRING])
     rows = conn.execute(sa.select(a).where(a.c.stream == slo.stream, a.c.slo == slo.name, still_open))
-    found = tuple(_alert(row) for row in rows)
+    found = tuple(alert_of(row) for row in rows)
     if runs is None:
         return Watch(found)
     return Watch(found, runs.good_run, runs.missing_run, runs.insufficient_run)
@@ -218,10 +224,11 @@ def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:
 def alert_row(row: sa.Row[tuple[object, ...]]) -> AlertRow:
     """A row of the table `alert`."""
     f = row._mapping
-    return AlertRow(_alert(row), f["labels"], f["annotations"], f["muted"])
+    return AlertRow(alert_of(row), f["labels"], f["annotations"], f["muted"], f["false_by"])
 
 
-def _alert(row: sa.Row[tuple[object, ...]]) -> Alert:
+def alert_of(row: sa.Row[tuple[object, ...]]) -> Alert:
+    """The same without what was told of it."""
     f = row._mapping
     times = (f["started_at"], f["fired_at"], f["resolved_at"])
     kind, state = AlertKind(f["kind"]), AlertState(f["state"])
@@ -234,4 +241,5 @@ def budget_of(row: sa.Row[tuple[object, ...]]) -> BudgetRow:
     span, outcome = Span(f["start"], f["end"]), Outcome(f["outcome"])
     burns = (f["rule"], f["burn_long"], f["burn_short"], f["exhausts_in"])
     conformal = None if f["past"] is None else Conformal(f["p_value"], f["past"], Hours(f["hours"]))
-    return BudgetRow(f["stream"], f["slo"], span, outcome, f["remaining"], *burns, conformal)
+    events = None if f["total"] is None else Events(f["good"], f["total"])
+    return BudgetRow(f["stream"], f["slo"], span, outcome, f["remaining"], *burns, conformal, events)

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertState, Watch
 from drift.records import Gap, KeptAttribution, Measurement, Sketch, Stream, Window
-from drift.slo import Budget, Conformal, Outcome, Slo, Slot
+from drift.slo import Budget, BudgetingMethod, Conformal, Outcome, Slo, Slot
 from drift.store import codec, tables
 from drift.store.partitions import ensure_month
 
@@ -130,19 +130,26 @@ def save_slot(conn: sa.Connection, slo: Slo, slot: Slot, budget: Budget, conform
         "p_value": conformal.p_value if conformal else None,
         "past": conformal.windows if conformal else None,
         "hours": conformal.hours if conformal else None,
+        "good": slot.events.good if slot.events else None,
+        "total": slot.events.total if slot.events else None,
     }
     conn.execute(insert(tables.slot).values(row).on_conflict_do_nothing())
 
 
-def save_watch(conn: sa.Connection, slo: Slo, watch: Watch, outcome: Outcome) -> None:
-    """Keep the runs of `watch`, and count `outcome`."""
+def save_watch(conn: sa.Connection, slo: Slo, watch: Watch, slot: Slot) -> None:
+    """Keep the runs of `watch`, and count `slot`."""
     t = tables.watch
-    counts = {"slots": int(outcome.is_verdict), "bad_slots": int(outcome is Outcome.BAD)}
+    counts = {
+        "slots": int(slot.outcome.is_verdict),
+        "bad_slots": int(slot.outcome is Outcome.BAD),
+        "events": slot.events.total if slot.events else 0,
+        "bad_events": slot.events.bad if slot.events else 0,
+    }
     runs = {
         "good_run": watch.good_run,
         "missing_run": watch.missing_run,
         "insufficient_run": watch.insufficient_run,
-        "alpha": float(slo.alpha),
+        "alpha": float(slo.alpha) if slo.method is BudgetingMethod.TIMESLICES else 0.0,
         "calibrated": slo.sli.calibrated,
     }
     new = insert(t).values(stream=slo.stream, slo=slo.name, **runs, **counts)

@@ -14,7 +14,7 @@ from drift.config import Config
 from drift.config.policy import PolicyConfig
 from drift.errors import ConfigError
 from drift.simulation import Transition, transitions
-from drift.slo import Slo, Slot
+from drift.slo import BudgetingMethod, Slo, Slot
 from drift.store import reads
 from drift.store.connect import Connection
 from drift.wiring.simulate import require_sound
@@ -63,7 +63,7 @@ def backtest(conn: Connection, request: Request) -> list[Past]:
     The period before `since` is read too, so that budgets and open alerts are what they would have been by then.
 
     Raises:
-        ConfigError: the policy could not work, or there is nothing on record.
+        ConfigError: the policy could not work, or what it counts is not on record.
     """
     found = [past for slo in _slos(conn, request) if (past := _past(conn, slo, request)).slots]
     if not found:
@@ -118,12 +118,24 @@ def _past(conn: Connection, slo: Slo, request: Request) -> Past:
     # The state of alerts at `since` depends on slots before it; a second period, on what these look back on.
     first = request.since - 2 * slo.period
     rows = reads.budgets(conn, slo.stream, first, request.until, slo=slo.name)
-    slots = [Slot(row.span, row.outcome) for row in rows]
+    if slo.method is BudgetingMethod.OCCURRENCES and rows and not any(row.events for row in rows):
+        raise ConfigError(
+            f"no events of {slo.stream}/{slo.name} are on record, it counted slots: try it out by Timeslices, or "
+            "declare it with `budgeting_method: Occurrences` and wait"
+        )
+    slots = [_slot(slo, row) for row in rows]
     would = tuple(one for one in transitions(slo, slots) if request.since < one.at <= request.until)
     alerts = reads.alerts(conn, since=request.since, stream=slo.stream, limit=100_000)
     fired = [row for row in alerts if row.alert.slo == slo.name and _within(row.alert.fired_at, request)]
     counted = sum(request.since < slot.span.end <= request.until for slot in slots)
     return Past(slo, counted, would, tuple(reversed(fired)))
+
+
+def _slot(slo: Slo, row: reads.BudgetRow) -> Slot:
+    """The slot on record; where `slo` counts events, these are judged by its own target."""
+    if slo.method is BudgetingMethod.TIMESLICES or row.events is None:
+        return Slot(row.span, row.outcome)
+    return Slot(row.span, slo.outcome(row.events), row.events)
 
 
 def _within(at: datetime | None, request: Request) -> bool:

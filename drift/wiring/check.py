@@ -1,6 +1,7 @@
 """Check a configuration for real: build what it names, and connect to it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,9 @@ from drift.errors import ConfigError, DriftError, EnvironmentDriftError
 from drift.pipeline.environment import Look, look_at, noise_floor
 from drift.pipeline.references import make_reference
 from drift.records import Reference, Stream
-from drift.store import objectives, references
+from drift.slo.false_alarms import YEAR
+from drift.slo.fleet_budget import rounded_up
+from drift.store import false_alerts, objectives, references
 from drift.store.connect import DBAPIError
 from drift.wiring.build import clock, detectors_of, name_of, source_of
 from drift.wiring.database import database
@@ -139,15 +142,24 @@ def _objectives(config: Config, stream: StreamConfig) -> str:
 
 
 def _false_pages(config: Config, settings: Settings) -> str:
-    return str(expectation(config, _calibrations(settings)))
-
-
-def _calibrations(settings: Settings) -> Calibrations:
-    try:
-        with database(settings) as found, found.engine.connect() as conn:
-            return objectives.calibrations(conn, now=clock())
-    except (DriftError, DBAPIError):
-        return {}  # a fault of its own line, or a database without tables yet: then as the tests promise
+    now, names = clock(), [stream.id for stream in config.streams]
+    calibrations: Calibrations = {}
+    realised = None
+    # A fault of the database has its own line, and one that is new has no tables yet: then it is as the tests promise.
+    with suppress(DriftError, DBAPIError), database(settings) as found, found.engine.connect() as conn:
+        calibrations = objectives.calibrations(conn, now=now)
+        realised = false_alerts.realised(conn, names, since=now - YEAR)
+    expected = expectation(config, calibrations)
+    allowed = config.false_pages_per_year
+    if allowed is not None and expected.total.pages > allowed:
+        raise ConfigError(
+            f"{expected}; allowed are {allowed:g} a year: see why those that err do (`drift status`), or allow at "
+            f"least {rounded_up(expected.total.pages):g}"
+        )
+    parts = [str(expected), *([] if allowed is None else [f"allowed are {allowed:g}"])]
+    if realised is not None:
+        parts.append(f"{realised.false} of {realised.pages} pages of the last year are marked false (`drift alert`)")
+    return "; ".join(parts)
 
 
 def _alertmanager(peer: AlertmanagerConfig) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from drift.config import Config
-from drift.slo import Calibration, Sli, Slo
+from drift.slo import BudgetingMethod, Calibration, Sli, Slo
 from drift.slo.false_alarms import FalseAlarms, false_alarms
 
 Calibrations = Mapping[tuple[str, str], Calibration]
@@ -15,7 +15,8 @@ Calibrations = Mapping[tuple[str, str], Calibration]
 class Expectation:
     """What is expected of all objectives: of how many, the one that raises most, and where it comes from.
 
-    `unknown` objectives judge a value and state no `alpha`: how often chance makes them bad is not known. `broken` ones
+    `unknown` objectives judge a value and state no `alpha`, so that it is not known how often chance makes them bad, or
+    count events. `broken` ones
     have had surely more bad healthy windows than their `alpha` allows, and count with the share that they had.
     """
 
@@ -36,7 +37,7 @@ class Expectation:
         if self.broken:
             parts.append(f"{self.broken} err more often than they say, and count as found (`drift status`)")
         if self.unknown:
-            parts.append(f"{self.unknown} more judge a value and give no `alpha`: not counted")
+            parts.append(f"{self.unknown} more judge a value and give no `alpha`, or count events: not counted")
         return "; ".join(parts)
 
 
@@ -47,7 +48,7 @@ def expectation(config: Config, calibrations: Calibrations) -> Expectation:
     them are bad than `alpha`, which calibration finds, and bad ones come together, which nothing here counts.
     """
     slos = list(_slos(config))
-    stated = [slo for slo in slos if slo.alpha]
+    stated = [slo for slo in slos if slo.alpha and slo.method is BudgetingMethod.TIMESLICES]
     rates = {slo: _chance(slo, calibrations.get((slo.stream, slo.name))) for slo in stated}
     each = {slo: _alike(replace(slo, name="", stream="", sli=Sli("")), chance) for slo, chance in rates.items()}
     worst = max(each, key=lambda slo: each[slo].pages, default=None)

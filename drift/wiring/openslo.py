@@ -28,8 +28,9 @@ def read_back(path: Path) -> str:
     """
     documents = read_documents(path)
     slos = [slo.model_dump(mode="json", exclude_defaults=True) for slo in imported(path, documents)]
-    lengths = sorted({document.spec.objectives[0].time_slice_window for document in documents})
-    notes = [f"# Slots are as long as the windows of their stream; here {', '.join(map(format_duration, lengths))}."]
+    lengths = sorted({one for document in documents if (one := document.spec.objectives[0].time_slice_window)})
+    here = f"; here {', '.join(map(format_duration, lengths))}" if lengths else ""
+    notes = [f"# Slots are as long as the windows of their stream{here}."]
     if any(document.spec.alert_policies for document in documents):
         notes.append("# Alert policies are left out: they have one look-back each. Rules have two: see `rules`.")
     if left := len(documents) - len(slos):

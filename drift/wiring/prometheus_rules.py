@@ -18,8 +18,9 @@ import yaml
 from drift.alert import CLEARS_AT, AlertKind
 from drift.config import Config
 from drift.config.values import format_duration
+from drift.errors import ConfigError
 from drift.notify.compose import ALERT_NAMES
-from drift.slo import INSUFFICIENT_AFTER, NODATA_AFTER, Severity, Slo, Tier
+from drift.slo import INSUFFICIENT_AFTER, NODATA_AFTER, BudgetingMethod, Severity, Slo, Tier
 
 Rule = dict[str, object]
 BY: Final = "model_id, job_id, slo"
@@ -28,13 +29,27 @@ REMEMBERED: Final = "1d"
 
 
 def rules(config: Config) -> str:
-    """A rule file in YAML: one group, so that alerts are decided on what was recorded in the same evaluation."""
-    policies = _policies(config)
+    """A rule file in YAML: one group, so that alerts are decided on what was recorded in the same evaluation.
+
+    Objectives that count events are left out, and named: what is usual of them is known to the service alone.
+    """
+    policies, left_out = _policies(config), sorted(_counting_events(config))
+    if not policies:
+        raise ConfigError(
+            f"every objective counts events, and Prometheus has no rules for those: {', '.join(left_out)}"
+        )
     written = [rule for policy in policies for rule in policy.rules()]
     written += _alerts([policy.name for policy in policies], config.runbook_url)
     every = min(timedelta(minutes=1), *(policy.slo.interval for policy in policies))
     group = {"name": "drift", "interval": format_duration(every), "rules": written}
-    return yaml.safe_dump({"groups": [group]}, sort_keys=False, width=110, allow_unicode=True)
+    text = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=110, allow_unicode=True)
+    noted = f"# Left out, for they count events, and alerted on by drift alone: {', '.join(left_out)}\n"
+    return noted + text if left_out else text
+
+
+def _counting_events(config: Config) -> set[str]:
+    slos = (slo for stream in config.streams for slo in config.objectives_of(stream))
+    return {slo.name for slo in slos if slo.budgeting_method is BudgetingMethod.OCCURRENCES}
 
 
 def _policies(config: Config) -> list["_Policy"]:
@@ -42,6 +57,8 @@ def _policies(config: Config) -> list["_Policy"]:
     for stream in config.streams:
         for part in stream.streams:
             for slo in config.slos_of(stream, part):
+                if slo.method is BudgetingMethod.OCCURRENCES:
+                    continue
                 terms = (slo.target, slo.period, slo.interval, slo.tiers)
                 found.setdefault(terms, []).append(slo)
     named: dict[str, list[Slo]] = {}

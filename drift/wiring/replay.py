@@ -1,6 +1,6 @@
 """Run past traffic through the pipeline, with time as an argument."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,7 +95,7 @@ def _in_windows_of(monitor: Monitor, length: timedelta) -> dict[str, tuple[Slo, 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replay did: windows in its span, those that were new, and the alerts that it raised."""
+    """What a replay did: windows in its span, those that were new, and the alerts that it raised by time of firing."""
 
     windows: int
     new: int
@@ -172,10 +172,10 @@ def command(config: Config, settings: Settings, request: Request, *, dry_run: bo
             done = list(steps)
             fired = (AlertState.FIRING, AlertState.RESOLVED)
             found_alerts = reads.alerts(conn, states=fired, since=started, limit=10_000)
-            alerts = [_named(row) for row in found_alerts if _is_news(row, monitor, started)]
+            alerts = in_order(_named(row) for row in found_alerts if _is_news(row, monitor, started))
             if dry_run:
                 transaction.rollback()
-        return Report(len(done), sum(done), tuple(reversed(alerts)))
+        return Report(len(done), sum(done), alerts)
 
 
 _STDERR = Console(stderr=True)
@@ -196,6 +196,11 @@ def _make_months(engine: Engine, wanted: Replay) -> None:
     for month in sorted({(span.start.year, span.start.month) for span in wanted.spans()}):
         with engine.begin() as conn:
             ensure_month(conn, datetime(*month, 1, tzinfo=UTC))
+
+
+def in_order(rows: Iterable[reads.AlertRow]) -> tuple[reads.AlertRow, ...]:
+    """Alerts by the time at which they fired: one may have been pending for long."""
+    return tuple(sorted(rows, key=lambda row: row.alert.fired_at or row.alert.started_at))
 
 
 def _is_news(row: reads.AlertRow, monitor: Monitor, since: datetime) -> bool:

@@ -11,11 +11,13 @@ import uvicorn
 
 import dashboard
 from drift.api.app import create_app
+from drift.api.metrics import Exporter
 from drift.config import Config, Settings
 from drift.scheduler import Scheduler, Service
 from drift.wiring.build import begin, build_service
 from drift.wiring.database import Database, hosted
 from drift.wiring.logs import configure
+from drift.wiring.otel import exporting
 from drift.wiring.processes import beside, require_free
 
 _logger = structlog.get_logger()
@@ -54,7 +56,8 @@ def serve(service: Service, settings: Settings) -> None:
     scheduler.start()
     _logger.info("service started", api=f"http://{settings.host}:{settings.port}", streams=len(service.monitors))
     try:
-        server.run()
+        with exporting(Exporter(service, scheduler)):
+            server.run()
     finally:
         scheduler.stop()
         _logger.info("service stopped")

@@ -10,7 +10,7 @@ from drift.config.policy import PolicyConfig, load_policy
 from drift.config.values import parse_duration, parse_ratio
 from drift.errors import ConfigError
 from drift.simulation import EPOCH, made_up, simulate
-from drift.slo import Slo, parse_sequence
+from drift.slo import BudgetingMethod, Events, Slo, parse_sequence
 from drift.wiring.slo_report import Story
 
 Value = TypeVar("Value")
@@ -47,8 +47,17 @@ def story(slo: Slo, sequence: str) -> Story:
 
     Raises:
         SequenceError: it is not one.
+        ConfigError: it says how many events were bad, and the objective counts slots.
     """
-    return Story(slo, EPOCH, tuple(simulate(slo, made_up(slo, parse_sequence(sequence)))))
+    slots = parse_sequence(sequence)
+    if slo.method is BudgetingMethod.TIMESLICES and (
+        counted := next((s for s in slots if isinstance(s, Events)), None)
+    ):
+        raise ConfigError(
+            f"the sequence counts events ({counted.bad}/{counted.total}) and the objective counts slots: write B or G, "
+            "or `budgeting_method: Occurrences` in the file of --slo"
+        )
+    return Story(slo, EPOCH, tuple(simulate(slo, made_up(slo, slots))))
 
 
 def require_sound(slo: Slo) -> None:

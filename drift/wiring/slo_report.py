@@ -13,7 +13,7 @@ from rich.table import Table
 from drift.alert import AlertKind, AlertState
 from drift.config.values import format_duration
 from drift.simulation import Tick, Transition
-from drift.slo import Slo
+from drift.slo import BudgetingMethod, Slo
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _STYLES: Final = {AlertKind.PAGE: "bold red", AlertKind.EXHAUSTED: "red"}
@@ -41,7 +41,9 @@ class Story:
         """The rules, the transitions, and how the budget went."""
         parts: list[RenderableType] = [rules_table(self.slo)]
         if self.transitions:
-            parts.append(transitions_table([(_since(one.at - self.start), one) for one in self.transitions]))
+            parts.append(
+                transitions_table([(_since(one.at - self.start, self.slo.interval), one) for one in self.transitions])
+            )
         return Group(*parts, summary(self.transitions), *plot(self.ticks))
 
 
@@ -63,11 +65,13 @@ def numbers(one: Transition) -> dict[str, object]:
 def rules_table(slo: Slo) -> Table:
     """When each rule of `slo` fires, in slots."""
     slots, length, period = slo.period / slo.interval, format_duration(slo.interval), format_duration(slo.period)
-    table = Table(
-        title=f"{float(slo.target):g} of slots of {length} good over {period}: "
-        f"{float(slo.budget) * slots:g} of {slots:g} may be bad",
-        caption="look-backs, and the bad slots that they need: long and short",
-    )
+    title = f"{float(slo.target):g} of slots of {length} good over {period}: "
+    title += f"{float(slo.budget) * slots:g} of {slots:g} may be bad"
+    caption = "look-backs, and the bad slots that they need: long and short"
+    if slo.method is BudgetingMethod.OCCURRENCES:
+        title = f"{float(slo.target):g} of events good over {period}, counted in slots of {length}"
+        caption += "; more where not all of their events are bad"
+    table = Table(title=title, caption=caption)
     for name in ("tier", "alert", "burn over", "look-backs", "bad slots", "gone within"):
         table.add_column(name, justify="left" if name in {"tier", "alert"} else "right", no_wrap=True)
     for tier in slo.tiers:
@@ -138,5 +142,6 @@ def _minute(length: timedelta) -> int | float:
     return int(minutes) if minutes.is_integer() else minutes
 
 
-def _since(length: timedelta) -> str:
-    return f"{_minute(length):,} min"
+def _since(length: timedelta, interval: timedelta) -> str:
+    """In minutes, as slots of minutes are counted; else as a duration."""
+    return f"{_minute(length):,} min" if interval < _HOUR else format_duration(length)

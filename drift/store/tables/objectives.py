@@ -9,7 +9,7 @@ from drift.store.tables.schema import At, metadata, required
 
 # One row per objective and interval, with the budget as it was at its end. `rule` is the rule nearest to firing.
 # Where the objective is calibrated on windows `past` of them were found, of `hours` alike, and `p_value` was judged; it
-# is null where they were too few, so that the test's own was.
+# is null where they were too few, so that the test's own was. Where it counts events, `good` of `total` were good.
 slot: Final = sa.Table(
     "slot",
     metadata,
@@ -26,6 +26,8 @@ slot: Final = sa.Table(
     sa.Column("p_value", sa.Double),
     sa.Column("past", sa.Integer),
     sa.Column("hours", sa.Text),
+    sa.Column("good", sa.Integer),
+    sa.Column("total", sa.Integer),
 )
 sa.Index(
     "slot_bad_idx",
@@ -43,9 +45,18 @@ sa.Index(
     postgresql_where=slot.c.outcome.in_(["good", "bad"]),
     postgresql_include=["outcome", "p_value"],
 )
+sa.Index(
+    "slot_events_idx",
+    slot.c.stream,
+    slot.c.slo,
+    slot.c.end,
+    postgresql_where=slot.c.total.is_not(None),
+    postgresql_include=["start", "outcome", "good", "total"],
+)
 
-# What an objective remembers between slots; `slots` and `bad_slots` count verdicts since it was first seen. Of healthy
-# slots `alpha` may be bad; where it is `calibrated` on windows, of those that were judged so.
+# What an objective remembers between slots; `slots` and `bad_slots` count verdicts since it was first seen, `events`
+# and `bad_events` what was counted in them. Of healthy slots `alpha` may be bad, 0 where nothing is promised of them;
+# where it is `calibrated` on windows, of those that were judged so.
 watch: Final = sa.Table(
     "watch",
     metadata,
@@ -56,12 +67,14 @@ watch: Final = sa.Table(
     required("insufficient_run", sa.Integer()),
     required("slots", sa.BigInteger()),
     required("bad_slots", sa.BigInteger()),
+    required("events", sa.BigInteger()),
+    required("bad_events", sa.BigInteger()),
     required("alpha", sa.Double()),
     required("calibrated", sa.Boolean()),
 )
 
 # One row per episode of an alert. What its rule looked back on as it fired begins at `looked_from`. `digest` is the
-# message that told its owner of it, null before.
+# message that told its owner of it, null before. Who says that it was false is `false_by`.
 alert: Final = sa.Table(
     "alert",
     metadata,
@@ -80,6 +93,8 @@ alert: Final = sa.Table(
     required("annotations", JSONB()),
     required("muted", sa.Boolean()),
     sa.Column("digest", sa.Text),
+    sa.Column("false_at", At),
+    sa.Column("false_by", sa.Text),
 )
 sa.Index(
     "alert_open_idx",
