@@ -25,7 +25,7 @@ from drift.store.views import MessageRow, Reader
 
 T = TypeVar("T")
 TTL: Final = timedelta(seconds=2)
-POINTS: Final = 2000
+POINTS: Final = 1200  # as many as a wide screen has pixels for
 FEW_POINTS: Final = 400
 EPISODES: Final = 500
 KEPT: Final = 24

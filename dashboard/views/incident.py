@@ -108,7 +108,7 @@ def _next(found: Incident) -> None:
 def _chart(series: Series) -> None:
     title = "What was measured, with something to both sides"
     parts.html(f"<h3>{title}</h3>", markup.key(KEY))
-    st.altair_chart(charts.judged(series, charts.LOW), width="stretch", alt=title)
+    parts.draw(charts.judged(series, charts.LOW), title)
 
 
 if __name__ == "__main__":

@@ -199,14 +199,14 @@ def _full(series: Series) -> None:
 
 def _drawn(title: str, entries: Sequence[tuple[str, str, str]], chart: Chart) -> None:
     parts.html(f"<h3>{escape(title)}</h3>", markup.key(entries))
-    st.altair_chart(chart, width="stretch", alt=title)
+    parts.draw(chart, title)
 
 
 def _brief(series: Series) -> None:
     link = markup.link("stream", series.slo.name, stream=series.slo.stream, slo=series.slo.name)
     good = f'<span class="soft">good: {escape(words.good(series.slo.sli))}</span>'
     parts.html(f"<p><b>{link}</b> {good} {calibration.brief(series.calibration)}</p>")
-    st.altair_chart(charts.judged(series, charts.LOW), width="stretch", alt=f"measurements of {series.slo.name}")
+    parts.draw(charts.judged(series, charts.LOW), f"measurements of {series.slo.name}")
 
 
 def _episodes(history: History) -> None:
