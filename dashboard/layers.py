@@ -101,7 +101,7 @@ def backdrop(
         stretches = over(planned).encode(x=AT, x2=UNTIL, tooltip=TIPS)
         yield stretches.mark_rect(color=palette.SHORT, opacity=0.16)
         # A bar above all of it, so that it is told from alerts without its colour.
-        yield stretches.mark_rect(color=palette.SHORT, opacity=0.9).encode(y=alt.YValue(0), y2=alt.Y2Value(4))
+        yield stretches.mark_rect(color=palette.SHORT, opacity=0.9).encode(y=alt.value(0), y2=alt.value(4))
     if episodes := [row for alert in alerts for row in _episode(alert, frame.span)]:
         shaded = over(episodes).encode(x=AT, color=alt.Color("colour:N", scale=None), tooltip=TIPS)
         yield shaded.mark_rect(opacity=0.13).encode(x2=UNTIL)
@@ -138,9 +138,9 @@ def bounds(frame: Frame, sli: Sli) -> list[alt.Chart]:
 def limit(frame: Frame, at: float, text: str, dy: int) -> tuple[alt.Chart, alt.Chart]:
     """A dashed line right across, and its text `dy` pixels below it."""
     base = over([{"number": at, "text": text}]).encode(y=frame.y("number"))
-    label = base.mark_text(color=palette.BAD, align="left", dx=4, dy=dy, fontSize=11)
+    label = base.mark_text(color=palette.BAD, align="left", x=0, dx=4, dy=dy, fontSize=11)
     rule = base.mark_rule(color=palette.BAD, strokeDash=[6, 4], strokeWidth=1.3)
-    return rule, label.encode(x=alt.XValue(0), text=alt.Text("text:N"))
+    return rule, label.encode(text=alt.Text("text:N"))
 
 
 def _moment(at: datetime) -> alt.DateTime:
@@ -149,8 +149,8 @@ def _moment(at: datetime) -> alt.DateTime:
     return alt.DateTime(**date, seconds=at.second, milliseconds=at.microsecond // 1000, utc=True)
 
 
-def _above_floor(pixels: int) -> alt.YValue:
-    return alt.YValue(alt.ExprRef(f"height - {pixels}"))
+def _above_floor(pixels: int) -> dict[str, dict[str, str]]:
+    return {"value": {"expr": f"height - {pixels}"}}
 
 
 def millis(at: datetime) -> float:
