@@ -12,7 +12,7 @@ from typing import Final
 import altair as alt
 
 from dashboard import palette, words
-from dashboard.layers import TIPS, Chart, Frame, Row, backdrop, bounds, dots, limit, millis, over, when
+from dashboard.layers import AT, TIPS, Chart, Frame, Row, backdrop, bounds, dots, limit, millis, over, when
 from dashboard.series import Series
 from drift.records import Measurement, Span
 from drift.slo import Outcome, Quantity, Sli
@@ -20,6 +20,7 @@ from drift.store.reads import BudgetRow
 
 TALL: Final = 230
 LOW: Final = 140
+_RUN: Final = alt.Detail("run:N")
 _DOTS: Final = 150  # lines with more windows than this have dots for bad ones only
 
 
@@ -73,7 +74,7 @@ def left(series: Series) -> Chart:
         }
         for b in series.budgets
     ]
-    base = over(rows).encode(x="at:T", y=frame.y("left"), tooltip=TIPS)
+    base = over(rows).encode(x=AT, y=frame.y("left"), tooltip=TIPS)
     return frame.layered(
         *backdrop(frame, series.alerts, (), series.maintenance),
         base.mark_area(color=palette.GOOD, opacity=0.22, interpolate="step-after"),
@@ -93,7 +94,7 @@ def burning(series: Series) -> Chart:
     dashes = alt.Scale(domain=looks, range=[[1, 0], [4, 2]])
     lines: alt.Chart = over(rows).mark_line(strokeWidth=1.5, interpolate="step-after")
     lines = lines.encode(
-        x="at:T",
+        x=AT,
         y=frame.y("burn"),
         color=alt.Color("look:N", scale=colours, legend=None),
         strokeDash=alt.StrokeDash("look:N", scale=dashes, legend=None),
@@ -113,9 +114,9 @@ def _lines(frame: Frame, rows: Sequence[Row]) -> list[alt.Chart]:
     ):
         if known := [row for row in rows if row[low] is not None and row[high] is not None]:
             area = over(known).mark_area(color=colour, opacity=opacity)
-            layers.append(area.encode(x="at:T", y=frame.y(low), y2=f"{high}:Q", detail="run:N"))
+            layers.append(area.encode(x=AT, y=frame.y(low), y2=alt.Y2(f"{high}:Q"), detail=_RUN))
     line = over(rows).mark_line(color=palette.LINE, strokeWidth=1.5)
-    return [*layers, line.encode(x="at:T", y=frame.y("number"), detail="run:N")]
+    return [*layers, line.encode(x=AT, y=frame.y("number"), detail=_RUN)]
 
 
 def _unbounded(_frame: Frame, _sli: Sli) -> list[alt.Chart]:

@@ -11,21 +11,22 @@ from typing import Final, Generic, TypeVar, cast
 
 import streamlit as st
 
+from dashboard.declared import Declared
 from dashboard.series import History, Range, Series
-from dashboard.standing import Fleet, slos_of
+from dashboard.standing import Fleet
 from drift.alert import Alert, AlertState
-from drift.config import Config, Settings, load
+from drift.config import Settings, load
 from drift.errors import ConfigError, StoreError
 from drift.records import Maintenance, Span
 from drift.slo import Slo
 from drift.store import diagnoses, maintenance, objectives, reads, views
 from drift.store.connect import Connection, connect_reader
-from drift.store.reads import AlertRow
+from drift.store.reads import AlertRow, StreamRow
 from drift.store.views import MessageRow, Reader
 
 T = TypeVar("T")
 TTL: Final = timedelta(seconds=2)
-POINTS: Final = 2000
+POINTS: Final = 1200  # as many as a wide screen has pixels for
 FEW_POINTS: Final = 400
 EPISODES: Final = 500
 KEPT: Final = 24
@@ -50,7 +51,15 @@ class Incidents:
     messages: tuple[MessageRow, ...]
 
 
-def config() -> tuple[Config | None, str]:
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The streams that are known at `at`, by key."""
+
+    at: datetime
+    streams: tuple[StreamRow, ...]
+
+
+def config() -> tuple[Declared | None, str]:
     """The configuration that was named after `--`, or None and why there is none."""
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     parser.add_argument("--config", type=Path)
@@ -60,8 +69,8 @@ def config() -> tuple[Config | None, str]:
     return _config(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
-def fleet() -> Shown[Fleet]:
-    """Everything that is known now.
+def fleet(stream: str | None = None) -> Shown[Fleet]:
+    """Everything that is known now; of the stream of that key alone, where one is named.
 
     Raises:
         StoreError: the database does not answer, and never did.
@@ -70,20 +79,37 @@ def fleet() -> Shown[Fleet]:
 
     def read() -> Fleet:
         with views.reading(_reader(url())) as conn:
-            streams, at = reads.streams(conn), views.now(conn)
-            pairs = {(row.stream.key, slo.sli.detector) for row in streams for slo in slos_of(row, declared).values()}
+            streams, at = reads.streams(conn, key=stream), views.now(conn)
+            keys = {row.stream.key for row in streams}
+            pairs = {
+                (key, slo.sli.detector) for key in keys for slo in (declared.slos(key) if declared else {}).values()
+            }
             return Fleet(
                 at=at,
                 streams=tuple(streams),
-                budgets=tuple(reads.latest_budgets(conn)),
-                alerts=tuple(reads.alerts(conn, states=EVERY[:2], limit=10_000)),
+                budgets=tuple(reads.latest_budgets(conn, stream=stream)),
+                alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
                 measurements=tuple(views.latest_measurements(conn, sorted(pairs))),
-                backlog=tuple(reads.backlog(conn)),
+                backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
                 troubled=views.undelivered(conn, since=at - timedelta(days=1)),
                 maintenance=tuple(maintenance.active(conn, at)),
             )
 
-    return _shown(("fleet", url()), read)
+    return _shown(("fleet", url(), stream), read)
+
+
+def streams() -> Shown[Registered]:
+    """Which streams there are.
+
+    Raises:
+        StoreError: the database does not answer, and never did.
+    """
+
+    def read() -> Registered:
+        with views.reading(_reader(url())) as conn:
+            return Registered(views.now(conn), tuple(reads.streams(conn)))
+
+    return _shown(("streams", url()), read)
 
 
 def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[History]:
@@ -206,8 +232,8 @@ def _reader(url: str) -> Reader:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _config(path: Path, changed_at: int) -> tuple[Config | None, str]:  # noqa: ARG001  # read again when it changes
+def _config(path: Path, changed_at: int) -> tuple[Declared | None, str]:  # noqa: ARG001  # read again when it changes
     try:
-        return load(path), ""
+        return Declared.of(load(path)), ""
     except ConfigError as error:
         return None, str(error)

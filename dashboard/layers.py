@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 import altair as alt
-import pandas as pd
+import pyarrow as pa
 
 from dashboard import palette, words
 from drift.alert import Alert, AlertKind
@@ -14,11 +14,36 @@ from drift.records import EPOCH, Gap, Maintenance, Span
 from drift.slo import Sli
 
 Row: TypeAlias = dict[str, str | float | None]
-Chart: TypeAlias = alt.LayerChart
 
 TIPS: Final = [alt.Tooltip("tip:N", title="is"), alt.Tooltip("when:N", title="when")]
+# Channels are objects, since Altair takes tens of milliseconds to find out what a text means.
+AT: Final = alt.X("at:T")
+UNTIL: Final = alt.X2("end:T")
+_MIDDLE: Final = alt.X("middle:T")
 _MARGIN: Final = 48
 _KINDS: Final = {AlertKind.PAGE: palette.BAD, AlertKind.NODATA: palette.GREY, AlertKind.INSUFFICIENT: palette.GREY}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chart:
+    """Layers one upon the other, as wide as the page allows and `height` pixels high.
+
+    It is no LayerChart of Altair's, which copies and validates each layer several times: a tenth of a second a chart.
+    """
+
+    layers: tuple[alt.Chart, ...]
+    height: int
+
+    def to_dict(self) -> dict[str, object]:
+        """What Vega-Lite takes, with the rows of all layers in `datasets`, by name, as Arrow; each is there once."""
+        names: dict[bytes, str] = {}
+        layers = []
+        for layer in self.layers:
+            rows = names.setdefault(_arrow(layer.data), f"rows{len(names)}")
+            named: alt.Chart = layer.properties(data=alt.NamedData(rows))
+            layers.append(named.to_dict(validate=False, context={"top_level": False}))
+        datasets = {name: data for data, name in names.items()}
+        return {"layer": layers, "height": self.height, "width": "container", "datasets": datasets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +58,13 @@ class Frame:
     ticks: tuple[float, ...] = ()
 
     def layered(self, *layers: alt.Chart) -> Chart:
-        """The chart, as wide as the page allows.
+        """The chart of these layers.
 
         An invisible layer carries the time axis for all: repeated in each, its bounds would be merged, not shared.
         """
         edges: list[Row] = [{"at": millis(self.span.start)}, {"at": millis(self.span.end)}]
         axis = over(edges).mark_point(opacity=0).encode(x=self._x())
-        return alt.LayerChart(layer=[axis, *layers], height=self.height, width="container")
+        return Chart((axis, *layers), self.height)
 
     def _x(self) -> alt.X:
         form = "%H:%M:%S" if self.span.length < timedelta(minutes=10) else "%H:%M"
@@ -57,7 +82,15 @@ class Frame:
 
 def over(rows: Sequence[Row]) -> alt.Chart:
     """A chart of `rows`, without a mark yet."""
-    return alt.Chart(pd.DataFrame(rows))
+    return alt.Chart(pa.Table.from_pylist(list(rows)))
+
+
+def _arrow(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
 def backdrop(
@@ -65,23 +98,23 @@ def backdrop(
 ) -> Iterator[alt.Chart]:
     """What everything else is drawn upon: maintenance, when alerts fired, and where nothing could be measured."""
     if planned := [row for window in maintenance for row in _planned(window, frame.span)]:
-        stretches = over(planned).encode(x="at:T", x2="end:T", tooltip=TIPS)
+        stretches = over(planned).encode(x=AT, x2=UNTIL, tooltip=TIPS)
         yield stretches.mark_rect(color=palette.SHORT, opacity=0.16)
         # A bar above all of it, so that it is told from alerts without its colour.
         yield stretches.mark_rect(color=palette.SHORT, opacity=0.9).encode(y=alt.value(0), y2=alt.value(4))
     if episodes := [row for alert in alerts for row in _episode(alert, frame.span)]:
-        shaded = over(episodes).encode(x="at:T", color=alt.Color("colour:N", scale=None), tooltip=TIPS)
-        yield shaded.mark_rect(opacity=0.13).encode(x2="end:T")
+        shaded = over(episodes).encode(x=AT, color=alt.Color("colour:N", scale=None), tooltip=TIPS)
+        yield shaded.mark_rect(opacity=0.13).encode(x2=UNTIL)
         yield shaded.mark_rule(strokeWidth=1.5)
     if not (holes := [_hole(gap, frame.span) for gap in gaps]):
         return
     where = over(holes).encode(tooltip=TIPS)
-    yield where.mark_rect(color=palette.GREY, opacity=0.2).encode(x="at:T", x2="end:T")
+    yield where.mark_rect(color=palette.GREY, opacity=0.2).encode(x=AT, x2=UNTIL)
     crosses = where.mark_point(shape="cross", angle=45, color=palette.GREY, filled=True, size=45, opacity=1)
-    yield crosses.encode(x="middle:T", y=_above_floor(8))
+    yield crosses.encode(x=_MIDDLE, y=_above_floor(8))
     if wide := [row for row, gap in zip(holes, gaps, strict=True) if gap.span.length > 0.12 * frame.span.length]:
         named = over(wide).mark_text(color=palette.GREY)
-        yield named.encode(x="middle:T", y=_above_floor(22), text="reason:N")
+        yield named.encode(x=_MIDDLE, y=_above_floor(22), text=alt.Text("reason:N"))
 
 
 def dots(frame: Frame, rows: Sequence[Row]) -> list[alt.Chart]:
@@ -91,7 +124,7 @@ def dots(frame: Frame, rows: Sequence[Row]) -> list[alt.Chart]:
     for verdict, colour, shape, size in styles:
         if mine := [row for row in rows if row["verdict"] == verdict]:
             marks: alt.Chart = over(mine).mark_point(filled=True, opacity=0.85, color=colour, shape=shape, size=size)
-            layers.append(marks.encode(x="at:T", y=frame.y("number"), tooltip=TIPS))
+            layers.append(marks.encode(x=AT, y=frame.y("number"), tooltip=TIPS))
     return layers
 
 
@@ -105,9 +138,9 @@ def bounds(frame: Frame, sli: Sli) -> list[alt.Chart]:
 def limit(frame: Frame, at: float, text: str, dy: int) -> tuple[alt.Chart, alt.Chart]:
     """A dashed line right across, and its text `dy` pixels below it."""
     base = over([{"number": at, "text": text}]).encode(y=frame.y("number"))
-    label = base.mark_text(color=palette.BAD, align="left", dx=4, dy=dy, fontSize=11)
+    label = base.mark_text(color=palette.BAD, align="left", x=0, dx=4, dy=dy, fontSize=11)
     rule = base.mark_rule(color=palette.BAD, strokeDash=[6, 4], strokeWidth=1.3)
-    return rule, label.encode(x=alt.value(0), text="text:N")
+    return rule, label.encode(text=alt.Text("text:N"))
 
 
 def _moment(at: datetime) -> alt.DateTime:

@@ -1,13 +1,14 @@
 """How every objective of every stream stands, most urgent first. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from dashboard.declared import Declared
 from drift.alert import AlertKind, AlertState
-from drift.config import Config, StreamConfig
+from drift.config import StreamConfig
 from drift.records import Maintenance, Measurement, covering
 from drift.slo import NODATA_AFTER, Outcome, Slo
 from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
@@ -92,7 +93,7 @@ class Line:
         return ORDER[self.standing], self.budget.remaining if self.budget else 1.0, self.row.stream.key, self.name
 
 
-def lines(fleet: Fleet, config: Config | None) -> list[Line]:
+def lines(fleet: Fleet, config: Declared | None) -> list[Line]:
     """One line per objective, most urgent first."""
     seen: dict[str, list[str]] = {}
     for budget in fleet.budgets:
@@ -100,23 +101,6 @@ def lines(fleet: Fleet, config: Config | None) -> list[Line]:
     found = _Found(fleet)
     every = [line for row in fleet.streams for line in _lines_of(row, seen.get(row.stream.key, []), config, found)]
     return sorted(every, key=lambda line: line.urgency)
-
-
-def slos_of(row: StreamRow, config: Config | None) -> Mapping[str, Slo]:
-    """The declared objectives of a stream, by name."""
-    declared = config.stream(row.stream.name) if config else None
-    if config is None or declared is None or row.stream.key not in {part.key for part in declared.streams}:
-        return {}
-    return {slo.name: slo for slo in config.slos_of(declared, row.stream)}
-
-
-def objective(config: Config | None, stream: str, name: str) -> Slo | None:
-    """The objective `name` of the stream of that key as it is declared; None where it is not."""
-    declared = config.stream(stream.split("/", 1)[0]) if config else None
-    part = next((part for part in declared.streams if part.key == stream), None) if declared else None
-    if config is None or declared is None or part is None:
-        return None
-    return next((slo for slo in config.slos_of(declared, part) if slo.name == name), None)
 
 
 class _Found:
@@ -133,8 +117,8 @@ class _Found:
             self.alerts.setdefault((row.alert.stream, row.alert.slo), []).append(row)
 
 
-def _lines_of(row: StreamRow, seen: Sequence[str], config: Config | None, found: _Found) -> Iterator[Line]:
-    slos = slos_of(row, config)
+def _lines_of(row: StreamRow, seen: Sequence[str], config: Declared | None, found: _Found) -> Iterator[Line]:
+    slos = config.slos(row.stream.key) if config else {}
     declared = config.stream(row.stream.name) if config else None
     for name in sorted({*slos, *seen}):
         slo, budget = slos.get(name), found.budgets.get((row.stream.key, name))

@@ -8,7 +8,7 @@ from typing import Final
 import altair as alt
 
 from dashboard import markup, palette, words
-from dashboard.layers import TIPS, Chart, Frame, Row, millis, over, when
+from dashboard.layers import AT, TIPS, UNTIL, Chart, Frame, Row, millis, over, when
 from dashboard.service import OVER, SLOW, Operations
 from drift.records import Span
 from drift.store.operations import Intake
@@ -135,10 +135,10 @@ def taken_in(found: Operations) -> Chart:
         over(rows)
         .mark_rect()
         .encode(
-            x="at:T",
-            x2="end:T",
+            x=AT,
+            x2=UNTIL,
             y=frame.y("low"),
-            y2="high:Q",
+            y2=alt.Y2("high:Q"),
             color=alt.Color("part:N", scale=alt.Scale(domain=list(names), range=list(colours)), legend=None),
             tooltip=TIPS,
         )

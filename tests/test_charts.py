@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+import altair as alt
+import pyarrow as pa
 import pytest
 
 from dashboard import charts, palette
-from dashboard.layers import millis
+from dashboard.layers import Chart, millis
 from dashboard.series import Series
 from drift.alert import Alert, AlertKind, AlertState
 from drift.records import Coverage, Gap, GapReason, Maintenance, Measurement, Span
@@ -33,8 +35,14 @@ def slot(i: int, remaining: float, long: float, short: float, rule: str = "fast"
     return BudgetRow("s", "rank", minute(i), Outcome.BAD, remaining, rule, long, short, None)
 
 
-def spec(chart: charts.Chart) -> dict:
-    return chart.to_dict()
+def spec(chart: Chart) -> dict:
+    """What Vega-Lite is given, which it must understand; rows as a list."""
+    drawn = chart.to_dict()
+    datasets = drawn.pop("datasets")
+    alt.LayerChart.from_dict(drawn)
+    return drawn | {
+        "datasets": {name: pa.ipc.open_stream(rows).read_all().to_pylist() for name, rows in datasets.items()}
+    }
 
 
 def layers(drawn: dict, mark: str) -> list[dict]:

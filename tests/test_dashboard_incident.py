@@ -10,7 +10,7 @@ import seed
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
 from dashboard import incident, postmortem
-from dashboard.standing import objective
+from dashboard.declared import Declared
 from drift.alert import AlertKind
 from drift.config import load
 from drift.records import Rows, Span, Stream, Window
@@ -44,7 +44,7 @@ def link(row: reads.AlertRow) -> dict[str, str]:
 
 def found(reader, config_file, stream: str) -> incident.Incident:  # noqa: F811
     wanted = incident.named(link(episode(reader, stream)))
-    slo = objective(load(config_file), stream, wanted.slo)
+    slo = Declared.of(load(config_file)).slos(stream)[wanted.slo]
     with reader.connect() as conn:
         return incident.read(conn, wanted, slo, show_inputs=False).incident
 

@@ -8,6 +8,7 @@ import pytest
 import seed
 
 from dashboard import markup, words
+from dashboard.declared import Declared
 from dashboard.series import Range, around, fixed, sensible
 from dashboard.standing import Fleet, Line, Standing, lines
 from drift.alert import Alert, AlertKind, AlertState
@@ -121,20 +122,20 @@ def traffic(found: list[Line]) -> Line:
 
 
 def test_a_quiet_objective_is_ok_and_knows_its_number(config):
-    line = traffic(lines(fleet(config), config))
+    line = traffic(lines(fleet(config), Declared.of(config)))
     assert line.standing is Standing.OK
     assert (line.number, line.bad, line.behind) == (0.5, False, 2)
 
 
 def test_an_objective_whose_windows_stopped_is_not_ok(config):
-    line = traffic(lines(replace(fleet(config), at=NOW + 3 * HOUR), config))
+    line = traffic(lines(replace(fleet(config), at=NOW + 3 * HOUR), Declared.of(config)))
     assert line.standing is Standing.NO_DATA
     assert line.late
 
 
 def test_a_page_stays_a_page_when_windows_stop(config):
     late = replace(fleet(config, alerts=(alert(AlertKind.PAGE),)), at=NOW + 3 * HOUR)
-    line = traffic(lines(late, config))
+    line = traffic(lines(late, Declared.of(config)))
     assert line.standing is Standing.PAGE
     assert "no window for" in markup.since_text(line, late.at)
 
@@ -150,18 +151,18 @@ def test_a_page_stays_a_page_when_windows_stop(config):
     ],
 )
 def test_an_open_alert_decides_how_an_objective_stands(config, row, standing):
-    assert traffic(lines(fleet(config, alerts=(row,)), config)).standing is standing
+    assert traffic(lines(fleet(config, alerts=(row,)), Declared.of(config))).standing is standing
 
 
 def test_the_most_urgent_alert_comes_first(config):
     both = (alert(AlertKind.TICKET), alert(AlertKind.PAGE))
-    line = traffic(lines(fleet(config, alerts=both), config))
+    line = traffic(lines(fleet(config, alerts=both), Declared.of(config)))
     assert [row.alert.kind for row in line.alerts] == [AlertKind.PAGE, AlertKind.TICKET]
 
 
 def test_a_bad_newest_window_is_not_called_ok(config):
     slot = replace(fleet(config).budgets[0], outcome=Outcome.BAD)
-    assert traffic(lines(fleet(config, budgets=(slot,)), config)).standing is Standing.BURNING
+    assert traffic(lines(fleet(config, budgets=(slot,)), Declared.of(config))).standing is Standing.BURNING
 
 
 def test_without_a_configuration_slots_and_alerts_still_tell(config):
@@ -171,13 +172,13 @@ def test_without_a_configuration_slots_and_alerts_still_tell(config):
 
 
 def test_a_configured_objective_without_slots_has_no_data(config):
-    (rank, _) = sorted(lines(fleet(config), config), key=lambda line: line.name)
+    (rank, _) = sorted(lines(fleet(config), Declared.of(config)), key=lambda line: line.name)
     assert (rank.name, rank.standing) == ("rank", Standing.NO_DATA)
 
 
 def test_an_overspent_budget_is_told_as_such(config):
     slot = replace(fleet(config).budgets[0], remaining=float(Fraction("-0.4")))
-    cell = markup.budget_cell(traffic(lines(fleet(config, budgets=(slot,)), config)))
+    cell = markup.budget_cell(traffic(lines(fleet(config, budgets=(slot,)), Declared.of(config))))
     assert "overspent" in cell
     assert 'class="bar spent"' in cell
 

@@ -8,7 +8,6 @@ from dashboard import account, charts, data, diagnosis, incident, markup, palett
 from dashboard.data import Shown
 from dashboard.incident import Found, Incident, Named
 from dashboard.series import Series
-from dashboard.standing import objective
 from drift.errors import StoreError
 from drift.store.connect import Connection
 
@@ -34,7 +33,8 @@ def show() -> None:
 
 
 def _ask(wanted: Named) -> Shown[Found]:
-    slo = objective(data.config()[0], wanted.stream, wanted.slo)
+    declared, _ = data.config()
+    slo = declared.slos(wanted.stream).get(wanted.slo) if declared else None
     allowed = _may_show(wanted)
 
     def read(conn: Connection) -> Found:
@@ -46,7 +46,7 @@ def _ask(wanted: Named) -> Shown[Found]:
 def _may_show(wanted: Named) -> bool:
     """Whether inputs of single rows may be shown."""
     declared, _ = data.config()
-    stream = declared.stream(wanted.stream.split("/", 1)[0]) if declared else None
+    stream = declared.stream(wanted.stream) if declared else None
     return stream is not None and stream.show_inputs
 
 
@@ -108,7 +108,7 @@ def _next(found: Incident) -> None:
 def _chart(series: Series) -> None:
     title = "What was measured, with something to both sides"
     parts.html(f"<h3>{title}</h3>", markup.key(KEY))
-    st.altair_chart(charts.judged(series, charts.LOW), width="stretch", alt=title)
+    parts.draw(charts.judged(series, charts.LOW), title)
 
 
 if __name__ == "__main__":

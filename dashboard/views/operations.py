@@ -27,7 +27,7 @@ def show() -> None:
     title = "Rows by the hour, of all streams"
     parts.html(f"<h3>{title}</h3>", markup.key([(name, colour, "") for name, colour in upkeep.PARTS]))
     if found.intake:
-        st.altair_chart(upkeep.taken_in(found), width="stretch", alt=title)
+        parts.draw(upkeep.taken_in(found), title)
     else:
         st.caption("No row has arrived.")
     parts.html("<h3>What could not be measured, and why</h3>", upkeep.gaps(found))

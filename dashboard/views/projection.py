@@ -6,10 +6,9 @@ from typing import Final
 import streamlit as st
 
 from dashboard import data, parts, projection, scatter, words
-from dashboard.data import Shown
+from dashboard.data import Registered, Shown
 from dashboard.projection import LAST, NEAR, ROWS, Kept, Projection, Wanted
 from dashboard.scatter import By
-from dashboard.standing import Fleet
 from drift.store.connect import Connection
 
 TTL: Final = timedelta(minutes=1)
@@ -18,16 +17,16 @@ SHOWN: Final = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemov
 
 def show() -> None:
     """The whole page."""
-    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
-    if fleet is None:
-        parts.try_again(data.fleet)
+    known = parts.known(data.streams, lambda known: known.at)
+    if known is None:
+        parts.try_again(data.streams)
         return
-    if not fleet.streams:
+    if not known.streams:
         st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
         return
-    wanted, by = _asked(fleet)
+    wanted, by = _asked(known)
     declared, _ = data.config()
-    stream = declared.stream(wanted.stream.split("/", 1)[0]) if declared else None
+    stream = declared.stream(wanted.stream) if declared else None
     allowed = stream is not None and stream.show_inputs
 
     def read(conn: Connection) -> Kept:
@@ -49,9 +48,9 @@ def show() -> None:
     _drawn(found.projection, by, found)
 
 
-def _asked(fleet: Fleet) -> tuple[Wanted, By]:
+def _asked(known: Registered) -> tuple[Wanted, By]:
     """Which rows, and what their colour says; all of it lives in the address."""
-    names = [row.stream.key for row in fleet.streams]
+    names = [row.stream.key for row in known.streams]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stream = st.selectbox("Stream", names, key="stream", bind="query-params", width=240) or names[0]
         _start_with("last", "1 d")
@@ -73,7 +72,7 @@ def _asked(fleet: Fleet) -> tuple[Wanted, By]:
 def _columns(stream: str) -> list[str]:
     """The columns by which the stream is declared to be split."""
     declared, _ = data.config()
-    found = declared.stream(stream.split("/", 1)[0]) if declared else None
+    found = declared.stream(stream) if declared else None
     return sorted(found.segments) if found else []
 
 

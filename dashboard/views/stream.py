@@ -35,14 +35,13 @@ _AROUND: Final = (
 def show() -> None:
     """The whole page."""
     key = st.query_params.get("stream", "")
-    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
+    fleet = parts.known(lambda: data.fleet(key), lambda fleet: fleet.at)
     if fleet is None:
         st.fragment(_again, run_every=EVERY)()
         return
-    standing = lines(fleet, data.config()[0])
-    mine = [line for line in standing if line.row.stream.key == key]
+    mine = lines(fleet, data.config()[0])
     if not mine:
-        _choose(key, standing, fleet)
+        _choose(key)
         return
     live = _header(mine)
     every = EVERY if live else None
@@ -61,14 +60,18 @@ def show() -> None:
 def _again() -> None:
     """Start over once the database answers."""
     try:
-        data.fleet()
+        data.streams()
     except StoreError:
         return
     st.rerun()
 
 
-def _choose(key: str, every: Sequence[Line], fleet: Fleet) -> None:
+def _choose(key: str) -> None:
     """What is shown when the address names no stream, or one that is not known."""
+    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
+    if fleet is None:
+        return
+    every = lines(fleet, data.config()[0])
     names = [row.stream.key for row in fleet.streams]
     if key:
         near = difflib.get_close_matches(key, names, n=1)
@@ -100,10 +103,10 @@ def _header(mine: Sequence[Line]) -> bool:
 
 def _firing(key: str, every: float | None) -> None:
     """What fires on this stream, in words."""
-    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
+    fleet = parts.known(lambda: data.fleet(key), lambda fleet: fleet.at)
     if fleet is None:
         return
-    mine = [line for line in lines(fleet, data.config()[0]) if line.row.stream.key == key]
+    mine = lines(fleet, data.config()[0])
     asked = st.query_params.get("slo", "")
     alerts = [(line, row) for line in mine for row in line.alerts if not _inhibited(row, line.alerts)]
     alerts.sort(key=lambda pair: pair[0].name != asked)  # whoever came by an alert's link reads that one first
@@ -199,14 +202,14 @@ def _full(series: Series) -> None:
 
 def _drawn(title: str, entries: Sequence[tuple[str, str, str]], chart: Chart) -> None:
     parts.html(f"<h3>{escape(title)}</h3>", markup.key(entries))
-    st.altair_chart(chart, width="stretch", alt=title)
+    parts.draw(chart, title)
 
 
 def _brief(series: Series) -> None:
     link = markup.link("stream", series.slo.name, stream=series.slo.stream, slo=series.slo.name)
     good = f'<span class="soft">good: {escape(words.good(series.slo.sli))}</span>'
     parts.html(f"<p><b>{link}</b> {good} {calibration.brief(series.calibration)}</p>")
-    st.altair_chart(charts.judged(series, charts.LOW), width="stretch", alt=f"measurements of {series.slo.name}")
+    parts.draw(charts.judged(series, charts.LOW), f"measurements of {series.slo.name}")
 
 
 def _episodes(history: History) -> None:

@@ -7,9 +7,8 @@ from typing import Final
 import streamlit as st
 
 from dashboard import data, matrix, pairs, parts, words
-from dashboard.data import Shown
+from dashboard.data import Registered, Shown
 from dashboard.matrix import LENGTHS, Kept, Matrix, Pair
-from dashboard.standing import Fleet, slos_of
 from drift.slo import Slo
 from drift.store.connect import Connection
 
@@ -25,14 +24,14 @@ ABOUT: Final = (
 
 def show() -> None:
     """The whole page."""
-    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
-    if fleet is None:
-        parts.try_again(data.fleet)
+    known = parts.known(data.streams, lambda known: known.at)
+    if known is None:
+        parts.try_again(data.streams)
         return
-    if not fleet.streams:
+    if not known.streams:
         st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
         return
-    stream, length = _asked(fleet)
+    stream, length = _asked(known)
 
     def ask() -> Shown[Kept]:
         return data.asked(("matrix", stream, length), lambda conn: matrix.read(conn, stream, length), ttl=TTL)
@@ -55,12 +54,12 @@ def show() -> None:
         f"As of {found.at:%Y-%m-%d %H:%M:%S} UTC, read again after {words.length(TTL)}. All times are UTC.</p>"
     )
     if chosen is not None:
-        _compare(found, stream, _objectives(fleet, stream), *chosen)
+        _compare(found, stream, _objectives(stream), *chosen)
 
 
-def _asked(fleet: Fleet) -> tuple[str, timedelta]:
+def _asked(known: Registered) -> tuple[str, timedelta]:
     """Which stream, and how far back; both live in the address."""
-    names = [row.stream.key for row in fleet.streams]
+    names = [row.stream.key for row in known.streams]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stream = st.selectbox("Stream", names, key="stream", bind="query-params", width=280)
         if "last" not in st.query_params:
@@ -92,10 +91,9 @@ def _place(kept: Matrix, text: str) -> int | None:
         return None
 
 
-def _objectives(fleet: Fleet, stream: str) -> Sequence[Slo]:
+def _objectives(stream: str) -> Sequence[Slo]:
     declared, _ = data.config()
-    row = next(row for row in fleet.streams if row.stream.key == stream)
-    return sorted(slos_of(row, declared).values(), key=lambda slo: slo.name)
+    return sorted(declared.slos(stream).values(), key=lambda slo: slo.name) if declared else []
 
 
 def _compare(known: Kept, stream: str, slos: Sequence[Slo], first: int, second: int) -> None:

@@ -26,7 +26,7 @@ def documents(path: Path) -> list[yaml.MappingNode]:
         ConfigError: it cannot be read, or holds something else.
     """
     try:
-        roots = list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
+        roots = list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:

@@ -94,9 +94,10 @@ class BacklogRow:
     error: str
 
 
-def streams(conn: sa.Connection) -> list[StreamRow]:
-    """All registered streams, by key."""
-    rows = conn.execute(sa.select(tables.stream).order_by(tables.stream.c.key))
+def streams(conn: sa.Connection, *, key: str | None = None) -> list[StreamRow]:
+    """All registered streams, by key; or the one of that key."""
+    query = sa.select(tables.stream).order_by(tables.stream.c.key)
+    rows = conn.execute(query if key is None else query.where(tables.stream.c.key == key))
     return [StreamRow(Stream(r.name, r.model, r.version, r.dim, r.segment), r.team, r.open_from) for r in rows]
 
 
@@ -151,15 +152,14 @@ def budgets(
     return [budget_of(row) for row in conn.execute(query.order_by(t.c.start, t.c.slo))]
 
 
-def latest_budgets(conn: sa.Connection) -> list[BudgetRow]:
-    """The newest slot of each objective of each stream, by stream and objective."""
+def latest_budgets(conn: sa.Connection, *, stream: str | None = None) -> list[BudgetRow]:
+    """The newest slot of each objective of each stream, or of that one, by stream and objective."""
     t, w = tables.slot, tables.watch
     newest = (
         sa.select(t).where(t.c.stream == w.c.stream, t.c.slo == w.c.slo).order_by(t.c.start.desc()).limit(1).lateral()
     )
-    rows = conn.execute(
-        sa.select(newest).select_from(w.join(newest, sa.true())).order_by(newest.c.stream, newest.c.slo)
-    )
+    query = sa.select(newest).select_from(w.join(newest, sa.true())).order_by(newest.c.stream, newest.c.slo)
+    rows = conn.execute(query if stream is None else query.where(w.c.stream == stream))
     return [budget_of(row) for row in rows]
 
 

@@ -59,6 +59,7 @@ gap: Final = sa.Table(
     required("reason", sa.Text()),
     required("detail", sa.Text()),
 )
+sa.Index("gap_end_idx", gap.c.end)
 
 # Why a stretch of a stream is as it is. Asked for in the transaction of the alert that wants to know, made later: until
 # then `made_at` and `found` are null. `slo` is the objective that asked, "" for a person.

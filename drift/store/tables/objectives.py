@@ -126,3 +126,4 @@ outbox: Final = sa.Table(
 )
 sa.Index("outbox_due_idx", outbox.c.due_at, postgresql_where=outbox.c.state == "due")
 sa.Index("outbox_subject_idx", outbox.c.receiver, outbox.c.subject, outbox.c.created_at)
+sa.Index("outbox_created_idx", outbox.c.created_at)

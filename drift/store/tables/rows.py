@@ -114,6 +114,7 @@ window: Final = sa.Table(
     required("segments", JSONB()),
     postgresql_partition_by='RANGE ("start")',
 )
+sa.Index("window_start_idx", window.c.start)
 
 # Windows that must be measured, one row each, measured oldest first.
 job: Final = sa.Table(

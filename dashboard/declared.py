@@ -1,0 +1,39 @@
+"""What the configuration says of streams and their objectives, found once: exact burn rates take a millisecond each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drift.config import Config, StreamConfig
+from drift.slo import Slo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """Streams by their name, and the objectives of each stream and segment by its key and their own names."""
+
+    streams: Mapping[str, StreamConfig]
+    objectives: Mapping[str, Mapping[str, Slo]]
+
+    @classmethod
+    def of(cls, config: Config) -> "Declared":
+        """All that `config` declares."""
+        return cls(
+            {stream.id: stream for stream in config.streams},
+            {
+                part.key: {slo.name: slo for slo in config.slos_of(stream, part)}
+                for stream in config.streams
+                for part in stream.streams
+            },
+        )
+
+    def stream(self, key: str) -> StreamConfig | None:
+        """What is declared of the stream of that key, or of the one that it is a segment of; None where it is not."""
+        return self.streams.get(key.split("/", 1)[0])
+
+    def slos(self, key: str) -> Mapping[str, Slo]:
+        """The objectives of the stream or segment of that key, by name; none where it is not declared."""
+        return self.objectives.get(key, {})
+
+    def detectors(self, key: str) -> frozenset[str]:
+        """The measurements that its objectives look at."""
+        return frozenset(slo.sli.detector for slo in self.slos(key).values())

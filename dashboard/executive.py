@@ -1,0 +1,153 @@
+"""The report on what was promised and kept, in HTML. Pure."""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
+
+from dashboard import episodes, markup, words
+from dashboard.quarters import Attained, Quarter, Report, by_team, recovery, team_of
+from drift.alert import AlertKind
+from drift.store.reads import AlertRow
+
+WORST: Final = 10
+INCIDENTS: Final = 30
+POLICY: Final = (
+    "Policy: a team with budget left changes its models as it likes; one whose objective has spent its budget changes "
+    "only what brings it back, until some is left again."
+)
+
+
+def verdict(report: Report) -> str:
+    """The first sentence."""
+    now = report.quarters[0]
+    met, every = sum(one.is_met for one in now.attained), len(now.attained)
+    text = f"{now.name}: {words.count(met)} of {words.several(every, 'objective')} met so far"
+    over = sum(report.overspent.values())
+    said = (
+        f"{words.several(over, 'objective has', 'objectives have')} spent the budget of the last period."
+        if over
+        else ""
+    )
+    return f'<p class="verdict">{escape(text)}</p><p>{escape(said)} {escape(POLICY)}</p>'
+
+
+def teams(report: Report) -> str:
+    """Objectives met by each team, quarter by quarter, and how it stands now."""
+    found = [by_team(quarter.attained) for quarter in report.quarters]
+    known = [i for i, one in enumerate(found) if one]
+    heads = ("Team", "Out of budget now", *(report.quarters[i].name for i in known))
+    rows = (
+        (
+            "",
+            (
+                f'<span class="name">{escape(team)}</span>',
+                _over(report.overspent.get(team, 0)),
+                *(_kept(found[i].get(team, ())) for i in known),
+            ),
+        )
+        for team in sorted({team for one in found for team in one})
+    )
+    return markup.table("Objectives met by team and quarter", heads, rows)
+
+
+def recoveries(report: Report) -> str:
+    """Pages and tickets of each team, quarter by quarter, and how long they took."""
+    names = sorted({team_of(row) for quarter in report.quarters for row in quarter.incidents})
+    if not names:
+        return '<p class="soft">No page and no ticket in these quarters.</p>'
+    known = [quarter for quarter in report.quarters if quarter.attained or quarter.incidents]
+    heads = ("Team", *(quarter.name for quarter in known))
+    rows = (
+        (
+            "",
+            (
+                f'<span class="name">{escape(team)}</span>',
+                *(_told([row for row in quarter.incidents if team_of(row) == team]) for quarter in known),
+            ),
+        )
+        for team in names
+    )
+    return markup.table("Incidents by team and quarter", heads, rows)
+
+
+def worst(quarter: Quarter) -> str:
+    """The objectives that were not met, or have spent most."""
+    spent = sorted((one for one in quarter.attained if one.spent > 0), key=lambda one: -one.spent)[:WORST]
+    if not spent:
+        return '<p class="soft">No window was bad in this quarter.</p>'
+    heads = ("Stream", "Objective", "Attained", "Promised", "Of what may be bad")
+    return markup.table("Objectives that spent most", heads, _spent(spent))
+
+
+def latest(report: Report) -> str:
+    """The newest incidents of this quarter, with how long each took."""
+    rows = report.quarters[0].incidents[:INCIDENTS]
+    if not rows:
+        return '<p class="soft">None in this quarter.</p>'
+    return markup.table("Incidents", ("Alert", "Stream", "Team", "Began", "Time to recover"), _latest(rows, report))
+
+
+def _latest(rows: Sequence[AlertRow], report: Report) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for row in rows:
+        alert = row.alert
+        took = words.length(alert.resolved_at - alert.started_at) if alert.resolved_at else "still open"
+        named = f'<span class="name">{episodes.link(row, alert.slo)}</span>'
+        began = words.clock(alert.started_at, report.at)
+        yield (
+            "",
+            (
+                episodes.state(row) + " " + named,
+                escape(alert.stream),
+                escape(team_of(row)),
+                escape(began),
+                escape(took),
+            ),
+        )
+
+
+def _spent(spent: Sequence[Attained]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for one in spent:
+        style = "" if one.is_met else "low" if one.spent < 2 else "spent"
+        bar = f'<div class="bar {style}"><i style="width:{min(100.0, 100 * one.spent):.1f}%"></i></div>'
+        yield (
+            "",
+            (
+                f'<span class="name">{markup.link("stream", one.stream, stream=one.stream, slo=one.slo)}</span>'
+                + markup.small(one.team),
+                escape(one.slo),
+                escape(words.share(one.share)) + ("" if one.is_met else markup.small("not met")),
+                escape("-" if one.target is None else words.share(one.target)),
+                "-" if one.target is None else bar + escape(words.share(one.spent)),
+            ),
+        )
+
+
+def _kept(found: Sequence[Attained]) -> str:
+    """How many were met, and the one that is furthest off."""
+    if not found:
+        return '<span class="soft">-</span>'
+    met = sum(one.is_met for one in found)
+    text = f"{words.count(met)} of {words.count(len(found))} met"
+    if met == len(found):
+        return f"✓ {escape(text)}"
+    first = found[0]
+    return f'<span class="off">{escape(text)}</span>' + markup.small(
+        f"{first.stream}: {first.slo} {words.share(first.share)}"
+    )
+
+
+def _told(rows: Sequence[AlertRow]) -> str:
+    if not rows:
+        return '<span class="soft">none</span>'
+    pages = sum(row.alert.kind is AlertKind.PAGE for row in rows)
+    text = f"{words.several(pages, 'page')}, {words.several(len(rows) - pages, 'ticket')}"
+    took = recovery(rows)
+    return escape(text) + markup.small(
+        f"half recovered within {words.length(took)}" if took is not None else "none over yet"
+    )
+
+
+def _over(count: int) -> str:
+    return (
+        f'<span class="off">{words.several(count, "objective")}</span>' if count else '<span class="soft">none</span>'
+    )

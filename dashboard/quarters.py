@@ -1,0 +1,139 @@
+"""What was promised and what was kept, by team and quarter: attainment, budgets, incidents and time to recover. Pure
+but for `read`.
+
+A quarter's attainment is one less the share of its time in bad windows, from when the objective began; time without a
+verdict counts as good, as it does in the error budget.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Final
+
+from dashboard.declared import Declared
+from drift.alert import AlertKind, AlertState
+from drift.store import attainment, reads, views
+from drift.store.attainment import Begun
+from drift.store.connect import Connection
+from drift.store.reads import AlertRow
+
+SHOWN: Final = 4
+TOLD: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
+NOBODY: Final = "no team"
+
+
+@dataclass(frozen=True, slots=True)
+class Attained:
+    """An objective over a quarter: the share of good time, and what was promised (None where it is not declared)."""
+
+    team: str
+    stream: str
+    slo: str
+    share: float
+    target: float | None
+
+    @property
+    def is_met(self) -> bool:
+        return self.target is None or self.share >= self.target
+
+    @property
+    def spent(self) -> float:
+        """How much of what may be bad has been: 1 is all of it."""
+        allowed = 1 - (self.target or 0.0)
+        return (1 - self.share) / allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Quarter:
+    """A calendar quarter of UTC, so far: every objective that lived in it, and what was told to people in it."""
+
+    start: datetime
+    end: datetime
+    attained: tuple[Attained, ...]
+    incidents: tuple[AlertRow, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.start.year} Q{(self.start.month + 2) // 3}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All of it as of `at`, the newest quarter first; of each team, how many objectives have spent their budget now."""
+
+    at: datetime
+    quarters: tuple[Quarter, ...]
+    overspent: Mapping[str, int]
+
+
+def read(conn: Connection, declared: Declared | None) -> Report:
+    """What is known now."""
+    at = views.now(conn)
+    starts = quarter_starts(at)
+    teams = {row.stream.key: row.team or NOBODY for row in reads.streams(conn)}
+    bad = {(b.stream, b.slo, b.quarter): b.bad for b in attainment.bad_times(conn, since=starts[-1])}
+    lived = _Lived(teams, declared, attainment.begun(conn), bad)
+    told = reads.alerts(conn, states=(AlertState.FIRING, AlertState.RESOLVED), since=starts[-1], limit=10_000)
+    incidents = [row for row in told if row.alert.kind in TOLD and not row.muted]
+    quarters = []
+    for start, end in zip(starts, (at, *starts), strict=False):
+        found = tuple(lived.attained(start, end))
+        mine = tuple(row for row in incidents if start <= _fired(row) < end)
+        quarters.append(Quarter(start, end, found, mine))
+    overspent: dict[str, int] = {}
+    for budget in reads.latest_budgets(conn):
+        if budget.remaining <= 0 and budget.stream in teams:
+            overspent[teams[budget.stream]] = overspent.get(teams[budget.stream], 0) + 1
+    return Report(at, tuple(quarters), overspent)
+
+
+def quarter_starts(at: datetime) -> tuple[datetime, ...]:
+    """The first moments of the quarter of `at` and of those before it, `SHOWN` in all, the newest first."""
+    month = at.year * 12 + (at.month - 1) // 3 * 3
+    firsts = (month - 3 * i for i in range(SHOWN))
+    return tuple(datetime(first // 12, first % 12 + 1, 1, tzinfo=at.tzinfo) for first in firsts)
+
+
+def by_team(found: Sequence[Attained]) -> Mapping[str, Sequence[Attained]]:
+    """The objectives of each team, those that spent most first."""
+    teams: dict[str, list[Attained]] = {}
+    for one in sorted(found, key=lambda one: -one.spent):
+        teams.setdefault(one.team, []).append(one)
+    return dict(sorted(teams.items()))
+
+
+def team_of(row: AlertRow) -> str:
+    """Who was told of it."""
+    return row.labels.get("team", NOBODY)
+
+
+def recovery(rows: Sequence[AlertRow]) -> timedelta | None:
+    """The median of how long those that are over took from the first sign to their end; None where none is."""
+    ended = [row.alert.resolved_at - row.alert.started_at for row in rows if row.alert.resolved_at is not None]
+    return median(ended) if ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lived:
+    """What is known of all objectives: whose they are, what was promised, when they lived and when they were bad."""
+
+    teams: Mapping[str, str]
+    declared: Declared | None
+    begun: Sequence[Begun]
+    bad: Mapping[tuple[str, str, datetime], timedelta]
+
+    def attained(self, start: datetime, end: datetime) -> Iterator[Attained]:
+        """What each objective attained in the quarter from `start` to `end`, where it lived then."""
+        for one in self.begun:
+            first, last = max(one.first, start), min(one.last, end)
+            if last <= first or one.stream not in self.teams:
+                continue
+            slo = self.declared.slos(one.stream).get(one.slo) if self.declared else None
+            share = 1 - self.bad.get((one.stream, one.slo, start), timedelta()) / (last - first)
+            target = float(slo.target) if slo else None
+            yield Attained(self.teams[one.stream], one.stream, one.slo, max(0.0, share), target)
+
+
+def _fired(row: AlertRow) -> datetime:
+    return row.alert.fired_at or row.alert.started_at

@@ -1,0 +1,49 @@
+"""What objectives attained over months: how long each was bad, by calendar quarter."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from drift.store import tables
+
+
+@dataclass(frozen=True, slots=True)
+class BadTime:
+    """How long the windows of an objective were bad that ended in the quarter that begins at `quarter`."""
+
+    stream: str
+    slo: str
+    quarter: datetime
+    bad: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """When the oldest kept window of an objective began, and when its newest ended."""
+
+    stream: str
+    slo: str
+    first: datetime
+    last: datetime
+
+
+def bad_times(conn: sa.Connection, *, since: datetime) -> list[BadTime]:
+    """Bad time by quarter (of UTC), of windows that ended after `since`; objectives without any are left out."""
+    t = tables.slot
+    # Read from the index of bad slots alone, which has their times: few of millions are.
+    quarter = sa.func.date_trunc("quarter", t.c.end, "UTC")
+    query = sa.select(t.c.stream, t.c.slo, quarter, sa.func.sum(t.c.end - t.c.start))
+    bad = query.where(t.c.outcome == "bad", t.c.end > since).group_by(t.c.stream, t.c.slo, quarter)
+    return [BadTime(row[0], row[1], row[2].astimezone(UTC), row[3]) for row in conn.execute(bad)]
+
+
+def begun(conn: sa.Connection) -> list[Begun]:
+    """Of each objective that has counted a window, over what time these lie."""
+    t, w = tables.slot, tables.watch
+    mine = (t.c.stream == w.c.stream) & (t.c.slo == w.c.slo)
+    first = sa.select(t.c.start).where(mine).order_by(t.c.start).limit(1).lateral("first")
+    last = sa.select(t.c.end).where(mine).order_by(t.c.start.desc()).limit(1).lateral("last")
+    joined = w.join(first, sa.true()).join(last, sa.true())
+    rows = conn.execute(sa.select(w.c.stream, w.c.slo, first.c.start, last.c.end).select_from(joined))
+    return [Begun(row[0], row[1], row[2].astimezone(UTC), row[3].astimezone(UTC)) for row in rows]
