@@ -83,7 +83,7 @@ class _Bad:
     @classmethod
     def of(cls, outcomes: npt.NDArray[np.uint8]) -> "_Bad":
         slots, flat = outcomes.shape[1], outcomes.reshape(-1)
-        found = np.flatnonzero(flat)
+        found = np.flatnonzero(flat > CODES[Outcome.GOOD])
         code, place = flat[found], found + found // slots * slots
         return cls(place[code == CODES[Outcome.BAD]], place[code > CODES[Outcome.BAD]], slots)
 
@@ -147,7 +147,7 @@ def _burns(slo: Slo, line: _Bad) -> Iterator[Episodes]:
         hold = np.zeros(int(line.bad[-1]) + 2 * line.slots, np.int32)
         for tier in tiers:
             hold[_true(slo, tier, line)] = tier.slots_short  # the longest comes last
-        on = np.flatnonzero(hold)
+        on = np.flatnonzero(hold > 0)
         yield line.episodes(kind, on, unsettled, hold[on].astype(np.int64))
     gone = line.full(*_gone(slo))
     on = line.place(line.verdicts(gone.first))
