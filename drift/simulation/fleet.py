@@ -5,11 +5,10 @@ fires in the first slot that raises it, and from each such slot one can tell whe
 followed; it does end there where none follows before.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
-from functools import cache
 from math import gcd
 from typing import Final
 
@@ -17,12 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drift.alert import CLEARS_AT, AlertKind
+from drift.simulation.stretches import Marks, Numbers, Stretches
 from drift.slo import INSUFFICIENT_AFTER, NODATA_AFTER, Outcome, Slo, Tier
 
-Numbers = npt.NDArray[np.int64]
-Marks = npt.NDArray[np.bool_]
-Counted = npt.NDArray[np.int16] | npt.NDArray[np.int32]
-Within = Callable[[int], Counted]
 CODES: Final = {outcome: code for code, outcome in enumerate(Outcome)}
 """Outcomes as numbers in arrays."""
 _MICRO: Final = timedelta(microseconds=1)
@@ -63,95 +59,121 @@ def _joined(kind: AlertKind, parts: list[Episodes]) -> Episodes:
 
 
 def _of_chunk(slo: Slo, outcomes: npt.NDArray[np.uint8]) -> Iterator[Episodes]:
-    bad = outcomes == CODES[Outcome.BAD]
-    if len(rows := _burning(slo, bad)):
-        yield from _burns(slo, rows, outcomes[rows], _Counts.of(bad[rows]))
+    line = _Bad.of(outcomes)
+    rows = _burning(slo, line)
+    for found in _burns(slo, line if len(rows) == len(outcomes) else _Bad.of(outcomes[rows])):
+        yield Episodes(found.kind, rows[found.objective], found.fired, found.resolved)
     rows = np.flatnonzero(outcomes.max(axis=1) > CODES[Outcome.BAD])  # those with slots that have no verdict
     if len(rows):
         yield _silent(AlertKind.NODATA, Outcome.MISSING, NODATA_AFTER, rows, outcomes[rows])
         yield _silent(AlertKind.INSUFFICIENT, Outcome.INSUFFICIENT, INSUFFICIENT_AFTER, rows, outcomes[rows])
 
 
-def _burning(slo: Slo, bad: Marks) -> Numbers:
-    """The rows in which some tier may be true, or the budget gone: far fewer than all, and found from bad slots alone.
-
-    A look-back that ends in the i-th bad slot has k of them where the (k - 1)-th before it lies within.
-    """
-    slots, place = bad.shape[1], np.flatnonzero(bad)
-    row = place // slots
-    place += row * slots  # rows are further apart than any look-back within one
-    may = np.zeros(len(bad), bool)
-    for tier in slo.tiers:
-        last = np.ones(len(place), bool)
-        for length, needed in ((tier.slots_long, tier.bad_long), (tier.slots_short, tier.bad_short)):
-            near = np.zeros(len(place), bool)
-            span = min(length, slots)
-            near[needed - 1 :] = place[needed - 1 :] - place[: max(len(place) - needed + 1, 0)] < span
-            last &= near
-        may[row[last]] = True
-    allowed = slo.budget * Fraction(slo.period / slo.interval)
-    may[np.bincount(row, minlength=len(bad)) >= float(allowed) - 1] = True
-    return np.flatnonzero(may)
-
-
 @dataclass(frozen=True, slots=True)
-class _Counts:
-    """Bad slots before each slot, of each row: `before` has one column more than there are slots."""
+class _Bad:
+    """The places of bad slots, and of those without a verdict: few of all, of which everything else follows.
 
-    before: Counted
+    Row r begins at place 2 r `slots`. What lies between rows counts as good, and is never told of.
+    """
+
+    bad: Numbers
+    silent: Numbers
+    slots: int
 
     @classmethod
-    def of(cls, bad: Marks) -> "_Counts":
-        rows, slots = bad.shape
-        # Most of the time goes into moving these, so they are as small as they can be.
-        small, large = np.dtype(np.int16), np.dtype(np.int32)
-        before = np.zeros((rows, slots + 1), small if slots < 2**15 else large)
-        np.cumsum(bad, axis=1, out=before[:, 1:])
-        return cls(before)
+    def of(cls, outcomes: npt.NDArray[np.uint8]) -> "_Bad":
+        slots, flat = outcomes.shape[1], outcomes.reshape(-1)
+        found = np.flatnonzero(flat > CODES[Outcome.GOOD])
+        code, place = flat[found], found + found // slots * slots
+        return cls(place[code == CODES[Outcome.BAD]], place[code > CODES[Outcome.BAD]], slots)
 
-    def within(self, length: int) -> Counted:
-        """How many of the `length` slots up to each are bad."""
-        found = self.before[:, 1:]
-        if length >= found.shape[1]:
-            return found
-        return np.concatenate([found[:, :length], found[:, length:] - self.before[:, 1:-length]], axis=1)
+    def full(self, length: int, needed: int) -> Stretches:
+        """Where at least `needed` slots of the last `length` are bad."""
+        return Stretches.filled(self.bad, min(length, self.slots), needed)
+
+    def within(self, length: int, places: Numbers) -> Numbers:
+        """How many of the `length` slots up to each place are bad."""
+        before = places - min(length, self.slots)
+        return np.searchsorted(self.bad, places, "right") - np.searchsorted(self.bad, before, "right")
+
+    def verdicts(self, places: Numbers) -> Numbers:
+        """How many slots before each place have a verdict: the number of the first that does from there on."""
+        return places - np.searchsorted(self.silent, places) if len(self.silent) else places
+
+    def place(self, verdicts: Numbers) -> Numbers:
+        """Where the slot with that number is."""
+        if not len(self.silent):
+            return verdicts
+        return verdicts + np.searchsorted(self.silent - np.arange(len(self.silent)), verdicts, "right")
+
+    def told(self, places: Numbers) -> Marks:
+        """Which places are slots with a verdict."""
+        real = places % (2 * self.slots) < self.slots
+        if len(self.silent):
+            at = np.minimum(np.searchsorted(self.silent, places), len(self.silent) - 1)
+            real &= self.silent[at] != places
+        return real
+
+    def episodes(self, kind: AlertKind, on: Numbers, quiet: Stretches, hold: Numbers | int) -> Episodes:
+        """Alerts that the slots at `on` raise or keep up; each ends `hold` verdicts later, when `quiet` is over."""
+        numbers = self.verdicts(on)
+        ends = quiet.after(numbers + hold)
+        places = (on, self.place(ends))
+        return _alerts(kind, numbers, ends, places=places, width=2 * self.slots, slots=self.slots)
 
 
-def _burns(slo: Slo, rows: Numbers, outcomes: npt.NDArray[np.uint8], counts: _Counts) -> Iterator[Episodes]:
-    good, bad = (outcomes == CODES[outcome] for outcome in (Outcome.GOOD, Outcome.BAD))
-    line, within = _Line.of(good | bad), cache(counts.within)  # rules share look-backs
-    pair = line.marks(good).copy()
-    pair[1:] &= pair[:-1]
-    pair[line.first] = False
+def _burning(slo: Slo, line: _Bad) -> Numbers:
+    """The rows in which some tier may be true, or the budget gone: far fewer than all."""
+    asked = [(tier.slots_long, tier.bad_long) for tier in slo.tiers] + [_gone(slo)]
+    return np.unique(np.concatenate([line.full(*one).first // (2 * line.slots) for one in asked]))
+
+
+def _gone(slo: Slo) -> tuple[int, int]:
+    """Slots of a period, and how many of them are bad when the budget is gone."""
+    return slo.period // slo.interval, -int(-_allowed(slo) // 1)
+
+
+def _allowed(slo: Slo) -> Fraction:
+    return slo.budget * Fraction(slo.period // _MICRO, slo.interval // _MICRO)
+
+
+def _burns(slo: Slo, line: _Bad) -> Iterator[Episodes]:
+    if not len(line.bad):
+        return
+    numbers = line.verdicts(line.bad)
+    unsettled = Stretches.joined(numbers, numbers + 1)  # an alert ends with two good verdicts
     for kind in (AlertKind.PAGE, AlertKind.TICKET):
-        hold = np.zeros(outcomes.shape, np.int32)
-        for tier in slo.tiers:
-            if tier.rule.severity is kind.severity:
-                np.maximum(hold, tier.slots_short, out=hold, where=_true(slo, tier, within))
-        holds = line.numbers(hold)
-        on = np.flatnonzero(holds)
-        yield line.episodes(kind, rows, on, line.next(pair, on + holds[on]))
-    allowed = slo.budget * Fraction(slo.period // _MICRO, slo.interval // _MICRO)
-    spent = within(slo.period // slo.interval)
-    on = np.flatnonzero(line.marks(spent >= -int(-allowed // 1)))
-    if len(on):
-        clears = line.marks(spent <= int(allowed * (1 - CLEARS_AT)))
-        yield line.episodes(AlertKind.EXHAUSTED, rows, on, line.next(clears, on + 1))
+        tiers = sorted((t for t in slo.tiers if t.rule.severity is kind.severity), key=lambda tier: tier.slots_short)
+        hold = np.zeros(int(line.bad[-1]) + 2 * line.slots, np.int32)
+        for tier in tiers:
+            hold[_true(slo, tier, line)] = tier.slots_short  # the longest comes last
+        on = np.flatnonzero(hold > 0)
+        yield line.episodes(kind, on, unsettled, hold[on].astype(np.int64))
+    gone = line.full(*_gone(slo))
+    on = line.place(line.verdicts(gone.first))
+    on = on[(on <= gone.last) & line.told(on)]
+    short = line.full(slo.period // slo.interval, int(_allowed(slo) * (1 - CLEARS_AT)) + 1)
+    first, last = line.verdicts(short.first), line.verdicts(short.last + 1) - 1
+    some = last >= first
+    yield line.episodes(AlertKind.EXHAUSTED, on, Stretches.joined(first[some], last[some]), 1)
 
 
-def _true(slo: Slo, tier: Tier, within: Within) -> Marks:
-    long = within(tier.slots_long)
-    true: Marks = (long >= tier.bad_long) & (within(tier.slots_short) >= tier.bad_short)
+def _true(slo: Slo, tier: Tier, line: _Bad) -> Numbers:
+    """The slots at whose end `tier` is true."""
+    long = line.full(tier.slots_long, tier.bad_long)
+    places = line.full(tier.slots_short, tier.bad_short).meeting(long).places()
+    places = places[long.has(places)]
+    places = places[line.told(places)]
     horizon = tier.rule.horizon
-    if horizon is not None and true.any():
-        # left * period / burn <= horizon, times all that is divided by: whole numbers on both sides.
-        period, limit, slots = slo.period // _MICRO, horizon // _MICRO, tier.slots_long
-        n, d, each = slo.budget.numerator, slo.budget.denominator, slo.interval // _MICRO
-        common = gcd(period, limit, each)
-        spent = within(slo.period // slo.interval)[true].astype(np.int64)
-        left = (period // common * n - spent * (d * each // common)) * slots
-        true[true] = left <= limit // common * d * long[true].astype(np.int64)
-    return true
+    if horizon is None or not len(places):
+        return places
+    # left * period / burn <= horizon, times all that is divided by: whole numbers on both sides.
+    period, limit, slots = slo.period // _MICRO, horizon // _MICRO, tier.slots_long
+    n, d, each = slo.budget.numerator, slo.budget.denominator, slo.interval // _MICRO
+    common = gcd(period, limit, each)
+    spent = line.within(slo.period // slo.interval, places)
+    left = (period // common * n - spent * (d * each // common)) * slots
+    return places[left <= limit // common * d * line.within(slots, places)]
 
 
 def _silent(kind: AlertKind, outcome: Outcome, after: int, rows: Numbers, outcomes: npt.NDArray[np.uint8]) -> Episodes:
@@ -181,12 +203,7 @@ class _Line:
         first = np.cumsum(each) - each
         return cls(np.flatnonzero(counts), first[each > 0], counts.shape[1])
 
-    def marks(self, values: Marks) -> Marks:
-        """Those of these slots."""
-        flat = values.reshape(-1)
-        return flat if len(flat) == len(self.place) else flat[self.place]
-
-    def numbers(self, values: npt.NDArray[np.int32] | npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    def numbers(self, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         """Those of these slots."""
         flat = values.reshape(-1)
         return (flat if len(flat) == len(self.place) else flat[self.place]).astype(np.int32)
@@ -200,15 +217,26 @@ class _Line:
 
     def episodes(self, kind: AlertKind, rows: Numbers, on: Numbers, ends: Numbers) -> Episodes:
         """Alerts that each of `on` raises, or keeps up, and that end at `ends` if no other keeps them up."""
-        if not len(on):
-            return Episodes(kind, on, on, on)
-        row = self.place[on] // self.width
-        inside = (ends < len(self.place)) & (self.place[np.minimum(ends, len(self.place) - 1)] // self.width == row)
-        follows = np.append(row[1:] == row[:-1], False)
-        ended = inside & (~follows | (ends < np.append(on[1:], 0)))
-        begins = np.append(True, (ended | ~follows)[:-1])
-        last = np.append(begins[1:], True)  # of each episode
-        fired, resolved = self.place[on[begins]] % self.width, np.full(int(last.sum()), -1)
-        closed = ended[last]
-        resolved[closed] = self.place[ends[last][closed]] % self.width
-        return Episodes(kind, rows[row[begins]], fired, resolved)
+        end_place = np.append(self.place, -1)[ends]
+        places = (self.place[on], end_place)
+        found = _alerts(kind, on, ends, places=places, width=self.width, slots=self.width)
+        return Episodes(kind, rows[found.objective], found.fired, found.resolved)
+
+
+def _alerts(
+    kind: AlertKind, on: Numbers, ends: Numbers, *, places: tuple[Numbers, Numbers], width: int, slots: int
+) -> Episodes:
+    """Alerts of slots in order: one ends at `ends`, if that is in its row and before the next that keeps it up.
+
+    Both count slots with a verdict; `places` are where they are. A row has `width` places, of which `slots` are real.
+    """
+    if not len(on):
+        return Episodes(kind, on, on, on)
+    row, end_row = places[0] // width, places[1] // width
+    inside = (end_row == row) & (places[1] % width < slots)
+    follows = np.append(row[1:] == row[:-1], False)
+    ended = inside & (~follows | (ends < np.append(on[1:], 0)))
+    begins = np.append(True, (ended | ~follows)[:-1])
+    last = np.append(begins[1:], True)  # of each episode
+    resolved = np.where(ended[last], places[1][last] % width, -1)
+    return Episodes(kind, row[begins], places[0][begins] % width, resolved)
