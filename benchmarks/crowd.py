@@ -149,7 +149,7 @@ class _Life:
         self.watches[slo.name] = step.watch
         writes.save_slot(self.conn, slo, slot, left)
         if is_last:
-            writes.save_watch(self.conn, slo, step.watch, slot.outcome)
+            writes.save_watch(self.conn, slo, step.watch, slot)
         for alert in step.changed:
             self._tell(alert, slo, left, measured)
 

@@ -35,7 +35,7 @@ def live(conn: sa.Connection, config, outcomes: str, start: datetime) -> None:
         if outcome is Outcome.BAD:
             bad.add(slot)
         writes.save_slot(conn, slo, slot, budget(slo, bad.spent(slo, slot.span.end), slot.span.end))
-        writes.save_watch(conn, slo, Watch(), outcome)
+        writes.save_watch(conn, slo, Watch(), slot)
 
 
 def quarter_start() -> datetime:
