@@ -3,7 +3,8 @@
 1,000 streams of five objectives with 90 days of hourly windows are written first (`benchmarks/crowd.py`: minutes, and
 eight gigabytes), on an embedded Postgres with its default memory; `--keep` says where, for more than one run. A page
 is timed in Chromium, whose cache is warm, from the request to the last row or chart that is drawn; each time it is
-another stream, or old enough that the dashboard asks the database again. Memory is the dashboard's alone.
+another stream, or old enough that the dashboard asks the database again. Memory is the dashboard's alone. What the very
+first visitor waits for, while the configuration of all streams is read, is not timed.
 """
 
 import argparse

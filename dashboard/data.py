@@ -26,8 +26,8 @@ from drift.store.views import MessageRow, Reader
 
 T = TypeVar("T")
 TTL: Final = timedelta(seconds=2)
-POINTS: Final = 1200  # as many as a wide screen has pixels for
-FEW_POINTS: Final = 400
+POINTS: Final = 800  # a wide screen shows no more
+FEW_POINTS: Final = 300
 EPISODES: Final = 500
 KEPT: Final = 24
 EVERY: Final = (AlertState.PENDING, AlertState.FIRING, AlertState.RESOLVED)

@@ -110,9 +110,9 @@ def team_of(row: AlertRow) -> str:
 
 def recovery(rows: Sequence[AlertRow]) -> timedelta | None:
     """The median of how long those that are over took from the first sign to their end; None where none is."""
-    over = [(row.alert.started_at, row.alert.resolved_at) for row in rows if row.alert.resolved_at is not None]
-    seconds = [(resolved_at - started_at).total_seconds() for started_at, resolved_at in over]
-    return timedelta(seconds=median(seconds)) if seconds else None
+    alerts = [row.alert for row in rows]
+    ended = [(a.resolved_at - a.started_at).total_seconds() for a in alerts if a.resolved_at is not None]
+    return timedelta(seconds=median(ended)) if ended else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """The commands that the README names still run."""
 
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from benchmarks import conditional, cost, fleet, permutation, window
+from benchmarks import conditional, cost, crowd, fleet, permutation, window
 from benchmarks.alternatives import s1
+from drift.config import load
+from drift.store import reads
 
 
 def test_the_cost_table_is_printed_from_a_run(engine):
@@ -66,3 +69,18 @@ def test_a_fleets_month_is_timed_with_what_fires_in_it():
     assert "page" in all_of_them.alerts
     assert (quiet.share, few.share, all_of_them.share) == fleet.SHARES
     assert all(0 < cost.seconds < 60 and cost.megabytes > 0 for cost in (quiet, few, all_of_them))
+
+
+def test_a_crowd_is_written_whole_and_its_copies_are_like_those_that_were_lived(engine, tmp_path):
+    config = load(crowd.write_config(tmp_path, 6))
+    crowd.fill(engine, config, now=datetime.now(UTC), days=1)
+    with engine.connect() as conn:
+        budgets = reads.latest_budgets(conn)
+        assert len(budgets) == 6 * 5
+        lived, copied = (
+            [(b.slo, b.span, b.remaining) for b in budgets if b.stream == crowd.name(i)] for i in (3, crowd.LIVED)
+        )
+        assert lived == copied
+        since = budgets[0].span.end - timedelta(days=1)
+        found = [reads.measurements(conn, crowd.name(i), since, budgets[0].span.end) for i in range(6)]
+    assert {len(of) for of in found} <= {24 * 5, 23 * 5}  # one had a silence

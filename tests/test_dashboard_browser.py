@@ -146,3 +146,13 @@ def test_the_projection_is_drawn_by_webgl(tab, address):
     expect(tab.locator(".js-plotly-plot canvas.gl-canvas").first).to_be_visible(timeout=20_000)
     expect(tab.locator(".js-plotly-plot .annotation-text", has_text="billing")).to_be_visible()
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+
+
+def test_the_executive_page_prints_black_on_white_without_the_menu(tab, address):
+    tab.goto(f"{address}/executive")
+    expect(tab.locator(".drift .verdict")).to_contain_text("objectives met so far", timeout=20_000)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+    tab.emulate_media(media="print")
+    expect(tab.get_by_test_id("stHeader")).to_be_hidden()
+    expect(tab.locator(".drift .verdict")).to_have_css("color", "rgb(0, 0, 0)")
+    assert tab.pdf(format="A6").count(b"/Type /Page\n") > 1  # all of it, and not what fits on the screen

@@ -1,0 +1,46 @@
+"""Every page stands on every database: an empty one, one that is not migrated, one that is away, and a full one."""
+
+import pytest
+from test_dashboard import APP, config_file, html, page, seeded_url  # noqa: F401
+
+VIEWS = sorted(path.stem for path in (APP.parent / "views").glob("[a-z]*.py"))
+STREAMS = {"stream": "docs-search", "times": "support-tickets", "projection": "support-tickets"}
+QUERIES = {view: {"stream": stream} for view, stream in STREAMS.items()}
+NEEDS_NONE = {"incident"}
+"""Pages that ask the database only once the address says for what."""
+
+
+def said(app) -> str:
+    """All that is told in boxes."""
+    return " ".join(box.value for kind in (app.info, app.warning, app.error) for box in kind)
+
+
+def test_all_pages_are_found():
+    listed = (APP.read_text()).count("st.Page(")
+    assert len(VIEWS) == listed >= 8
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_an_empty_database_is_no_fault_and_says_what_to_do(page, postgres_url, view):  # noqa: F811
+    app = page(postgres_url, view, **QUERIES.get(view, {}))
+    assert not app.error
+    assert view == "incidents" or app.info or app.warning
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("fault", ["not migrated", "away"])
+def test_a_broken_database_is_named_with_what_is_wrong(page, server, view, fault):  # noqa: F811
+    url = server.admin_url if fault == "not migrated" else "postgresql://nobody@127.0.0.1:1/none"
+    app = page(url, view, **QUERIES.get(view, {}))
+    if view in NEEDS_NONE:
+        assert not app.error
+        return
+    assert "Nothing can be shown" in said(app)
+    assert ("drift migrate" if fault == "not migrated" else "does not answer") in said(app)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_full_database_is_shown(page, seeded_url, view):  # noqa: F811
+    app = page(seeded_url, view, **QUERIES.get(view, {}))
+    assert not app.error
+    assert "<" in html(app)
