@@ -10,20 +10,22 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from drift.config.read import documents, read
-from drift.errors import ConfigError
+from drift.errors import ConfigError, SourceError
 from drift.gate.thresholds import Thresholds, Verdict
 from drift.wiring.compare_command import require_writable
 from drift.wiring.gate import Request, gate
 from drift.wiring.gate_encoders import Progress
+from drift.wiring.gate_page import page
 from drift.wiring.gate_report import as_json, as_markdown, as_text
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the report goes: to standard output, as JSON if so, and to a Markdown file too if one is named."""
+    """Where the report goes: to standard output, as JSON if so, and to files of Markdown and HTML if they are named."""
 
     as_json: bool = False
     markdown: Path | None = None
+    html: Path | None = None
 
 
 def run(request: Request, thresholds: Path | None, output: Output) -> bool:
@@ -34,17 +36,46 @@ def run(request: Request, thresholds: Path | None, output: Output) -> bool:
         OSError: the report cannot be written.
     """
     limits = Thresholds() if thresholds is None else read_thresholds(thresholds)
-    if output.markdown is not None:
-        require_writable(output.markdown, "--markdown")
+    for path, option in ((output.markdown, "--markdown"), (output.html, "--html")):
+        if path is not None:
+            require_writable(path, option)
     with _bar(shown=not output.as_json) as progress:
-        found = gate(request, limits, progress)
+        both = gate(request, limits, progress)
+    found = both.decision
     if output.markdown is not None:
         output.markdown.write_text(as_markdown(found, request), encoding="utf-8")
+    if output.html is not None:
+        output.html.write_text(page(both, request), encoding="utf-8")
     if output.as_json:
         print(json.dumps(as_json(found, request), indent=2))
     else:
         Console().print(as_text(found, request))
     return found.verdict is Verdict.FAIL
+
+
+def run_quantised(request: Request, output: Output) -> None:
+    """Report what each precision of the model `request.baseline` costs and gives.
+
+    Raises:
+        DriftError: see `quantised`; or a page is asked for, which there is none of.
+        OSError: the report cannot be written.
+    """
+    # Imported late: torch takes seconds, and nothing else here needs it.
+    from drift.wiring import gate_quantised_report as report  # noqa: PLC0415
+    from drift.wiring.gate_quantised import quantised  # noqa: PLC0415
+
+    if output.html is not None:
+        raise SourceError("--quantised is a table and has no --html: take --markdown, or --json")
+    if output.markdown is not None:
+        require_writable(output.markdown, "--markdown")
+    with _bar(shown=not output.as_json) as progress:
+        found = quantised(request, progress)
+    if output.markdown is not None:
+        output.markdown.write_text(report.as_markdown(found, request), encoding="utf-8")
+    if output.as_json:
+        print(json.dumps(report.as_json(found, request), indent=2))
+    else:
+        Console().print(report.as_text(found, request))
 
 
 def read_thresholds(path: Path) -> Thresholds:
