@@ -5,6 +5,7 @@ from typing import Final
 import typer
 
 from drift.cli import (
+    canary,
     database,
     diagnosis,
     files,
@@ -30,6 +31,7 @@ app.add_typer(service.app)
 app.add_typer(files.app)
 app.add_typer(diagnosis.app)
 app.add_typer(gate.app)
+app.add_typer(canary.app, name="canary")
 app.add_typer(references.app, name="reference")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(retrain.app, name="retrain")

@@ -4,6 +4,7 @@ from drift.config.encoders import EncoderConfig
 from drift.config.load import EXAMPLE, load, schema
 from drift.config.model import (
     AlertmanagerConfig,
+    CanaryConfig,
     CollectorConfig,
     Config,
     DigestConfig,
@@ -17,6 +18,7 @@ from drift.config.webhooks import RetrainConfig, WebhookConfig
 __all__ = [
     "EXAMPLE",
     "AlertmanagerConfig",
+    "CanaryConfig",
     "CollectorConfig",
     "Config",
     "DigestConfig",

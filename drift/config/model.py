@@ -11,7 +11,7 @@ from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Clock, Duration
 from drift.config.webhooks import RetrainConfig, WebhookConfig, require_http
-from drift.records import ENVIRONMENT, Stream, merged_name
+from drift.records import ENVIRONMENT, CanaryRule, Stream, merged_name
 from drift.slo import Slo
 
 DETECTORS: Final = (
@@ -161,6 +161,26 @@ class DigestConfig(_Model):
     timezone: ZoneInfo = ZoneInfo("UTC")
 
 
+class CanaryConfig(_Model):
+    """Two streams of one model whose versions serve the same inputs: rows of the same `id` are paired in each window.
+
+    After each window of both: a loss beyond `tolerance` in a signal, once it is shown, is rolled back; once a loss of
+    `margin` is ruled out in all of `signals`, the candidate is promoted. `alpha` bounds the chance that either is ever
+    wrong. Signals: `probe` (needs labels), `novelty`, `skew` (needs an encoder on both).
+    """
+
+    baseline: Name
+    candidate: Name
+    signals: tuple[Literal["probe", "novelty", "skew"], ...] = Field(default=("probe", "novelty"), min_length=1)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    tolerance: float = Field(default=0.0, ge=0, lt=1)
+    margin: float = Field(default=0.02, gt=0, lt=1)
+
+    @property
+    def rule(self) -> CanaryRule:
+        return CanaryRule(self.signals, self.alpha, self.tolerance, self.margin)
+
+
 class RetentionConfig(_Model):
     """How long things are kept: vectors of windows, and all that is small (measurements, slots, alerts, outbox)."""
 
@@ -178,6 +198,7 @@ class Config(_Model):
     retrain: RetrainConfig = RetrainConfig()
     retention: RetentionConfig = RetentionConfig()
     digest: DigestConfig | None = None
+    canary: list[CanaryConfig] = []
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
 

@@ -29,6 +29,7 @@ def problems(config: Config) -> Iterator[Problem]:
     if config.digest is None and told:
         yield ("receivers", "webhooks"), 'the event digest needs an hour: write `digest: {at: "09:00"}`'
     yield from _forgotten(config)
+    yield from _canaries(config)
     places = {slo.name: i for i, slo in enumerate(config.slos)}
     for i, stream in enumerate(config.streams):
         for objective in config.slos_of(stream, stream.stream):
@@ -47,6 +48,24 @@ def _used_twice(config: Config) -> Iterator[Problem]:
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield (*where[:-1], i, where[-1]), f"{where[-1]} {name!r} is used twice: each needs its own"
+
+
+def _canaries(config: Config) -> Iterator[Problem]:
+    """Streams that cannot be held side by side."""
+    for i, canary in enumerate(config.canary):
+        sides = [config.stream(name) for name in (canary.baseline, canary.candidate)]
+        for name, stream in zip(("baseline", "candidate"), sides, strict=True):
+            if stream is None:
+                known = ", ".join(stream.id for stream in config.streams)
+                yield ("canary", i, name), f"{name} {getattr(canary, name)!r} is no stream, known are {known}"
+        if (old := sides[0]) is None or (new := sides[1]) is None:
+            continue
+        if (old.model, old.window) != (new.model, new.window) or old.version == new.version:
+            said = [f"{one.id} has {one.model!r}, {one.version!r} and {one.window}" for one in (old, new)]
+            text = f"a canary needs two versions of one model in windows of one length, {' and '.join(said)}"
+            yield ("canary", i), text
+        if "skew" in canary.signals and not (old.encoder and new.encoder):
+            yield ("canary", i, "signals"), f"skew needs an `encoder` on both {old.id} and {new.id}"
 
 
 def _forgotten(config: Config) -> Iterator[Problem]:

@@ -112,6 +112,41 @@ class DigestData(_Part):
     tickets: list[TicketData]
 
 
+class CanaryData(_Part):
+    """Two versions of a model that served the same inputs: `decision` says which of them should serve.
+
+    `previous_version` is the baseline's, `new_version` the candidate's; `serve` is the one to serve from now on. `lost`
+    and `gained` count inputs that are right with the baseline only and with the candidate only, `low` and `high` bound
+    the true difference at all times together. `alpha` bounds the chance of a wrong decision.
+    """
+
+    model: str
+    baseline: str
+    candidate: str
+    decision: Literal["promote", "roll_back"]
+    serve: str
+    previous_version: str
+    new_version: str
+    why: str
+    alpha: float
+    windows: int
+    pairs: int
+    signals: list["SignalData"]
+    started_at: datetime
+    decided_at: datetime
+
+
+class SignalData(_Part):
+    """What was counted of one signal of a canary."""
+
+    name: str
+    rows: int
+    lost: int
+    gained: int
+    low: float
+    high: float
+
+
 class TestData(_Part):
     """What `drift webhook test` sends: nothing is to be done about it."""
 
@@ -164,6 +199,13 @@ class Digest(Event):
     data: DigestData
 
 
+class CanaryDecided(Event):
+    """A candidate that serves beside its baseline should take its place, or be rolled back."""
+
+    type: Literal["io.drift.canary.decided"] = "io.drift.canary.decided"
+    data: CanaryData
+
+
 class Tested(Event):
     """Somebody wants to see whether webhooks arrive and are verified."""
 
@@ -171,7 +213,7 @@ class Tested(Event):
     data: TestData
 
 
-EVENTS: Final[tuple[type[Event], ...]] = (RetrainRequested, AlertFiring, AlertResolved, Digest, Tested)
+EVENTS: Final[tuple[type[Event], ...]] = (RetrainRequested, AlertFiring, AlertResolved, Digest, CanaryDecided, Tested)
 
 
 def short(text: str) -> str:

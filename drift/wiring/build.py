@@ -19,6 +19,7 @@ from drift.notify.alertmanager import Alertmanager
 from drift.notify.mlflow import RegistryKey
 from drift.notify.peer import Peer
 from drift.notify.silences import AlertmanagerSilences, Silencer
+from drift.pipeline.canary import Trial
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.pipeline.monitor import Monitor, Outlet
@@ -53,9 +54,11 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         with engine.begin() as conn:
             return build_monitor(config, stream, engine, home, conn, now=now)
 
+    monitors = {stream.id: monitor(stream) for stream in config.streams}
     return Service(
         engine=engine,
-        monitors={stream.id: monitor(stream) for stream in config.streams},
+        monitors=monitors,
+        trials=build_trials(config, monitors),
         alertmanagers=build_alertmanagers(config),
         webhooks={webhook.name: build_webhook(webhook) for webhook in config.receivers.webhooks},
         resend=config.receivers.resend,
@@ -206,6 +209,12 @@ def build_digest(config: Config) -> Schedule | None:
         return None
     told = tuple(webhook.name for webhook in config.receivers.webhooks if "digest" in webhook.events)
     return Schedule(config.digest.at, config.digest.timezone, told)
+
+
+def build_trials(config: Config, monitors: Mapping[str, Monitor]) -> tuple[Trial, ...]:
+    """The candidates that serve beside their baselines."""
+    told = tuple(webhook.name for webhook in config.receivers.webhooks if "gate" in webhook.events)
+    return tuple(Trial(monitors[one.baseline], monitors[one.candidate], one.rule, told) for one in config.canary)
 
 
 def build_silencers(config: Config) -> dict[str, Silencer]:
