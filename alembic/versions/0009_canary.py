@@ -1,4 +1,4 @@
-"""trials of a candidate version beside a baseline."""
+"""trials of a candidate version beside a baseline, and what gates decided."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,7 +34,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("canary_pkey")),
         schema="drift",
     )
+    op.create_table(
+        "gate",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("baseline", sa.Text(), nullable=False),
+        sa.Column("candidate", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("reasons", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("gate_pkey")),
+        schema="drift",
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("gate", schema="drift")
     op.drop_table("canary", schema="drift")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
 from drift.notify import mlflow
-from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, RetrainRequested, Tested
+from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Digest, GateDecided, RetrainRequested, Tested
 from drift.pipeline import retrains
 from drift.pipeline.retrains import Feedback
 from drift.records import Retrain, RetrainState
@@ -183,9 +183,17 @@ def _add_webhooks(app: FastAPI) -> None:
     def alert_resolved(event: AlertResolved) -> None:
         """An alert is over."""
 
+    @app.webhooks.post("io.drift.digest", tags=["webhooks"])
+    def digest(event: Digest) -> None:
+        """A team is told of its tickets, once a day."""
+
     @app.webhooks.post("io.drift.canary.decided", tags=["webhooks"])
     def canary_decided(event: CanaryDecided) -> None:
         """A candidate that serves beside its baseline should take its place, or be rolled back."""
+
+    @app.webhooks.post("io.drift.gate.decided", tags=["webhooks"])
+    def gate_decided(event: GateDecided) -> None:
+        """The gate has decided about a candidate encoder."""
 
     @app.webhooks.post("io.drift.test", tags=["webhooks"])
     def tested(event: Tested) -> None:

@@ -33,6 +33,9 @@ def gate(
         Path | None, typer.Option(help="Write the report to this file too, for a pull request.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report, with plots, to this file too.")] = None,
+    notify: Annotated[
+        Path | None, typer.Option(metavar="CONFIG", help="Tell the webhooks of this configuration: `events: [gate]`.")
+    ] = None,
 ) -> None:
     """Decide whether a candidate encoder may take a baseline's place: pass, warn or fail, and why.
 
@@ -55,7 +58,7 @@ def gate(
     with told(failed=2):
         precisions = (baseline_dtype, candidate_dtype)
         request = Request(baseline or quantised, candidate, probe, rows, seed, segment, k, precisions)
-        output = Output(as_json, markdown, html)
+        output = Output(as_json, markdown, html, notify)
         failed = False
         if quantised:
             run_quantised(request, output)

@@ -59,6 +59,20 @@ class ReferenceConfig(_Model):
     recompute: Duration | None = timedelta(days=1)
 
 
+class GateConfig(_Model):
+    """The gate that follows on a retraining: the stream's own encoder, and what came out, on the inputs of `probe`.
+
+    `candidate` is a model as in `encoder`, with `{version}` where the new version's name goes. For `thresholds` and
+    `segment` see `drift gate`.
+    """
+
+    candidate: Annotated[str, Field(pattern=r"\{version\}")]
+    probe: Path
+    thresholds: Path | None = None
+    segment: str = ""
+    rows: int = Field(default=2000, ge=32)
+
+
 class StreamConfig(_Model):
     """One model's embeddings as production serves them.
 
@@ -67,7 +81,7 @@ class StreamConfig(_Model):
     kept of it, `reencode` how many of those are encoded again where there is an encoder. `segments` names columns and
     the values that are monitored apart. `merge` says how many windows `mean_shift` also measures together (as
     `mean_shift_x12` for 12): by default those of 3, 12 and 36 that are not longer than a week. `show_inputs` lets
-    the dashboard show the inputs of single rows.
+    the dashboard show the inputs of single rows. `gate` judges what a retraining gives.
     """
 
     id: Name
@@ -86,6 +100,7 @@ class StreamConfig(_Model):
     merge: tuple[Annotated[int, Field(ge=2)], ...] | None = None
     segments: dict[Name, list[str]] = {}
     detectors: list[Name] = Field(default=[])
+    gate: GateConfig | None = None
     show_inputs: bool = False
 
     @field_validator("segments")

@@ -30,6 +30,7 @@ def problems(config: Config) -> Iterator[Problem]:
         yield ("receivers", "webhooks"), 'the event digest needs an hour: write `digest: {at: "09:00"}`'
     yield from _forgotten(config)
     yield from _canaries(config)
+    yield from _gates(config)
     places = {slo.name: i for i, slo in enumerate(config.slos)}
     for i, stream in enumerate(config.streams):
         for objective in config.slos_of(stream, stream.stream):
@@ -66,6 +67,13 @@ def _canaries(config: Config) -> Iterator[Problem]:
             yield ("canary", i), text
         if "skew" in canary.signals and not (old.encoder and new.encoder):
             yield ("canary", i, "signals"), f"skew needs an `encoder` on both {old.id} and {new.id}"
+
+
+def _gates(config: Config) -> Iterator[Problem]:
+    """Gates that have nothing to hold a new version against."""
+    for i, stream in enumerate(config.streams):
+        if stream.gate is not None and stream.encoder is None:
+            yield ("streams", i, "gate"), f"the gate of {stream.id!r} needs the stream's `encoder`: what serves now"
 
 
 def _forgotten(config: Config) -> Iterator[Problem]:

@@ -8,17 +8,17 @@ from drift.notify.events import (
     AlertData,
     AlertFiring,
     AlertResolved,
-    CanaryData,
     CanaryDecided,
     CauseData,
     Event,
+    GateDecided,
     LinksData,
     RetrainData,
     RetrainRequested,
-    SignalData,
     short,
 )
-from drift.records import Bounds, Canary, CanaryState, Measurement
+from drift.notify.gate_data import CanaryData, GateData, SignalData
+from drift.records import Bounds, Canary, CanaryState, Gated, Measurement
 
 _PRIVATE = ("diagnosis",)
 """Annotations that may quote a row; whoever may read them finds them on the stream's page."""
@@ -109,6 +109,27 @@ def canary_decided(found: Canary, bounds: tuple[Bounds, ...]) -> CanaryDecided:
         decided_at=decided,
     )
     return CanaryDecided(id=found.id, source=f"drift/{found.candidate}", time=decided, data=data)
+
+
+def gate_decided(gated: Gated) -> GateDecided:
+    """What a gate has decided. The first ten reasons are told; the report has them all."""
+    said = gated.judgement
+    data = GateData.model_validate(
+        {
+            "verdict": said.verdict,
+            "baseline": said.baseline,
+            "candidate": said.candidate,
+            "reasons": [short(reason) for reason in said.reasons[:10]],
+            "rows": said.rows,
+            "model": gated.model,
+            "stream": gated.stream,
+            "version": gated.version,
+            "retrain": gated.id if gated.stream else "",
+            "decided_at": gated.decided_at,
+        }
+    )
+    source = f"drift/{gated.stream}" if gated.stream else "drift/gate"
+    return GateDecided(id=f"gate_{gated.id}", source=source, time=gated.decided_at, data=data)
 
 
 def _links(alert: Alert, context: Context, measured: Measurement) -> LinksData:

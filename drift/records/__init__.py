@@ -4,6 +4,7 @@ from drift.records.attributions import KeptAttribution, Part, TopRow
 from drift.records.canaries import Bounds, Canary, CanaryRule, CanaryState, Tally, canary_id
 from drift.records.causes import NONE, UNKNOWN, Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
+from drift.records.gates import Gated, Judgement
 from drift.records.inputs import array_url, content_of, data_url, is_data
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
@@ -35,6 +36,8 @@ __all__ = [
     "Diagnosis",
     "Gap",
     "GapReason",
+    "Gated",
+    "Judgement",
     "KeptAttribution",
     "Lineage",
     "Maintenance",

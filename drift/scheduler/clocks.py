@@ -10,7 +10,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from drift.pipeline import canary, deliver, measure, silence
+from drift.pipeline import canary, deliver, gates, measure, silence
 from drift.pipeline import digest as digests
 from drift.pipeline.monitor import Monitor
 from drift.scheduler.service import Service, Stopped
@@ -27,6 +27,7 @@ CLOCKS: Final = (
     "silence",
     "digest",
     "canary",
+    "gate",
     "environment",
     "forget",
 )
@@ -52,6 +53,7 @@ class Scheduler:
             ("silence", self._silence, MINUTE),
             *((("digest", partial(self._digest, service.digest), MINUTE),) if service.digest else ()),
             *((("canary", self._canary, TEN_SECONDS),) if service.trials else ()),
+            *((("gate", self._gate, TEN_SECONDS),) if service.gatekeepers else ()),
             *(("environment", partial(self._look, every), every) for every in self._intervals()),
             ("forget", self._forget, DAY),
         )
@@ -142,6 +144,15 @@ class Scheduler:
         for trial in self._service.trials:
             with self._service.engine.begin() as conn:
                 canary.advance(conn, trial, now=self._service.clock())
+
+    def _gate(self) -> None:
+        service, more = self._service, True
+        while more and not self._stopping.is_set():
+            try:
+                with service.engine.begin() as conn:
+                    more = gates.judge_one(conn, service.gatekeepers, partial(self._go_on, ""), service.clock)
+            except Stopped:
+                return  # it is run anew at the next start
 
     def _intervals(self) -> set[timedelta]:
         """How often environments are looked at: each stream says so for itself."""

@@ -6,7 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from drift.alert import AlertState
-from drift.store import canaries, retrains, tables
+from drift.store import canaries, gates, retrains, tables
 from drift.store import outbox as messages
 from drift.store.outbox import MessageState
 from drift.store.partitions import drop_before
@@ -43,6 +43,7 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: da
     conn.execute(sa.delete(outbox).where(outbox.c.state != MessageState.DUE, outbox.c.created_at < history))
     retrains.forget(conn, before=history)
     canaries.forget(conn, before=history)
+    gates.forget(conn, before=history)
 
 
 def _abandon(conn: sa.Connection, now: datetime) -> None:

@@ -22,6 +22,7 @@ from drift.notify.silences import AlertmanagerSilences, Silencer
 from drift.pipeline.canary import Trial
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
+from drift.pipeline.gates import Gatekeeper
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.pipeline.references import Source, ensure_reference
 from drift.records import Span, parse_name
@@ -33,7 +34,8 @@ from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
 from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
-from drift.wiring.receivers import build_webhook
+from drift.wiring.gate_child import GateChild
+from drift.wiring.receivers import build_webhook, told_of_gates
 from drift.wiring.who import whoami
 
 
@@ -59,6 +61,7 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         engine=engine,
         monitors=monitors,
         trials=build_trials(config, monitors),
+        gatekeepers=build_gatekeepers(config),
         alertmanagers=build_alertmanagers(config),
         webhooks={webhook.name: build_webhook(webhook) for webhook in config.receivers.webhooks},
         resend=config.receivers.resend,
@@ -213,8 +216,17 @@ def build_digest(config: Config) -> Schedule | None:
 
 def build_trials(config: Config, monitors: Mapping[str, Monitor]) -> tuple[Trial, ...]:
     """The candidates that serve beside their baselines."""
-    told = tuple(webhook.name for webhook in config.receivers.webhooks if "gate" in webhook.events)
+    told = told_of_gates(config)
     return tuple(Trial(monitors[one.baseline], monitors[one.candidate], one.rule, told) for one in config.canary)
+
+
+def build_gatekeepers(config: Config) -> dict[str, Gatekeeper]:
+    """Who judges what retraining gives, by the names of streams."""
+    return {
+        stream.id: Gatekeeper(GateChild(stream.encoder, stream.gate), told_of_gates(config))
+        for stream in config.streams
+        if stream.gate is not None and stream.encoder is not None
+    }
 
 
 def build_silencers(config: Config) -> dict[str, Silencer]:

@@ -1,6 +1,6 @@
 """The tables, in a schema of their own. Migrations are held against them by `alembic check`."""
 
-from drift.store.tables.canaries import canary
+from drift.store.tables.canaries import canary, gate
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
@@ -19,6 +19,7 @@ __all__ = [
     "diagnosis",
     "endpoint",
     "gap",
+    "gate",
     "inbox",
     "job",
     "maintenance",

@@ -30,3 +30,20 @@ canary: Final = sa.Table(
     sa.Column("decided_at", At),
     required("detail", sa.Text()),
 )
+
+# What gates have decided: those that follow on a retraining have its id. `report` is JSON as it was printed.
+gate: Final = sa.Table(
+    "gate",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    required("model", sa.Text()),
+    required("stream", sa.Text()),
+    required("version", sa.Text()),
+    required("baseline", sa.Text()),
+    required("candidate", sa.Text()),
+    required("verdict", sa.Text()),
+    required("reasons", TextArray),
+    required("rows", sa.Integer()),
+    required("report", sa.Text()),
+    required("decided_at", At),
+)
