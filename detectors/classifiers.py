@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from detectors.kernels import pinned, squared_distances, tensor
@@ -26,9 +26,13 @@ class LinearProbe:
         """The logits of each row."""
         return (tensor(rows.vectors) - self.centre) / self.scale @ self.weights + self.bias
 
+    def hits(self, rows: Rows) -> Bool[Tensor, "n"]:
+        """Which of `rows`, all labelled, are given their own label; on the CPU."""
+        return self.scores(rows).argmax(1).cpu() == codes(rows, self.classes)
+
     def right(self, rows: Rows) -> int:
         """How many of `rows`, all labelled, are given their own label."""
-        return int((self.scores(rows).argmax(1).cpu() == codes(rows, self.classes)).sum())
+        return int(self.hits(rows).sum())
 
 
 @pinned

@@ -5,7 +5,7 @@ from math import ceil
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.random import Generator
 from torch import Tensor
 
@@ -95,10 +95,14 @@ class KnownRows:
         return torch.cat([self._kth(piece) for piece in torch.split(centred, 1024)])
 
     def beyond(self, x: Float[Tensor, "n d"]) -> int:
-        """How many rows have a novelty beyond the threshold: so few known rows within it. Counting spares the sort."""
+        """How many rows have a novelty beyond the threshold."""
+        return int(self.novel(x).sum())
+
+    def novel(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, "n"]:
+        """Which rows have a novelty beyond the threshold: so few known rows within it. Counting spares the sort."""
         pieces = torch.split(x - self.centre, 1024)
         within = [(squared_distances(piece, self.rows) <= self.threshold).sum(1) for piece in pieces]
-        return int((torch.cat(within) < self.neighbours).sum())
+        return torch.cat(within) < self.neighbours
 
     def _kth(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
         return squared_distances(x, self.rows).topk(self.neighbours, dim=1, largest=False, sorted=True).values[:, -1]

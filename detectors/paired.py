@@ -113,6 +113,10 @@ class PairedSequence:
         """Whether more accuracy is lost than `tolerance`: `upper` is below -`tolerance`."""
         return log_capital(-self.tolerance, self.lost, self.same, self.gained) > log(2 / self.alpha)
 
+    def rules_out(self, loss: float) -> bool:
+        """Whether less than `loss` accuracy is lost, in (0, 1): `lower` is above -`loss`."""
+        return log_capital(loss, self.gained, self.same, self.lost) > log(2 / self.alpha)
+
 
 def paired(before: Flags, after: Flags) -> tuple[Bool[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
     """The two as arrays of one length.

@@ -14,6 +14,7 @@ from detectors.arrays import Vectors, as_rows
 from drift.errors import UnmeasurableError
 
 NEIGHBOURS = 10
+LEAST_ROWS = 32
 TILE = 1024
 
 
@@ -54,8 +55,10 @@ class VersionComparison:
     procrustes_residual: float
 
 
-def compare_versions(a: Vectors, b: Vectors) -> VersionComparison:
+def compare_versions(a: Vectors, b: Vectors, neighbours: int = NEIGHBOURS) -> VersionComparison:
     """Compare `a`, shape (n, d), by the old encoder, with `b`, shape (n, k), by the new one: row i is one input.
+
+    `neighbours` is how many of the nearest count in `cross_recall` and `overlap`, in place of 10.
 
     "compatible" where the new finds at least .9 on the old index. Otherwise information counts as equal from a CKA of
     .9 on: then it is a "wrong version or rotation" where less than half is found, "repairable" where a rotation and
@@ -63,9 +66,10 @@ def compare_versions(a: Vectors, b: Vectors) -> VersionComparison:
 
     Raises:
         UnmeasurableError: two numbers of rows, numbers that are not finite, or vectors that are all equal.
-        TooFewRowsError: fewer than 32 rows.
+        TooFewRowsError: fewer than 32 rows, or not more than `neighbours`.
     """
-    old, new = as_rows(a, "a", 32), as_rows(b, "b", 32)
+    least = max(LEAST_ROWS, neighbours + 1)
+    old, new = as_rows(a, "a", least), as_rows(b, "b", least)
     if len(old) != len(new):
         raise UnmeasurableError(
             f"compare_versions needs paired rows, a has {len(old)} and b {len(new)}: encode the same inputs with both"
@@ -73,9 +77,9 @@ def compare_versions(a: Vectors, b: Vectors) -> VersionComparison:
     x, y = centred(old, "a"), centred(new, "b")
     same = old.shape[1] == new.shape[1]
     cosines = paired_cosines(old, new) if same else None
-    near = neighbourhoods(unit(old), unit(new))
+    near = neighbourhoods(unit(old), unit(new), neighbours)
     similarity, residual = cka(x, y), procrustes_residual(x, y)
-    recall = cross_recall(unit(old), unit(new)) if same else None
+    recall = cross_recall(unit(old), unit(new), neighbours) if same else None
     return VersionComparison(
         verdict=verdict(recall, similarity, residual),
         rows=len(old),
@@ -160,20 +164,20 @@ class Neighbourhoods:
     rsa: float
 
 
-def neighbourhoods(x: Float[Tensor, "n d"], y: Float[Tensor, "n k"]) -> Neighbourhoods:
+def neighbourhoods(x: Float[Tensor, "n d"], y: Float[Tensor, "n k"], neighbours: int = NEIGHBOURS) -> Neighbourhoods:
     """Overlap of the nearest neighbours and correlation of the cosines of all pairs of unit rows; no n x n matrix."""
     n, common = len(x), 0
     moments = torch.zeros(5, dtype=torch.float64, device=x.device)
     for start in range(0, n, TILE):
         p, q = (others(v[start : start + TILE], v, start) for v in (x, y))
-        common += shared(nearest(p), nearest(q))
+        common += shared(nearest(p, neighbours), nearest(q, neighbours))
         # The row itself, -inf, is no pair.
         p, q = (v[v.isfinite()].double() for v in (p, q))
         moments += torch.stack([p.sum(), q.sum(), p @ p, q @ q, p @ q])
     mean_p, mean_q, pp, qq, pq = (moments / (n * (n - 1))).tolist()
     spread = (pp - mean_p**2) * (qq - mean_q**2)
     return Neighbourhoods(
-        overlap=common / (n * NEIGHBOURS), rsa=(pq - mean_p * mean_q) / spread**0.5 if spread > 0 else 0.0
+        overlap=common / (n * neighbours), rsa=(pq - mean_p * mean_q) / spread**0.5 if spread > 0 else 0.0
     )
 
 
@@ -190,32 +194,38 @@ class KeptNeighbours:
     cross_recall: Float64[np.ndarray, "n"] | None
 
 
-def kept_neighbours(a: Vectors, b: Vectors) -> KeptNeighbours:
+def kept_neighbours(a: Vectors, b: Vectors, neighbours: int = NEIGHBOURS) -> KeptNeighbours:
     """What each input keeps from `a`, shape (n, d), to `b`, shape (n, k): to say of which inputs most is lost.
+
+    `neighbours` is how many of the nearest count, in place of 10.
 
     Raises as `compare_versions` does, but for vectors that are all equal.
     """
-    x, y = unit(as_rows(a, "a", 32)), unit(as_rows(b, "b", 32))
+    least = max(LEAST_ROWS, neighbours + 1)
+    x, y = unit(as_rows(a, "a", least)), unit(as_rows(b, "b", least))
     if len(x) != len(y):
         raise UnmeasurableError(f"kept_neighbours needs paired rows, a has {len(x)} and b {len(y)}")
-    overlap = kept(x, lambda part, start: others(y[part], y, start))
-    recall = kept(x, lambda part, start: others(y[part], x, start)) if x.shape[1] == y.shape[1] else None
+    overlap = kept(x, lambda part, start: others(y[part], y, start), neighbours)
+    same = x.shape[1] == y.shape[1]
+    recall = kept(x, lambda part, start: others(y[part], x, start), neighbours) if same else None
     return KeptNeighbours(overlap.cpu().numpy(), None if recall is None else recall.cpu().numpy())
 
 
-def cross_recall(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]) -> float:
+def cross_recall(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"], neighbours: int = NEIGHBOURS) -> float:
     """Share of the rows of `x` nearest to each row of `x` that its partner in `y` finds among them too."""
-    return float(kept(x, lambda part, start: others(y[part], x, start)).mean())
+    return float(kept(x, lambda part, start: others(y[part], x, start), neighbours).mean())
 
 
-def kept(x: Float[Tensor, "n d"], cosines: Callable[[slice, int], Float[Tensor, "p n"]]) -> Float64[Tensor, "n"]:
+def kept(
+    x: Float[Tensor, "n d"], cosines: Callable[[slice, int], Float[Tensor, "p n"]], neighbours: int
+) -> Float64[Tensor, "n"]:
     """Share of each row's nearest rows of `x` that are nearest by `cosines` of a tile, and where it starts, too."""
-    found = []
+    shares = []
     for start in range(0, len(x), TILE):
         part = slice(start, start + TILE)
-        near, also = nearest(others(x[part], x, start)), nearest(cosines(part, start))
-        found.append((near[:, :, None] == also[:, None, :]).sum((1, 2)).double() / NEIGHBOURS)
-    return torch.cat(found)
+        near, also = (nearest(found, neighbours) for found in (others(x[part], x, start), cosines(part, start)))
+        shares.append((near[:, :, None] == also[:, None, :]).sum((1, 2)).double() / neighbours)
+    return torch.cat(shares)
 
 
 def others(part: Float[Tensor, "p d"], rows: Float[Tensor, "n d"], start: int) -> Float[Tensor, "p n"]:
@@ -225,9 +235,9 @@ def others(part: Float[Tensor, "p d"], rows: Float[Tensor, "n d"], start: int) -
     return cosines
 
 
-def nearest(cosines: Float[Tensor, "p n"]) -> Int[Tensor, "p k"]:
+def nearest(cosines: Float[Tensor, "p n"], neighbours: int = NEIGHBOURS) -> Int[Tensor, "p k"]:
     """Where the highest cosines of each row are."""
-    return cosines.topk(NEIGHBOURS, dim=1).indices
+    return cosines.topk(neighbours, dim=1).indices
 
 
 def shared(p: Int[Tensor, "p k"], q: Int[Tensor, "p k"]) -> int:

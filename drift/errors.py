@@ -125,6 +125,10 @@ class SignatureError(DriftError):
     """A webhook's signature, timestamp or body is not what the sender signed."""
 
 
+class UnknownCanaryError(DriftError):
+    """A command names a canary that is not on record, or not enough of its id."""
+
+
 class UnknownRetrainError(DriftError):
     """A command or a request names a retraining that nobody has asked for, or not enough of its id."""
 

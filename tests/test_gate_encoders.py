@@ -43,7 +43,7 @@ class Case:
         clock = lambda: float(next(ticks))  # noqa: E731
         return of_encoders(
             request, self.encoder, candidate, Thresholds(), progress=lambda done, all_: None, clock=clock
-        )
+        ).decision
 
     def changed(self, change):
         """The encoder, after `change` of its model."""

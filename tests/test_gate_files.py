@@ -123,3 +123,45 @@ def test_what_cannot_be_decided_ends_with_two(right, tmp_path, monkeypatch, word
     done = asked(*words)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_the_page_stands_alone_and_escapes_names(right, tmp_path):
+    name = tmp_path / "<b>&.npy"
+    np.save(name, noisy(right, 0.5))
+    np.save(tmp_path / "old.npy", right)
+    words = ("--baseline", str(tmp_path / "old.npy"), "--candidate", str(name), "--html", str(tmp_path / "said.html"))
+    assert asked(*words).exit_code == 1
+    page = (tmp_path / "said.html").read_text()
+    assert "&lt;b&gt;&amp;.npy" in page
+    assert not any(word in page for word in ("<b>", "http:", "https:", "src=", "url(", "@import", "nan"))
+    assert page.count("<svg") == page.count("</svg>") == 5
+    assert all(f"<td>{name}</td>" in page for name in ("lengths", "overlap", "cka", "anisotropy"))
+
+
+def test_the_page_shows_each_segment_and_vectors_of_another_length(right, tmp_path):
+    segments = ["de", "en"] * (N // 2)
+    old = write(tmp_path / "old.parquet", right, lang=segments)
+    new = write(tmp_path / "new.parquet", right[:, :100], lang=segments)
+    words = ("--baseline", old, "--candidate", new, "--segment", "lang", "--html", str(tmp_path / "said.html"))
+    assert asked(*words).exit_code == 1
+    page = (tmp_path / "said.html").read_text()
+    assert "overlap by segment" in page
+    assert "Cosine of each" not in page
+
+
+def test_k_says_how_many_neighbours_count(right, tmp_path):
+    np.save(tmp_path / "old.npy", right)
+    np.save(tmp_path / "new.npy", noisy(right, 0.2))
+    words = ("--baseline", str(tmp_path / "old.npy"), "--candidate", str(tmp_path / "new.npy"), "--json")
+    found = {k: json.loads(asked(*words, "--k", str(k)).stdout) for k in (1, 50)}
+    values = {k: {c["check"]: c["value"] for c in said["checks"]}["overlap"] for k, said in found.items()}
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (right, np.load(tmp_path / "new.npy"))]
+    cosines = [x @ x.T - 2 * np.eye(N) for x in unit]
+    for k, value in values.items():
+        old, new = (np.argsort(-c, axis=1)[:, :k] for c in cosines)
+        shared = sum(len(set(a) & set(b)) for a, b in zip(old.tolist(), new.tolist(), strict=True))
+        assert value == pytest.approx(shared / (k * N))
+    assert any("recall@50" in check["words"] for check in found[50]["checks"])
+    done = asked(*words, "--k", "300")
+    assert done.exit_code == 2
+    assert "needs at least 301 rows" in done.stderr

@@ -151,6 +151,7 @@ def test_the_bounds_are_where_the_capital_reaches_its_limit(
         assert holds(of, mean) == (lower < mean < upper)
     if abs(upper + tolerance) > 1e-9:
         assert of.loss_shown == (upper < -tolerance)
+        assert all(of.rules_out(loss) == (of.lower > -loss) for loss in (0.001, 0.05, 0.2, 0.9))
 
 
 def test_a_mean_that_changes_raises_no_false_alarm():

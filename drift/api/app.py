@@ -18,6 +18,7 @@ from drift.api.answers import (
     StatusAnswer,
     StreamAnswer,
 )
+from drift.api.canaries import add_canaries
 from drift.api.maintenance import add_maintenance
 from drift.api.metrics import Exporter
 from drift.api.retrains import add_retrains
@@ -44,6 +45,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     add_alerts(app, service)
     add_runbooks(app)
     add_retrains(app, service)
+    add_canaries(app, service)
     _add_health(app, service, scheduler)
 
     @app.exception_handler(OperationalError)

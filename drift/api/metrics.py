@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from drift import __version__
 from drift.alert import AlertState
+from drift.api.canary_metrics import canary_metrics
 from drift.encoder.cache import CachedEncoder
 from drift.records import IN_FLIGHT
 from drift.scheduler import CLOCKS, Scheduler, Service
@@ -49,6 +50,7 @@ class Exporter(Collector):
             with self._service.engine.connect() as conn:
                 found += [*self._of_objectives(conn), *self._of_alerts(conn), *self._of_queues(conn)]
                 found += self._of_retraining(conn)
+                found += canary_metrics(conn, self._service.trials)
         except (DBAPIError, PoolTimeoutError):
             log.exception("metrics not read")
             up.add_metric([], 0)

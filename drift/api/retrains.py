@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
 from drift.notify import mlflow
-from drift.notify.events import AlertFiring, AlertResolved, Digest, RetrainRequested, Tested
+from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Digest, GateDecided, RetrainRequested, Tested
 from drift.pipeline import retrains
 from drift.pipeline.retrains import Feedback
 from drift.records import Retrain, RetrainState
@@ -185,7 +185,15 @@ def _add_webhooks(app: FastAPI) -> None:
 
     @app.webhooks.post("io.drift.digest", tags=["webhooks"])
     def digest(event: Digest) -> None:
-        """A team is told of its tickets of the last day."""
+        """A team is told of its tickets, once a day."""
+
+    @app.webhooks.post("io.drift.canary.decided", tags=["webhooks"])
+    def canary_decided(event: CanaryDecided) -> None:
+        """A candidate that serves beside its baseline should take its place, or be rolled back."""
+
+    @app.webhooks.post("io.drift.gate.decided", tags=["webhooks"])
+    def gate_decided(event: GateDecided) -> None:
+        """The gate has decided about a candidate encoder."""
 
     @app.webhooks.post("io.drift.test", tags=["webhooks"])
     def tested(event: Tested) -> None:

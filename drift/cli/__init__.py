@@ -6,6 +6,7 @@ import typer
 
 from drift.cli import (
     alerts,
+    canary,
     database,
     diagnosis,
     files,
@@ -31,6 +32,7 @@ app.add_typer(service.app)
 app.add_typer(files.app)
 app.add_typer(diagnosis.app)
 app.add_typer(gate.app)
+app.add_typer(canary.app, name="canary")
 app.add_typer(references.app, name="reference")
 app.add_typer(alerts.app, name="alert")
 app.add_typer(maintenance.app, name="maintenance")

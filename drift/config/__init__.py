@@ -4,9 +4,11 @@ from drift.config.encoders import EncoderConfig
 from drift.config.load import EXAMPLE, load, schema
 from drift.config.model import (
     AlertmanagerConfig,
+    CanaryConfig,
     CollectorConfig,
     Config,
     DigestConfig,
+    GateConfig,
     ReferenceConfig,
     RetentionConfig,
     StreamConfig,
@@ -17,10 +19,12 @@ from drift.config.webhooks import RetrainConfig, WebhookConfig
 __all__ = [
     "EXAMPLE",
     "AlertmanagerConfig",
+    "CanaryConfig",
     "CollectorConfig",
     "Config",
     "DigestConfig",
     "EncoderConfig",
+    "GateConfig",
     "ReferenceConfig",
     "RetentionConfig",
     "RetrainConfig",

@@ -58,7 +58,11 @@ def _anchored(config: Config, folder: Path) -> Config:
     for stream in config.streams:
         collector = stream.collector.model_copy(update={"path": at(stream.collector.path)})
         reference = stream.reference.model_copy(update={"path": at(stream.reference.path)})
-        streams.append(stream.model_copy(update={"collector": collector, "reference": reference}))
+        gate = stream.gate and stream.gate.model_copy(
+            update={"probe": at(stream.gate.probe), "thresholds": at(stream.gate.thresholds)}
+            | ({"candidate": str(folder / stream.gate.candidate)} if stream.gate.candidate.startswith(".") else {})
+        )
+        streams.append(stream.model_copy(update={"collector": collector, "reference": reference, "gate": gate}))
     webhooks = [
         w.model_copy(update={"secret_file": at(w.secret_file), "token_file": at(w.token_file)})
         for w in config.receivers.webhooks

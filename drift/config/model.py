@@ -14,7 +14,7 @@ from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Clock, Duration, require_http
 from drift.config.webhooks import RetrainConfig, WebhookConfig
-from drift.records import ENVIRONMENT, Stream, merged_name
+from drift.records import ENVIRONMENT, CanaryRule, Stream, merged_name
 from drift.slo import Slo
 from drift.slo.fleet_budget import Division, divide
 
@@ -63,6 +63,20 @@ class ReferenceConfig(_Model):
     recompute: Duration | None = timedelta(days=1)
 
 
+class GateConfig(_Model):
+    """The gate that follows on a retraining: the stream's own encoder, and what came out, on the inputs of `probe`.
+
+    `candidate` is a model as in `encoder`, with `{version}` where the new version's name goes. For `thresholds` and
+    `segment` see `drift gate`.
+    """
+
+    candidate: Annotated[str, Field(pattern=r"\{version\}")]
+    probe: Path
+    thresholds: Path | None = None
+    segment: str = ""
+    rows: int = Field(default=2000, ge=32)
+
+
 class StreamConfig(_Model):
     """One model's embeddings as production serves them.
 
@@ -71,7 +85,7 @@ class StreamConfig(_Model):
     kept of it, `reencode` how many of those are encoded again where there is an encoder. `segments` names columns and
     the values that are monitored apart. `merge` says how many windows `mean_shift` also measures together (as
     `mean_shift_x12` for 12): by default those of 3, 12 and 36 that are not longer than a week. `show_inputs` lets
-    the dashboard show the inputs of single rows.
+    the dashboard show the inputs of single rows. `gate` judges what a retraining gives.
     """
 
     id: Name
@@ -90,6 +104,7 @@ class StreamConfig(_Model):
     merge: tuple[Annotated[int, Field(ge=2)], ...] | None = None
     segments: dict[Name, list[str]] = {}
     detectors: list[Name] = Field(default=[])
+    gate: GateConfig | None = None
     show_inputs: bool = False
 
     @field_validator("segments")
@@ -165,6 +180,26 @@ class DigestConfig(_Model):
     timezone: ZoneInfo = ZoneInfo("UTC")
 
 
+class CanaryConfig(_Model):
+    """Two streams of one model whose versions serve the same inputs: rows of the same `id` are paired in each window.
+
+    After each window of both: a loss beyond `tolerance` in a signal, once it is shown, is rolled back; once a loss of
+    `margin` is ruled out in all of `signals`, the candidate is promoted. `alpha` bounds the chance that either is ever
+    wrong. Signals: `probe` (needs labels), `novelty`, `skew` (needs an encoder on both).
+    """
+
+    baseline: Name
+    candidate: Name
+    signals: tuple[Literal["probe", "novelty", "skew"], ...] = Field(default=("probe", "novelty"), min_length=1)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    tolerance: float = Field(default=0.0, ge=0, lt=1)
+    margin: float = Field(default=0.02, gt=0, lt=1)
+
+    @property
+    def rule(self) -> CanaryRule:
+        return CanaryRule(self.signals, self.alpha, self.tolerance, self.margin)
+
+
 class RetentionConfig(_Model):
     """How long things are kept: vectors of windows, and all that is small (measurements, slots, alerts, outbox)."""
 
@@ -186,6 +221,7 @@ class Config(_Model):
     retrain: RetrainConfig = RetrainConfig()
     retention: RetentionConfig = RetentionConfig()
     digest: DigestConfig | None = None
+    canary: list[CanaryConfig] = []
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
 

@@ -31,6 +31,8 @@ def problems(config: Config) -> Iterator[Problem]:
         yield ("receivers", "webhooks"), 'the event digest needs an hour: write `digest: {at: "09:00"}`'
     yield from _too_many_false_pages(config)
     yield from _forgotten(config)
+    yield from _canaries(config)
+    yield from _gates(config)
     places = {slo.name: i for i, slo in enumerate(config.slos)}
     for i, stream in enumerate(config.streams):
         for objective in config.slos_of(stream, stream.stream):
@@ -63,6 +65,31 @@ def _too_many_false_pages(config: Config) -> Iterator[Problem]:
         f"most by {worst.name!r} of {worst.stream!r}: allow at least {found.least:g}, or give that objective a lower "
         "target or a shorter interval",
     )
+
+
+def _canaries(config: Config) -> Iterator[Problem]:
+    """Streams that cannot be held side by side."""
+    for i, canary in enumerate(config.canary):
+        sides = [config.stream(name) for name in (canary.baseline, canary.candidate)]
+        for name, stream in zip(("baseline", "candidate"), sides, strict=True):
+            if stream is None:
+                known = ", ".join(stream.id for stream in config.streams)
+                yield ("canary", i, name), f"{name} {getattr(canary, name)!r} is no stream, known are {known}"
+        if (old := sides[0]) is None or (new := sides[1]) is None:
+            continue
+        if (old.model, old.window) != (new.model, new.window) or old.version == new.version:
+            said = [f"{one.id} has {one.model!r}, {one.version!r} and {one.window}" for one in (old, new)]
+            text = f"a canary needs two versions of one model in windows of one length, {' and '.join(said)}"
+            yield ("canary", i), text
+        if "skew" in canary.signals and not (old.encoder and new.encoder):
+            yield ("canary", i, "signals"), f"skew needs an `encoder` on both {old.id} and {new.id}"
+
+
+def _gates(config: Config) -> Iterator[Problem]:
+    """Gates that have nothing to hold a new version against."""
+    for i, stream in enumerate(config.streams):
+        if stream.gate is not None and stream.encoder is None:
+            yield ("streams", i, "gate"), f"the gate of {stream.id!r} needs the stream's `encoder`: what serves now"
 
 
 def _forgotten(config: Config) -> Iterator[Problem]:

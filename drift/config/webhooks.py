@@ -12,7 +12,7 @@ from drift.config.values import Duration, require_http
 from drift.records import RetrainPolicy
 
 Adapter = Literal["webhook", "airflow", "prefect", "argo", "github", "kubeflow", "dagster"]
-EventKind = Literal["retrain", "alert", "digest"]
+EventKind = Literal["retrain", "alert", "digest", "gate"]
 
 _PART: Final = r"[^/\s]+"
 _TARGETS: Final[dict[str, tuple[str, str]]] = {
@@ -26,7 +26,8 @@ _TARGETS: Final[dict[str, tuple[str, str]]] = {
 
 
 class WebhookConfig(BaseModel):
-    """Who is told of `events`: requests to retrain and, where asked for, alerts and the daily digest of tickets.
+    """Who is told of `events`: requests to retrain and, where asked for, alerts, the daily digest of tickets, and
+    what gates and canaries decide (`gate`).
 
     The secret is `whsec_` and base64 of 24 bytes or more, from `${ENV}` or a file; two of them, separated by a space or
     a line, sign both while one takes the other's place. An `adapter` starts a run natively instead: of the `target`

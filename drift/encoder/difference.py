@@ -33,7 +33,12 @@ def unlike_layers(a: TransformerEncoder, b: TransformerEncoder) -> tuple[Layer, 
     others = b.model.state_dict()
     for name, weight in a.model.state_dict().items():
         other = others.get(name)
-        if weight.ndim < 2 or other is None or other.shape != weight.shape or name.startswith(UNUSED_WEIGHTS):
+        # Weights of fewer bits are kept as something else, or under another name.
+        if not (isinstance(other, Tensor) and isinstance(weight, Tensor) and other.is_floating_point()):
+            continue
+        if weight.dtype is torch.int8 or weight.ndim < 2 or other.shape != weight.shape:
+            continue
+        if name.startswith(UNUSED_WEIGHTS):
             continue
         x, y = (tensor.detach().cpu().double().flatten() for tensor in (weight, other))
         found = LAYER.match(name)

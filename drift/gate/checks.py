@@ -54,9 +54,10 @@ def checks(of: Embedded, limits: Thresholds, seed: int) -> Iterator[Check]:
     if (of.candidate == of.candidate[0]).all():
         yield check("effective_rank", 0.0, limits.effective_rank, "the effective rank (all vectors are equal)")
         return
-    found, kept = compare_versions(of.baseline, of.candidate), kept_neighbours(of.baseline, of.candidate)
+    sides = (of.baseline, of.candidate, of.neighbours)
+    found, kept = compare_versions(*sides), kept_neighbours(*sides)
     yield check("compatibility", found.cross_recall or 0.0, limits.compatibility, _compatibility(of))
-    yield check("overlap", found.overlap, limits.overlap, "the share of the 10 nearest neighbours that stay")
+    yield check("overlap", found.overlap, limits.overlap, _overlap(of))
     yield check("cka", found.cka, limits.cka, "the similarity of the two spaces (debiased linear CKA)")
     residual = "the share of variance that no rotation repairs (Procrustes)"
     yield check("procrustes_residual", found.procrustes_residual, limits.procrustes_residual, residual)
@@ -80,8 +81,12 @@ def _other_lengths(of: Embedded) -> float:
 
 def _compatibility(of: Embedded) -> str:
     old, new = of.baseline.shape[1], of.candidate.shape[1]
-    said = "the recall@10 of new queries on the old index"
+    said = f"the recall@{of.neighbours} of new queries on the old index"
     return said if old == new else f"{said} (vectors have {new} dimensions, the index has {old})"
+
+
+def _overlap(of: Embedded) -> str:
+    return f"the share of the {of.neighbours} nearest neighbours that stay"
 
 
 def _accuracy(of: Embedded, limits: Thresholds, seed: int) -> Iterator[Check]:
@@ -144,7 +149,7 @@ def _segments(of: Embedded, kept: KeptNeighbours, limits: Thresholds) -> Iterato
             value = float(kept.cross_recall[rows].mean())
             yield check("compatibility", value, limits.compatibility, _compatibility(of), name)
         value = float(kept.overlap[rows].mean())
-        yield check("overlap", value, limits.overlap, "the share of the 10 nearest neighbours that stay", name)
+        yield check("overlap", value, limits.overlap, _overlap(of), name)
 
 
 def _parts(segments: Sequence[str | None], least: int) -> Iterator[tuple[str, Bool[np.ndarray, "n"]]]:

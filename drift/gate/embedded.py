@@ -13,7 +13,7 @@ class Embedded:
     """The vectors of n inputs by both encoders: row i of each is input i.
 
     `inputs`, `labels` and `segments` have n entries, or none where they are not known. `coverage` is the share, in
-    (0, 1], of the inputs offered that have a valid vector on both sides.
+    (0, 1], of the inputs offered that have a valid vector on both sides. `neighbours` is how many of the nearest count.
     """
 
     baseline: Float32[np.ndarray, "n d"]
@@ -22,6 +22,7 @@ class Embedded:
     inputs: Texts = ()
     labels: Texts = ()
     segments: Texts = ()
+    neighbours: int = 10
 
     def __len__(self) -> int:
         return len(self.baseline)

@@ -63,8 +63,8 @@ class Thresholds(BaseModel):
     another precision, runtime or library. For a new model set those that it need not meet to null.
 
     Ratios are candidate / baseline. `coverage` is the share of inputs that have both vectors, `lengths` the share of
-    vectors more than 1 % longer or shorter, `compatibility` the recall@10 of new queries on the old index, `overlap`
-    the share of the 10 nearest neighbours that stay, `accuracy_loss` a difference of shares. Segments of fewer than
+    vectors more than 1 % longer or shorter, `compatibility` the recall@k of new queries on the old index, `overlap`
+    the share of the k nearest neighbours that stay, `accuracy_loss` a difference of shares. Segments of fewer than
     `segment_rows` rows are not judged by themselves.
     """
 

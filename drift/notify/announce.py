@@ -8,14 +8,17 @@ from drift.notify.events import (
     AlertData,
     AlertFiring,
     AlertResolved,
+    CanaryDecided,
     CauseData,
     Event,
+    GateDecided,
     LinksData,
     RetrainData,
     RetrainRequested,
     short,
 )
-from drift.records import Measurement
+from drift.notify.gate_data import CanaryData, GateData, SignalData
+from drift.records import Bounds, Canary, CanaryState, Gated, Measurement
 
 _PRIVATE = ("diagnosis",)
 """Annotations that may quote a row; whoever may read them finds them on the stream's page."""
@@ -79,6 +82,54 @@ def alert_changed(alert: Alert, context: Context, labels: dict[str, str], annota
         annotations={name: short(text) for name, text in annotations.items() if name not in _PRIVATE},
     )
     return kind(id=alert_id(alert), source=f"drift/{stream.key}", time=context.budget.at, data=data)
+
+
+def canary_decided(found: Canary, bounds: tuple[Bounds, ...]) -> CanaryDecided:
+    """That a trial, which is decided, is over; `bounds` are those of its signals."""
+    promoted = found.state is CanaryState.PROMOTE
+    decided = found.decided_at or found.counted_until
+    signals = [
+        SignalData(name=one.name, rows=one.rows, lost=one.lost, gained=one.gained, low=at.low, high=at.high)
+        for one, at in zip(found.tallies, bounds, strict=True)
+    ]
+    data = CanaryData(
+        model=found.model,
+        baseline=found.baseline,
+        candidate=found.candidate,
+        decision="promote" if promoted else "roll_back",
+        serve=found.candidate_version if promoted else found.baseline_version,
+        previous_version=found.baseline_version,
+        new_version=found.candidate_version,
+        why=short(found.detail),
+        alpha=found.rule.alpha,
+        windows=found.windows,
+        pairs=found.pairs,
+        signals=signals,
+        started_at=found.started_at,
+        decided_at=decided,
+    )
+    return CanaryDecided(id=found.id, source=f"drift/{found.candidate}", time=decided, data=data)
+
+
+def gate_decided(gated: Gated) -> GateDecided:
+    """What a gate has decided. The first ten reasons are told; the report has them all."""
+    said = gated.judgement
+    data = GateData.model_validate(
+        {
+            "verdict": said.verdict,
+            "baseline": said.baseline,
+            "candidate": said.candidate,
+            "reasons": [short(reason) for reason in said.reasons[:10]],
+            "rows": said.rows,
+            "model": gated.model,
+            "stream": gated.stream,
+            "version": gated.version,
+            "retrain": gated.id if gated.stream else "",
+            "decided_at": gated.decided_at,
+        }
+    )
+    source = f"drift/{gated.stream}" if gated.stream else "drift/gate"
+    return GateDecided(id=f"gate_{gated.id}", source=source, time=gated.decided_at, data=data)
 
 
 def _links(alert: Alert, context: Context, measured: Measurement) -> LinksData:

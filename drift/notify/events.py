@@ -6,17 +6,15 @@ These models are what is sent, its JSON Schema, and the `webhooks` of the API's 
 from datetime import datetime
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from drift.notify.gate_data import CanaryData, GateData, Part
 
 LONGEST_TEXT: Final = 1000
 """Letters of any text in an event that people write; the rest is cut, so that an event stays under 20 kB."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CauseData(_Part):
+class CauseData(Part):
     """The likeliest cause as diagnosed; without its evidence, which may quote inputs."""
 
     slug: str
@@ -24,7 +22,7 @@ class CauseData(_Part):
     next_step: str
 
 
-class LinksData(_Part):
+class LinksData(Part):
     """Where more is to be had: the stream's page, the ids of the rows of the window, and where to tell how it goes."""
 
     dashboard: str
@@ -32,7 +30,7 @@ class LinksData(_Part):
     status: str
 
 
-class RetrainData(_Part):
+class RetrainData(Part):
     """Why a model should be trained anew: what was measured, what would be good, how fast the budget goes, since when.
 
     `stream` is the key of the stream or segment; `tenant` is set where it is that of one tenant. `value` is in the unit
@@ -66,7 +64,7 @@ class RetrainData(_Part):
     links: LinksData
 
 
-class AlertData(_Part):
+class AlertData(Part):
     """One episode of an alert. `labels` identify it; `annotations` say what was measured, and what to do."""
 
     model: str
@@ -85,7 +83,7 @@ class AlertData(_Part):
     annotations: dict[str, str]
 
 
-class TicketData(_Part):
+class TicketData(Part):
     """An alert of low severity, as it is now."""
 
     stream: str
@@ -98,7 +96,7 @@ class TicketData(_Part):
     dashboard_url: str
 
 
-class DigestData(_Part):
+class DigestData(Part):
     """The tickets of the team `owner` that began since its last digest, also what is over by now.
 
     `distinct` counts an alert that came again once; `open` ones fire still.
@@ -112,7 +110,7 @@ class DigestData(_Part):
     tickets: list[TicketData]
 
 
-class TestData(_Part):
+class TestData(Part):
     """What `drift webhook test` sends: nothing is to be done about it."""
 
     __test__ = False  # it is no test of pytest's
@@ -121,7 +119,7 @@ class TestData(_Part):
     by: str
 
 
-class Event(_Part):
+class Event(Part):
     """The envelope. `id` is that of the header `webhook-id`: a message that comes twice has the same."""
 
     specversion: Literal["1.0"] = "1.0"
@@ -164,6 +162,20 @@ class Digest(Event):
     data: DigestData
 
 
+class CanaryDecided(Event):
+    """A candidate that serves beside its baseline should take its place, or be rolled back."""
+
+    type: Literal["io.drift.canary.decided"] = "io.drift.canary.decided"
+    data: CanaryData
+
+
+class GateDecided(Event):
+    """The gate has decided about a candidate encoder."""
+
+    type: Literal["io.drift.gate.decided"] = "io.drift.gate.decided"
+    data: GateData
+
+
 class Tested(Event):
     """Somebody wants to see whether webhooks arrive and are verified."""
 
@@ -171,7 +183,15 @@ class Tested(Event):
     data: TestData
 
 
-EVENTS: Final[tuple[type[Event], ...]] = (RetrainRequested, AlertFiring, AlertResolved, Digest, Tested)
+EVENTS: Final[tuple[type[Event], ...]] = (
+    RetrainRequested,
+    AlertFiring,
+    AlertResolved,
+    Digest,
+    CanaryDecided,
+    GateDecided,
+    Tested,
+)
 
 
 def short(text: str) -> str:

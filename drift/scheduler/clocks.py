@@ -10,7 +10,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from drift.pipeline import deliver, measure, silence
+from drift.pipeline import canary, deliver, gates, measure, silence
 from drift.pipeline import digest as digests
 from drift.pipeline.monitor import Monitor
 from drift.scheduler.service import Service, Stopped
@@ -18,8 +18,21 @@ from drift.scheduler.work import diagnose_one, work_once
 from drift.store import retention
 
 log = structlog.get_logger()
-CLOCKS: Final = ("close", "measure", "diagnose", "deliver", "resend", "silence", "digest", "environment", "forget")
+CLOCKS: Final = (
+    "close",
+    "measure",
+    "diagnose",
+    "deliver",
+    "resend",
+    "silence",
+    "digest",
+    "canary",
+    "gate",
+    "environment",
+    "forget",
+)
 POLL: Final = timedelta(seconds=1)
+TEN_SECONDS: Final = timedelta(seconds=10)
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 
@@ -39,6 +52,8 @@ class Scheduler:
             ("resend", self._resend, service.resend),
             ("silence", self._silence, MINUTE),
             *((("digest", partial(self._digest, service.digest), MINUTE),) if service.digest else ()),
+            *((("canary", self._canary, TEN_SECONDS),) if service.trials else ()),
+            *((("gate", self._gate, TEN_SECONDS),) if service.gatekeepers else ()),
             *(("environment", partial(self._look, every), every) for every in self._intervals()),
             ("forget", self._forget, DAY),
         )
@@ -124,6 +139,20 @@ class Scheduler:
     def _digest(self, schedule: digests.Schedule) -> None:
         with self._service.engine.begin() as conn:
             digests.write(conn, schedule, now=self._service.clock())
+
+    def _canary(self) -> None:
+        for trial in self._service.trials:
+            with self._service.engine.begin() as conn:
+                canary.advance(conn, trial, now=self._service.clock())
+
+    def _gate(self) -> None:
+        service, more = self._service, True
+        while more and not self._stopping.is_set():
+            try:
+                with service.engine.begin() as conn:
+                    more = gates.judge_one(conn, service.gatekeepers, partial(self._go_on, ""), service.clock)
+            except Stopped:
+                return  # it is run anew at the next start
 
     def _intervals(self) -> set[timedelta]:
         """How often environments are looked at: each stream says so for itself."""

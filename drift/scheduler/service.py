@@ -10,6 +10,8 @@ from drift.notify.mlflow import RegistryKey
 from drift.notify.peer import Peer
 from drift.notify.silences import Silencer
 from drift.pipeline import digest as digests
+from drift.pipeline.canary import Trial
+from drift.pipeline.gates import Gatekeeper
 from drift.pipeline.monitor import Monitor
 from drift.store.connect import Engine
 
@@ -32,7 +34,8 @@ class Service:
     """Everything that the clocks drive. `failures` counts their work by clock, `refusals` batches by reason.
 
     `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
-    `registry` proves that MLflow tells of a new version, where it may.
+    `registry` proves that MLflow tells of a new version, where it may. `trials` are candidates beside their baselines,
+    `gatekeepers` judge what retraining for alerts of a stream gives, by its name.
     """
 
     engine: Engine
@@ -49,6 +52,8 @@ class Service:
     failures: Tally = field(default_factory=Tally)
     refusals: Tally = field(default_factory=Tally)
     registry: RegistryKey | None = None
+    trials: tuple[Trial, ...] = ()
+    gatekeepers: Mapping[str, Gatekeeper] = field(default_factory=dict)
 
     @property
     def objectives(self) -> frozenset[tuple[str, str]]:

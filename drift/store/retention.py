@@ -6,8 +6,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from drift.alert import AlertState
+from drift.store import canaries, gates, retrains, tables
 from drift.store import outbox as messages
-from drift.store import retrains, tables
 from drift.store.outbox import MessageState
 from drift.store.partitions import drop_before
 
@@ -42,6 +42,8 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: da
     conn.execute(sa.delete(alert).where(alert.c.state == AlertState.RESOLVED, alert.c.resolved_at < history))
     conn.execute(sa.delete(outbox).where(outbox.c.state != MessageState.DUE, outbox.c.created_at < history))
     retrains.forget(conn, before=history)
+    canaries.forget(conn, before=history)
+    gates.forget(conn, before=history)
 
 
 def _abandon(conn: sa.Connection, now: datetime) -> None:

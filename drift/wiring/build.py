@@ -19,8 +19,10 @@ from drift.notify.alertmanager import Alertmanager
 from drift.notify.mlflow import RegistryKey
 from drift.notify.peer import Peer
 from drift.notify.silences import AlertmanagerSilences, Silencer
+from drift.pipeline.canary import Trial
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
+from drift.pipeline.gates import Gatekeeper
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.pipeline.references import Source, ensure_reference
 from drift.records import Span, parse_name
@@ -32,7 +34,8 @@ from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
 from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
-from drift.wiring.receivers import build_webhook
+from drift.wiring.gate_child import GateChild
+from drift.wiring.receivers import build_webhook, told_of_gates
 from drift.wiring.who import whoami
 
 
@@ -53,9 +56,12 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         with engine.begin() as conn:
             return build_monitor(config, stream, engine, home, conn, now=now)
 
+    monitors = {stream.id: monitor(stream) for stream in config.streams}
     return Service(
         engine=engine,
-        monitors={stream.id: monitor(stream) for stream in config.streams},
+        monitors=monitors,
+        trials=build_trials(config, monitors),
+        gatekeepers=build_gatekeepers(config),
         alertmanagers=build_alertmanagers(config),
         webhooks={webhook.name: build_webhook(webhook) for webhook in config.receivers.webhooks},
         resend=config.receivers.resend,
@@ -206,6 +212,21 @@ def build_digest(config: Config) -> Schedule | None:
         return None
     told = tuple(webhook.name for webhook in config.receivers.webhooks if "digest" in webhook.events)
     return Schedule(config.digest.at, config.digest.timezone, told)
+
+
+def build_trials(config: Config, monitors: Mapping[str, Monitor]) -> tuple[Trial, ...]:
+    """The candidates that serve beside their baselines."""
+    told = told_of_gates(config)
+    return tuple(Trial(monitors[one.baseline], monitors[one.candidate], one.rule, told) for one in config.canary)
+
+
+def build_gatekeepers(config: Config) -> dict[str, Gatekeeper]:
+    """Who judges what retraining gives, by the names of streams."""
+    return {
+        stream.id: Gatekeeper(GateChild(stream.encoder, stream.gate), told_of_gates(config))
+        for stream in config.streams
+        if stream.gate is not None and stream.encoder is not None
+    }
 
 
 def build_silencers(config: Config) -> dict[str, Silencer]:

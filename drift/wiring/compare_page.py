@@ -52,22 +52,26 @@ def page(found: Comparison) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>drift: {names}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>{STYLE}</style></head><body><h1>{names}</h1>"
-        f'<p class="{style}">{escape(verdict(found))}</p>{notes}{_table(files)}{_key()}'
-        f'<div class="plots">{"".join(map(_figure, figures(found)))}</div>{"".join(map(_table, others))}'
+        f'<p class="{style}">{escape(verdict(found))}</p>{notes}{as_table(files)}'
+        f"{as_key('reference', 'current, and what is far out')}"
+        f'<div class="plots">{"".join(map(as_figure, figures(found)))}</div>{"".join(map(as_table, others))}'
         f'<p class="note">drift {escape(__version__)}, seed {found.request.seed}</p></body></html>\n'
     )
 
 
-def _key() -> str:
+def as_key(known: str, seen: str) -> str:
+    """What the two colours stand for."""
     blue, red = (f'<i style="background:var(--{name})"></i>' for name in ("ref", "cur"))
-    return f'<p class="key">{blue}reference &emsp; {red}current, and what is far out</p>'
+    return f'<p class="key">{blue}{escape(known)} &emsp; {red}{escape(seen)}</p>'
 
 
-def _figure(one: Figure) -> str:
+def as_figure(one: Figure) -> str:
+    """A figure with its title and words."""
     return f"<figure><h3>{escape(one.title)}</h3>{one.svg}<figcaption>{escape(one.words)}</figcaption></figure>"
 
 
-def _table(grid: Grid) -> str:
+def as_table(grid: Grid) -> str:
+    """A table under its title."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in grid.heads)
     rows = "".join(
         f'<tr class="{"bad" if i in grid.bad else ""}">{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>'

@@ -1,5 +1,6 @@
 """What a comparison looks like: the rows of both files, and what the panel makes of them. Each figure is SVG text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,22 +30,26 @@ class Figure:
 
 def figures(found: Comparison) -> tuple[Figure, ...]:
     """All figures; one that cannot be drawn is left out."""
-    drawn = (p_values(found), plane(found), novelty(found), norms(found), spectra(found), shape(found))
+    held, seen, n = found.held.vectors, found.window.vectors, len(found.window.rows)
+    drawn = (
+        *(p_values(found), plane(held, seen, "reference"), novelty(found)),
+        *(norms(held, seen), spectra(held[:n], seen), shape(found)),
+    )
     return tuple(figure for figure in drawn if figure is not None)
 
 
-def plane(found: Comparison) -> Figure:
-    """Both files' rows in the plane in which the reference varies most."""
-    held = found.held.vectors[:SHOWN].astype(np.float64)
+def plane(known: Float32[np.ndarray, "m d"], seen: Float32[np.ndarray, "n d"], of: str) -> Figure:
+    """Both sides' rows in the plane in which the known ones, which are `of` something, vary most."""
+    held = known[:SHOWN].astype(np.float64)
     centre = held.mean(0)
     axes = principal_plane(held - centre)
-    known, seen = (held - centre) @ axes, (found.window.vectors - centre) @ axes
-    x, y = across(*padded(known[:, 0], seen[:, 0])), upwards(*padded(known[:, 1], seen[:, 1]))
-    part = float(known.var(0).sum() / held.var(0).sum())
+    old, new = (held - centre) @ axes, (seen - centre) @ axes
+    x, y = across(*padded(old[:, 0], new[:, 0])), upwards(*padded(old[:, 1], new[:, 1]))
+    part = float(old.var(0).sum() / held.var(0).sum())
     return Figure(
-        "Rows in the reference's two principal directions",
-        chart("rows", x, y, ("first direction", "second"), [dots(x, y, known, "ref"), dots(x, y, seen, "cur")]),
-        f"These directions hold {part:.0%} of the reference's variance: what happens in the others does not show here.",
+        f"Rows in the {of}'s two principal directions",
+        chart("rows", x, y, ("first direction", "second"), [dots(x, y, old, "ref"), dots(x, y, new, "cur")]),
+        f"These directions hold {part:.0%} of the {of}'s variance: what happens in the others does not show here.",
     )
 
 
@@ -59,12 +64,12 @@ def principal_plane(centred: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, 
     return np.asarray(along / np.maximum(np.linalg.norm(along, axis=0), 1e-30))
 
 
-def norms(found: Comparison) -> Figure:
+def norms(known: Float32[np.ndarray, "m d"], seen: Float32[np.ndarray, "n k"]) -> Figure:
     """Lengths of the vectors."""
-    known, seen = (np.linalg.norm(v.astype(np.float64), axis=1) for v in (found.held.vectors, found.window.vectors))
+    old, new = (np.linalg.norm(v.astype(np.float64), axis=1) for v in (known, seen))
     return Figure(
         "Lengths of the vectors",
-        _histograms(known, seen, "length"),
+        histograms([old, new], "length"),
         "A second hump far off is a normalisation that is missing on some rows, or that was added.",
     )
 
@@ -82,20 +87,21 @@ def novelty(found: Comparison) -> Figure | None:
     words = f"{settings.quantile:.0%} of the reference's own rows lie beyond the mark; {(seen > limit).mean():.1%} of "
     return Figure(
         f"Distance of each row to its {settings.neighbours}th nearest reference row",
-        _histograms(known, seen, "distance", (limit, "novel beyond")),
+        histograms([known, seen], "distance", (limit, "novel beyond")),
         words + "the current ones do. Rows of a new kind stand to the right.",
     )
 
 
-def _histograms(
-    known: Float[np.ndarray, "m"], seen: Float[np.ndarray, "n"], name: str, limit: tuple[float, str] | None = None
+def histograms(
+    sides: Sequence[Float[np.ndarray, "_"]], name: str, limit: tuple[float, str] | None = None, of: str = "rows"
 ) -> str:
-    x = across(*padded(known, seen))
+    """What shares of the numbers of each side, the known one first, lie where; with a mark at a limit."""
+    x = across(*padded(*sides))
     edges = np.linspace(x.low, x.high, BINS + 1)
-    shares = [np.histogram(v, edges)[0] / len(v) for v in (known, seen)]
+    shares = [np.histogram(v, edges)[0] / len(v) for v in sides]
     y = upwards(0.0, 1.05 * max(float(s.max()) for s in shares))
-    drawn = [steps(x, y, edges, s, style) for s, style in zip(shares, ("ref", "cur"), strict=True)]
-    return chart(name, x, y, (name, "share of rows"), [*drawn, *([mark(x, *limit)] if limit else [])])
+    drawn = [steps(x, y, edges, s, style) for s, style in zip(shares, ("ref", "cur"), strict=False)]
+    return chart(name, x, y, (name, f"share of {of}"), [*drawn, *([mark(x, *limit)] if limit else [])])
 
 
 def p_values(found: Comparison) -> Figure:
@@ -113,22 +119,21 @@ def p_values(found: Comparison) -> Figure:
     )
 
 
-def spectra(found: Comparison) -> Figure:
-    """Variances along the principal directions of equally many rows of each file."""
-    n = len(found.window.rows)
-    known, seen = (_variances(v) for v in (found.held.vectors[:n], found.window.vectors))
-    both = np.concatenate([known, seen, [1.0] if not len(known) + len(seen) else []])
-    x = across(1.0, max(2.0, float(len(known)), float(len(seen))), log=True)
+def spectra(known: Float32[np.ndarray, "n d"], seen: Float32[np.ndarray, "n k"]) -> Figure:
+    """Variances along the principal directions of each side, which should have equally many rows."""
+    old, new = (_variances(v) for v in (known, seen))
+    both = np.concatenate([old, new, [1.0] if not len(old) + len(new) else []])
+    x = across(1.0, max(2.0, float(len(old)), float(len(new))), log=True)
     y = upwards(float(both.min()) / 1.3, float(both.max()) * 1.3, log=True)
     lines = [
         line(x, y, [(i + 1.0, float(v)) for i, v in enumerate(values)], style)
-        for values, style in ((known, "ref"), (seen, "cur"))
+        for values, style in ((old, "ref"), (new, "cur"))
         if len(values)
     ]
     return Figure(
-        "Variances along each file's own principal directions",
+        "Variances along each side's own principal directions",
         chart("spectra", x, y, ("direction", "variance"), lines),
-        f"Of {n} rows each. A curve that drops off early is a collapse; one that lies higher at its end is noise.",
+        f"Of {len(seen)} rows each. A curve that drops off early is a collapse; one that ends higher is noise.",
     )
 
 

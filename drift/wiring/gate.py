@@ -8,9 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from collectors.references import read_inputs
+from collectors.references import Inputs, read_inputs
 from collectors.vectors import Sampled, read_vectors
-from drift.config import EncoderConfig
 from drift.diagnosis.between import fault_between
 from drift.diagnosis.pairs import MOST_PAIRS, Tolerance, pairs_of
 from drift.encoder.base import Encoder
@@ -20,8 +19,7 @@ from drift.gate.decision import Decision, decide
 from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Thresholds
 from drift.records import Cause
-from drift.wiring.encoders import open_encoder
-from drift.wiring.gate_encoders import Progress, encoded, redrawn_layers, size_of
+from drift.wiring.gate_encoders import SPECS, Progress, encoded, open_side, redrawn_layers, size_of
 
 MOST_ROWS: Final = 200_000
 """Rows of a file that are read to be paired: all are held."""
@@ -32,8 +30,9 @@ LEAST_ROWS: Final = 32
 class Request:
     """What somebody wants decided: on at most `rows` inputs, drawn by `seed`.
 
-    `baseline` and `candidate` are two files of embeddings or two models as in `EncoderConfig`; models encode the inputs
-    of `probe`. `segment` names a column whose values are judged one by one, "" for none.
+    `baseline` and `candidate` are two files of embeddings, or two models as in `EncoderConfig`, or YAML files of these;
+    models encode the inputs of `probe`, in the precisions of `precisions`, "" being the model's own. `segment` names a
+    column whose values are judged one by one, "" for none. `neighbours` is how many of the nearest count.
     """
 
     baseline: str
@@ -42,9 +41,26 @@ class Request:
     rows: int = 2000
     seed: int = 0
     segment: str = ""
+    neighbours: int = 10
+    precisions: tuple[str, str] = ("", "")
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Baseline and candidate as reports call them."""
+        sides = ((self.baseline, self.precisions[0]), (self.candidate, self.precisions[1]))
+        old, new = (f"{side} ({precision})" if precision else side for side, precision in sides)
+        return old, new
 
 
-def gate(request: Request, limits: Thresholds, progress: Progress) -> Decision:
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A decision, and the vectors that it is about."""
+
+    decision: Decision
+    of: Embedded
+
+
+def gate(request: Request, limits: Thresholds, progress: Progress) -> Found:
     """The decision that `request` asks for; `progress` is told how many inputs of how many are encoded.
 
     Raises:
@@ -52,8 +68,10 @@ def gate(request: Request, limits: Thresholds, progress: Progress) -> Decision:
     """
     files = [_is_embedded(Path(side)) for side in (request.baseline, request.candidate)]
     if all(files):
-        if request.probe is not None:
-            raise SourceError("two files of embeddings need no --probe: labels and segments are read from the files")
+        if request.probe is not None or any(request.precisions):
+            raise SourceError(
+                "two files of embeddings need no --probe and have no precision: labels and segments are read from them"
+            )
         return of_files(request, limits)
     if any(files):
         raise SourceError(
@@ -62,20 +80,32 @@ def gate(request: Request, limits: Thresholds, progress: Progress) -> Decision:
         )
     # What cannot be read should not wait for models to load.
     read_inputs(_probe(request), limit=1, segments=_columns(request))
-    baseline, candidate = (open_encoder(EncoderConfig(model=model)) for model in (request.baseline, request.candidate))
+    sides = zip((request.baseline, request.candidate), request.precisions, strict=True)
+    baseline, candidate = (open_side(side, precision) for side, precision in sides)
     return of_encoders(request, baseline, candidate, limits, progress=progress, clock=time.perf_counter)
+
+
+def inputs_of(request: Request) -> Inputs:
+    """The inputs of `request.probe`, with their labels and segments.
+
+    Raises:
+        SourceError: it cannot be read, or has too few.
+    """
+    found = read_inputs(_probe(request), limit=request.rows, segments=_columns(request))
+    if len(found) < LEAST_ROWS:
+        raise SourceError(f"{request.probe} needs {LEAST_ROWS} rows with an `input`, it has {len(found)}: add some")
+    return found
 
 
 def _is_embedded(side: Path) -> bool:
     """Whether a side is a file of embeddings, and not one of a model."""
-    return side.is_file() and side.suffix not in MODEL_FILES
+    return side.is_file() and side.suffix not in (*MODEL_FILES, *SPECS)
 
 
 def _probe(request: Request) -> Path:
     if request.probe is None:
         raise SourceError(
-            f"the models {request.baseline} and {request.candidate} need --probe: a Parquet or Arrow file with a "
-            "column `input`"
+            f"models, such as {request.baseline}, need --probe: a Parquet or Arrow file with a column `input`"
         )
     return request.probe
 
@@ -84,14 +114,14 @@ def _columns(request: Request) -> tuple[str, ...]:
     return (request.segment,) if request.segment else ()
 
 
-def of_files(request: Request, limits: Thresholds) -> Decision:
+def of_files(request: Request, limits: Thresholds) -> Found:
     """The decision on two files, whose rows are paired by `id`, or by their order where they have none.
 
     Raises:
         SourceError: a file cannot be read, or they have too few inputs in common.
     """
     embedded = paired(request)
-    return decide(embedded, limits, cause=cause_of(embedded, None), seed=request.seed)
+    return Found(decide(embedded, limits, cause=cause_of(embedded, None), seed=request.seed), embedded)
 
 
 def paired(request: Request) -> Embedded:
@@ -115,6 +145,7 @@ def paired(request: Request) -> Embedded:
         inputs=rows.inputs or others.inputs,
         labels=rows.labels or others.labels,
         segments=rows.segments[request.segment] if request.segment else (),
+        neighbours=request.neighbours,
     )
 
 
@@ -140,19 +171,17 @@ def of_encoders(
     *,
     progress: Progress,
     clock: Callable[[], float],
-) -> Decision:
+) -> Found:
     """The decision on two encoders, which encode the inputs of `request.probe`; `clock` gives seconds.
 
     Raises:
         SourceError: the probe cannot be read, or has too few inputs.
     """
-    found = read_inputs(_probe(request), limit=request.rows, segments=_columns(request))
-    if len(found) < LEAST_ROWS:
-        raise SourceError(f"{request.probe} needs {LEAST_ROWS} rows with an `input`, it has {len(found)}: add some")
-    old, new = encoded(found.texts, baseline, candidate, progress, clock)
+    found = inputs_of(request)
+    old, new = encoded(found.texts, (baseline, candidate), progress, clock)
     segments = found.segments[request.segment] if request.segment else ()
-    embedded = Embedded(old.vectors, new.vectors, 1.0, found.texts, found.labels, segments)
-    return decide(
+    embedded = Embedded(old.vectors, new.vectors, 1.0, found.texts, found.labels, segments, request.neighbours)
+    decision = decide(
         embedded,
         limits,
         baseline=Cost(old.seconds, size_of(baseline)),
@@ -160,6 +189,7 @@ def of_encoders(
         cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline),
         seed=request.seed,
     )
+    return Found(decision, embedded)
 
 
 def cause_of(of: Embedded, encoder: Encoder | None) -> Cause | None:

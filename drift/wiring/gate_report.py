@@ -38,15 +38,17 @@ def as_json(found: Decision, request: Request) -> dict[str, object]:
             for check in found.checks
         ],
         "rows": found.rows,
-        "baseline": request.baseline,
-        "candidate": request.candidate,
+        "baseline": request.names[0],
+        "candidate": request.names[1],
+        "neighbours": request.neighbours,
         "seed": request.seed,
     }
 
 
 def headline(found: Decision, request: Request) -> str:
     """The verdict, of what, and on how many inputs."""
-    return f"{found.verdict.upper()}: {request.candidate} in place of {request.baseline}, {found.rows} inputs"
+    old, new = request.names
+    return f"{found.verdict.upper()}: {new} in place of {old}, {found.rows} inputs"
 
 
 def notes(found: Decision) -> tuple[str, ...]:
@@ -72,13 +74,13 @@ def as_text(found: Decision, request: Request) -> RenderableType:
 
 def as_markdown(found: Decision, request: Request) -> str:
     """The same for a pull request."""
-    lines = [f"## drift gate: {_safe(headline(found, request))}", ""]
-    lines += [f"{place}. {_safe(reason)}" for place, reason in enumerate(found.reasons, 1)]
-    lines += ["", *map(_safe, notes(found)), "", _line(HEADS), _line(["---"] * len(HEADS))]
+    lines = [f"## drift gate: {safe(headline(found, request))}", ""]
+    lines += [f"{place}. {safe(reason)}" for place, reason in enumerate(found.reasons, 1)]
+    lines += ["", *map(safe, notes(found)), "", line(HEADS), line(["---"] * len(HEADS))]
     for check in found.checks:
         name, *others = cells(check)
-        row = [f"`{name}`", *map(_safe, others)]
-        lines.append(_line(row if check.verdict is Verdict.PASS else [f"**{cell}**" if cell else "" for cell in row]))
+        row = [f"`{name}`", *map(safe, others)]
+        lines.append(line(row if check.verdict is Verdict.PASS else [f"**{cell}**" if cell else "" for cell in row]))
     return "\n".join([*lines, "", f"drift {__version__}, seed {request.seed}", ""])
 
 
@@ -89,10 +91,11 @@ def cells(check: Check) -> tuple[str, ...]:
     return (check.name, check.segment, f"{check.value:.4g}", *bounds, check.verdict)
 
 
-def _line(cells: tuple[str, ...] | list[str]) -> str:
+def line(cells: tuple[str, ...] | list[str]) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Text that Markdown shows as it is: what comes from files must not become markup or a mention."""
     return " ".join(text.translate(MARKS).split())

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
-from drift.config import WebhookConfig
+from drift.config import Config, WebhookConfig
 from drift.errors import ConfigError
 from drift.notify.adapters import ADAPTERS, Adapter
 from drift.notify.adapters.base import Door
@@ -15,6 +15,11 @@ from drift.notify.signature import Secret
 from drift.notify.webhook import Webhook
 
 MOST_SECRETS = 2
+
+
+def told_of_gates(config: Config) -> tuple[str, ...]:
+    """The webhooks that are told what gates and canaries decide."""
+    return tuple(webhook.name for webhook in config.receivers.webhooks if "gate" in webhook.events)
 
 
 def build_webhook(webhook: WebhookConfig) -> Webhook | Adapter:

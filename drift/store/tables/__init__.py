@@ -1,5 +1,6 @@
 """The tables, in a schema of their own. Migrations are held against them by `alembic check`."""
 
+from drift.store.tables.canaries import canary, gate
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
@@ -13,10 +14,12 @@ __all__ = [
     "attribution",
     "bank",
     "batch",
+    "canary",
     "choice",
     "diagnosis",
     "endpoint",
     "gap",
+    "gate",
     "inbox",
     "job",
     "maintenance",

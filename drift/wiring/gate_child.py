@@ -1,0 +1,100 @@
+"""The gate as a process of its own: it loads models, which must neither stay in the service nor bring it down."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from drift.config import EncoderConfig, GateConfig
+from drift.pipeline.gates import GoOn
+from drift.records import Judgement
+
+VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+LONGEST_SECONDS: Final = 3600.0
+"""What takes longer will not end."""
+LOOK_SECONDS: Final = 0.5
+LONGEST_ERROR: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class GateChild:
+    """Judges a new version of a stream's model: `drift gate` of the stream's own encoder and that of the version."""
+
+    encoder: EncoderConfig
+    gate: GateConfig
+    command: tuple[str, ...] = (sys.executable, "-m", "drift")
+
+    def __call__(self, version: str, go_on: GoOn) -> Judgement:
+        """The judgement; `go_on` is asked all the while, and what it raises ends the process."""
+        # It becomes part of a path, and anybody who may tell of a retraining can name it.
+        if not VERSION.fullmatch(version) or ".." in version:
+            why = f"version {version!r} cannot be part of a path: letters, digits and . _ + - are wanted"
+            return Judgement(self.encoder.model, "", "error", (why,))
+        candidate = self.gate.candidate.replace("{version}", version)
+        with tempfile.TemporaryDirectory(prefix="drift-gate-") as folder:
+            spec = Path(folder) / "baseline.yaml"
+            spec.touch(mode=0o600)  # an endpoint's key is in it
+            spec.write_text(yaml.safe_dump(_plain(self.encoder)), encoding="utf-8")
+            done = _run([*self.command, *self._words(spec, candidate)], Path(folder), go_on)
+        return self._read(done, candidate)
+
+    def _words(self, spec: Path, candidate: str) -> list[str]:
+        words = ["gate", f"--baseline={spec}", f"--candidate={candidate}", f"--probe={self.gate.probe}", "--json"]
+        words += [f"--rows={self.gate.rows}", f"--segment={self.gate.segment}"]
+        return words if self.gate.thresholds is None else [*words, f"--thresholds={self.gate.thresholds}"]
+
+    def _read(self, done: "Done", candidate: str) -> Judgement:
+        if done.status not in {0, 1}:
+            why = done.error.strip()[-LONGEST_ERROR:] or f"the gate ended with status {done.status}"
+            return Judgement(self.encoder.model, candidate, "error", (why,))
+        said = json.loads(done.output)
+        return Judgement(
+            self.encoder.model, candidate, said["verdict"], tuple(said["reasons"]), said["rows"], done.output
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a process has ended, and what it said."""
+
+    status: int
+    output: str
+    error: str
+
+
+def _run(words: list[str], folder: Path, go_on: GoOn) -> Done:
+    output, error = folder / "output", folder / "error"
+    until = time.monotonic() + LONGEST_SECONDS
+    # On Linux it ends with its parent, however that ends.
+    command = [sys.executable, "-m", "drift.wiring.child", *words]
+    with output.open("wb") as out, error.open("wb") as err:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        try:
+            while True:
+                go_on()
+                try:
+                    status = process.wait(LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    if time.monotonic() < until:
+                        continue
+                    return Done(-1, "", f"the gate has not ended within {LONGEST_SECONDS:.0f} s")
+                texts = (path.read_text(encoding="utf-8", errors="replace") for path in (output, error))
+                return Done(status, *texts)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _plain(encoder: EncoderConfig) -> dict[str, object]:
+    plain: dict[str, object] = encoder.model_dump(mode="json", exclude_defaults=True, exclude={"api_key"})
+    if encoder.api_key is not None:
+        plain["api_key"] = encoder.api_key.get_secret_value()
+    return plain | {"model": encoder.model}
