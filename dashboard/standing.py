@@ -105,7 +105,7 @@ def lines(fleet: Fleet, config: Config | None) -> list[Line]:
 def slos_of(row: StreamRow, config: Config | None) -> Mapping[str, Slo]:
     """The declared objectives of a stream, by name."""
     declared = config.stream(row.stream.name) if config else None
-    if config is None or declared is None or row.stream.key not in {part.key for part in declared.streams}:
+    if config is None or declared is None or row.stream.key not in {part.key for part in declared.measured_streams}:
         return {}
     return {slo.name: slo for slo in config.slos_of(declared, row.stream)}
 
@@ -113,7 +113,7 @@ def slos_of(row: StreamRow, config: Config | None) -> Mapping[str, Slo]:
 def objective(config: Config | None, stream: str, name: str) -> Slo | None:
     """The objective `name` of the stream of that key as it is declared; None where it is not."""
     declared = config.stream(stream.split("/", 1)[0]) if config else None
-    part = next((part for part in declared.streams if part.key == stream), None) if declared else None
+    part = next((part for part in declared.measured_streams if part.key == stream), None) if declared else None
     if config is None or declared is None or part is None:
         return None
     return next((slo for slo in config.slos_of(declared, part) if slo.name == name), None)

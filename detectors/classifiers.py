@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from detectors.kernels import pinned, squared_distances, tensor
@@ -28,7 +29,11 @@ class LinearProbe:
 
     def right(self, rows: Rows) -> int:
         """How many of `rows`, all labelled, are given their own label."""
-        return int((self.scores(rows).argmax(1).cpu() == codes(rows, self.classes)).sum())
+        return int(self.marks(rows).sum())
+
+    def marks(self, rows: Rows) -> Bool[np.ndarray, "n"]:
+        """Which of `rows`, all labelled, are given their own label."""
+        return np.asarray((self.scores(rows).argmax(1).cpu() == codes(rows, self.classes)).numpy())
 
 
 @pinned

@@ -1,5 +1,6 @@
 """What the service is told: settings from the environment, and streams, detectors, SLOs and receivers from one file."""
 
+from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.load import EXAMPLE, load, schema
 from drift.config.model import (
@@ -17,6 +18,7 @@ from drift.config.webhooks import RetrainConfig, WebhookConfig
 __all__ = [
     "EXAMPLE",
     "AlertmanagerConfig",
+    "CanaryInputsConfig",
     "CollectorConfig",
     "Config",
     "DigestConfig",

@@ -58,7 +58,9 @@ def _anchored(config: Config, folder: Path) -> Config:
     for stream in config.streams:
         collector = stream.collector.model_copy(update={"path": at(stream.collector.path)})
         reference = stream.reference.model_copy(update={"path": at(stream.reference.path)})
-        streams.append(stream.model_copy(update={"collector": collector, "reference": reference}))
+        canary = stream.canary and stream.canary.model_copy(update={"inputs": at(stream.canary.inputs)})
+        parts = {"collector": collector, "reference": reference, "canary": canary}
+        streams.append(stream.model_copy(update=parts))
     webhooks = [
         w.model_copy(update={"secret_file": at(w.secret_file), "token_file": at(w.token_file)})
         for w in config.receivers.webhooks

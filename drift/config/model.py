@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Clock, Duration
 from drift.config.webhooks import RetrainConfig, WebhookConfig, require_http
-from drift.records import ENVIRONMENT, Stream, merged_name
+from drift.records import CANARY, CANARY_PROBE, ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
 
 DETECTORS: Final = (
@@ -79,6 +80,7 @@ class StreamConfig(_Model):
     collector: CollectorConfig = CollectorConfig()
     encoder: EncoderConfig | None = None
     reference: ReferenceConfig
+    canary: CanaryInputsConfig | None = None
     window: Duration = timedelta(minutes=5)
     lateness: Duration = timedelta(seconds=30)
     sample: int = Field(default=256, ge=1, le=10_000)
@@ -111,6 +113,16 @@ class StreamConfig(_Model):
         return [self.stream, *(self.stream.part(part) for part in parts)]
 
     @property
+    def canary_stream(self) -> Stream | None:
+        """What the canary inputs are kept under; None without any."""
+        return self.stream.part(CANARY) if self.canary else None
+
+    @property
+    def measured_streams(self) -> list[Stream]:
+        """All of the traffic, each segment, and the canary inputs."""
+        return [*self.streams, *([canary] if (canary := self.canary_stream) else [])]
+
+    @property
     def detector_names(self) -> list[str]:
         """The detectors asked for; by default those that need neither labels nor, without an encoder, inputs."""
         return self.detectors or [*DETECTORS, *(["skew"] if self.encoder else [])]
@@ -133,6 +145,14 @@ class StreamConfig(_Model):
         """What the measurements are called: of single windows, of the environment, and of merged windows."""
         environment = [ENVIRONMENT] if self.looks_every else []
         return [*self.detector_names, *environment, *(merged_name(MERGING, windows) for windows in self.merged)]
+
+    def measured_of(self, stream: Stream) -> list[str]:
+        """What the measurements of `stream` are called, which is one of those of this configuration."""
+        return [CANARY, CANARY_PROBE] if stream.segment == CANARY else self.measured_names
+
+    def slot_of(self, stream: Stream) -> timedelta:
+        """How long a slot of a single window of `stream` is, or of one look at the canary inputs."""
+        return self.canary.every if self.canary and stream.segment == CANARY else self.window
 
 
 class AlertmanagerConfig(_Model):
@@ -189,11 +209,13 @@ class Config(_Model):
     def stream(self, name: str) -> StreamConfig | None:
         return next((stream for stream in self.streams if stream.id == name), None)
 
-    def objectives_of(self, config: StreamConfig) -> list[SloConfig]:
-        """The objectives of the stream `config`: those of its detectors, and the file's own."""
-        own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
-        return list(({slo.name: slo for slo in default_slos(config.measured_names)} | own).values())
+    def objectives_of(self, config: StreamConfig, stream: Stream) -> list[SloConfig]:
+        """The objectives of `stream`, one of those of `config`: of what is measured there, and the file's own."""
+        names = config.measured_of(stream)
+        mine = (slo for slo in self.slos if not slo.streams or config.id in slo.streams)
+        own = {slo.name: slo for slo in mine if slo.detector in names}
+        return list(({slo.name: slo for slo in default_slos(names)} | own).values())
 
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
-        return [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
+        return [slo.slo(stream.key, config.slot_of(stream)) for slo in self.objectives_of(config, stream)]

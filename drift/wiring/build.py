@@ -4,7 +4,9 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from os import getpid
 from pathlib import Path
+from socket import gethostname
 
 import httpx2
 
@@ -19,6 +21,7 @@ from drift.notify.alertmanager import Alertmanager
 from drift.notify.mlflow import RegistryKey
 from drift.notify.peer import Peer
 from drift.notify.silences import AlertmanagerSilences, Silencer
+from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.pipeline.monitor import Monitor, Outlet
@@ -30,6 +33,7 @@ from drift.store import writes
 from drift.store.connect import Connection, Engine
 from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
+from drift.wiring.canary_inputs import build_canary_inputs
 from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
 from drift.wiring.receivers import build_webhook
@@ -53,9 +57,10 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         with engine.begin() as conn:
             return build_monitor(config, stream, engine, home, conn, now=now)
 
+    monitors = {stream.id: monitor(stream) for stream in config.streams}
     return Service(
         engine=engine,
-        monitors={stream.id: monitor(stream) for stream in config.streams},
+        monitors=monitors,
         alertmanagers=build_alertmanagers(config),
         webhooks={webhook.name: build_webhook(webhook) for webhook in config.receivers.webhooks},
         resend=config.receivers.resend,
@@ -66,7 +71,23 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         digest=build_digest(config),
         runbook_url=config.runbook_url,
         registry=RegistryKey(secret.get_secret_value()) if (secret := config.retrain.mlflow_secret) else None,
+        canary_inputs=build_all_canary_inputs(config, engine, monitors, now=now),
+        process=f"{gethostname()} {getpid()}",
     )
+
+
+def build_all_canary_inputs(
+    config: Config, engine: Engine, monitors: Mapping[str, Monitor], *, now: datetime
+) -> dict[str, CanaryInputs]:
+    """The canary inputs of the streams that have some, by the keys of their own streams."""
+    found = {}
+    for stream in config.streams:
+        monitor = monitors[stream.id]
+        with engine.begin() as conn:
+            canary = build_canary_inputs(config, stream, monitor, source_of(stream, monitor.encoder), conn, now=now)
+        if canary is not None:
+            found[canary.monitor.stream.key] = canary
+    return found
 
 
 def begin(service: Service) -> None:
@@ -75,6 +96,8 @@ def begin(service: Service) -> None:
     with service.engine.begin() as conn:
         for monitor in service.monitors.values():
             register(conn, monitor, open_from=Span.containing(now, monitor.window).start)
+        for canary in service.canary_inputs.values():
+            register(conn, canary.monitor, open_from=None)  # nobody sends rows for it
         writes.resolve_others(conn, list(service.monitors), service.objectives, now=now)
 
 

@@ -40,7 +40,7 @@ def rules(config: Config) -> str:
 def _policies(config: Config) -> list["_Policy"]:
     found: dict[tuple[object, ...], list[Slo]] = {}
     for stream in config.streams:
-        for part in stream.streams:
+        for part in stream.measured_streams:
             for slo in config.slos_of(stream, part):
                 terms = (slo.target, slo.period, slo.interval, slo.tiers)
                 found.setdefault(terms, []).append(slo)
