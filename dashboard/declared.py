@@ -22,7 +22,7 @@ class Declared:
             {
                 part.key: {slo.name: slo for slo in config.slos_of(stream, part)}
                 for stream in config.streams
-                for part in stream.streams
+                for part in stream.measured_streams
             },
         )
 

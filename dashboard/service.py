@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from drift.store import operations, reads, views
+from drift.store import encoders, operations, reads, views
 from drift.store.connect import Connection
+from drift.store.encoders import EncoderRow
 from drift.store.operations import GapCount, Intake, QueueRow, ReceiverRow, TableSize
 
 OVER: Final = timedelta(days=1)
 SLOW: Final = timedelta(minutes=2)  # a window that waits longer than this is late
+
+ALIVE: Final = timedelta(minutes=5)  # processes tell of their encoders each minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Operations:
     gaps: tuple[GapCount, ...]
     receivers: tuple[ReceiverRow, ...]
     intake: tuple[Intake, ...]
+    encoders: tuple[EncoderRow, ...]
     bytes: int
     sizes: tuple[TableSize, ...]
 
@@ -61,6 +65,7 @@ def read(conn: Connection) -> Operations:
         gaps=tuple(operations.gap_counts(conn, since=at - OVER)),
         receivers=tuple(operations.receivers(conn, since=at - OVER)),
         intake=tuple(operations.intake(conn, since=at - OVER)),
+        encoders=tuple(encoders.recent(conn, since=at - ALIVE)),
         bytes=whole,
         sizes=tuple(sizes),
     )

@@ -19,6 +19,16 @@ GAP_HEADS: Final = ("Windows", "Why", "Stream", "Detector", "Newest", "For examp
 RECEIVER_HEADS: Final = ("Receiver", "Delivered", "Waiting", "Given up", "Time to deliver", "Last answer to the rest")
 LARGEST: Final = 8  # tables that are listed
 SIZE_HEADS: Final = ("Table", "Size", "Rows, about")
+ENCODER_HEADS: Final = (
+    "Encoder",
+    "Process",
+    "Loaded in",
+    "Inputs encoded",
+    "Inputs a second",
+    "Time spent",
+    "Cost of a million",
+    "GPU memory at most",
+)
 PARTS: Final = (("kept", palette.LINE), ("not sampled", palette.BAND), ("refused", palette.BAD))
 
 
@@ -121,6 +131,29 @@ def sizes(found: Operations) -> str:
         for row in found.sizes[:LARGEST]
     )
     return markup.table("Tables by size", SIZE_HEADS, rows)
+
+
+def encoders(found: Operations) -> str:
+    """What encoding takes in each process that runs, since that began; what was remembered takes nothing."""
+    if not found.encoders:
+        return '<p class="soft">No process with an encoder has told of itself in the last minutes.</p>'
+    rows = (
+        (
+            "",
+            (
+                f'<span class="name">{escape(row.name)}</span>',
+                escape(row.process),
+                f"{row.load_seconds:.1f} s",
+                words.count(row.inputs),
+                "-" if row.per_second is None else f"{row.per_second:,.1f}",
+                escape(words.length(timedelta(seconds=row.seconds))),
+                "no price" if row.per_million is None else f"{row.per_million:.4g}",
+                escape(words.size(row.gpu_memory)) if row.gpu_memory else "on the CPU",
+            ),
+        )
+        for row in found.encoders
+    )
+    return markup.table("Encoders by process", ENCODER_HEADS, rows)
 
 
 def taken_in(found: Operations) -> Chart:

@@ -32,6 +32,8 @@ _LOOKS_AT: Final = {
     "knn_probe": "accuracy of a vote of the nearest reference rows",
     "recall": "share of rows that find their own label in the reference",
     "skew": "distance between served and re-encoded vectors",
+    "canary": "share of golden inputs that production gives another vector",
+    "canary_probe": "accuracy of a linear probe on golden inputs, as production embeds them",
     "environment": "share of the reference's inputs that get another vector here",
     "duplicates": "share of rows that copy another, beyond the reference's own",
     "quantised": "share of rows that were rounded to few bits, beyond the reference's own",
@@ -57,6 +59,7 @@ REASONS: Final = {
     GapReason.NO_LABELS: "no labels",
     GapReason.NO_INPUTS: "no inputs",
     GapReason.UNMEASURABLE: "could not be measured",
+    GapReason.NO_ANSWER: "no answer",
     GapReason.FAILED: "measuring it failed",
 }
 

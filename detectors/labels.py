@@ -108,7 +108,7 @@ def classes_of(rows: Rows, detector: str, whose: str) -> tuple[str, ...]:
 def codes(rows: Rows, classes: Sequence[str]) -> Int[Tensor, "n"]:
     """Each row's label as a position in `classes`, -1 where it is not among them."""
     place = {label: i for i, label in enumerate(classes)}
-    return torch.tensor([place.get(str(label), -1) for label in rows.labels])
+    return torch.tensor([place.get(str(label), -1) for label in rows.labels], dtype=torch.int64)
 
 
 def hypergeometric(n: int, marked: int, total: int) -> Float64[np.ndarray, "k"]:

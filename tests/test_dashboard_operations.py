@@ -1,21 +1,24 @@
 """The page of the service about itself."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 
 import numpy as np
 import pytest
-from fakes import START, healthy, make_monitor, register, spans
+from fakes import START, FakeEncoder, healthy, make_monitor, register, spans
 from starlette.testclient import TestClient
 from test_api import service_of
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
 from drift.api.app import create_app
+from drift.encoder.cache import CachedEncoder
+from drift.encoder.meter import Meter
 from drift.errors import DeliveryError
 from drift.records import Gap, GapReason, RowReason, Rows, Span, Stream, Window
 from drift.scheduler import Scheduler
-from drift.store import jobs, operations, outbox, writes
+from drift.store import encoders, jobs, operations, outbox, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
 
@@ -118,6 +121,21 @@ def test_partitions_count_for_their_table(engine):
     assert {row.name: row.bytes for row in after}["window"] > before["window"] + 10_000
     assert not [row.name for row in after if "2026" in row.name]
     assert whole > sum(row.bytes for row in after)
+
+
+def test_what_encoding_takes_in_each_process_is_told_each_minute(page, engine):  # noqa: F811
+    encoder = CachedEncoder(FakeEncoder(), meter=Meter("bundled", load_seconds=2.5, price=3.6, inputs=200, seconds=4.0))
+    monitor = make_monitor(engine, encoder=encoder)
+    register(engine, monitor)
+    service = replace(service_of(engine, monitor), process="gpu-7 42", clock=lambda: datetime.now(UTC))
+    Scheduler(service)._tell_encoders()
+    encoder.meter.inputs += 200
+    Scheduler(service)._tell_encoders()
+    url = engine.url.render_as_string(hide_password=False)
+    shown = plain(text(page(url, "operations")))
+    assert "bundled gpu-7 42 2.5 s 400 100.0 4 s 10 on the CPU" in shown
+    with engine.connect() as conn:
+        assert encoders.recent(conn, since=datetime.now(UTC) + HOUR) == []
 
 
 def test_an_empty_database_says_what_to_do(page, postgres_url):  # noqa: F811

@@ -125,6 +125,14 @@ def test_two_faults_at_once_are_both_named(case):
     assert {cause.cause for cause in case.say(vectors).causes[:2]} == {"max-pooling", "missing-normalisation"}
 
 
+def test_the_evidence_counts_rows_of_other_inputs_and_dimensions_that_are_gone(case):
+    found = case.say(faulty(case, "vectors of the next row", 0.2)).causes[0]
+    assert (found.cause, "rows have the vectors of other inputs (" in found.evidence) == ("id-join", True)
+    short = case.right.copy()
+    short[:, -96:] = 0  # one of these is next to nothing in every vector of this model
+    assert "96 of 384 dimensions are zero" in case.say(short).causes[0].evidence
+
+
 def test_versions_that_rows_declare_make_an_unknown_fault_a_mixture(case):
     vectors = faulty(case, UNTOLD, 0.3)
     wrong = np.abs(vectors - case.right).max(1) > 0
@@ -151,7 +159,7 @@ def test_the_command_names_the_fault_of_a_file(case, tmp_path):
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert set(found) == {"causes", "ruled_out"}
+    assert set(found) == {"rows", "of", "causes", "ruled_out"}
     assert set(found["causes"][0]) == {"cause", "score", "evidence", "next_step"}
     assert found["causes"][0]["cause"] == "truncation"
     assert "cut to 6 tokens" in CliRunner().invoke(app, words, env={"COLUMNS": "300"}).stdout

@@ -119,12 +119,26 @@ def test_the_command_needs_neither_inputs_nor_an_encoder(tmp_path):
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
+    assert (found.pop("rows"), found.pop("of")) == (300, 300)
     assert list(found) == ["causes", "ruled_out"]
     assert list(found["causes"][0]) == ["cause", "score", "evidence", "next_step"]
     assert found["causes"][0]["cause"] == "missing-normalisation"
     text = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout
     assert "missing-normalisation" in text
     assert "ruled out: quantised-storage" in text
+
+
+@pytest.mark.parametrize(
+    ("held", "rows", "said"), [(400, 100, "a fourth of the 400 reference rows"), (4000, 512, "512 at most")]
+)
+def test_the_command_says_how_many_rows_it_left_out(tmp_path, held, rows, said):
+    np.save(tmp_path / "held.npy", s1(held, np.random.default_rng(9)))
+    np.save(tmp_path / "long.npy", 3 * s1(600, np.random.default_rng(5)))
+    words = ["diagnose", str(tmp_path / "long.npy"), "--reference", str(tmp_path / "held.npy")]
+    text = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout
+    assert f"looked at {rows} of 600 rows of {tmp_path / 'long.npy'}: {said}" in text
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert (found["rows"], found["of"]) == (rows, 600)
 
 
 def test_files_of_two_lengths_end_the_command_with_an_error(tmp_path):

@@ -21,7 +21,8 @@ from drift.notify.webhook import Webhook
 from drift.pipeline import deliver, digest
 from drift.pipeline.digest import Schedule
 from drift.store import tables, views, writes
-from drift.wiring.build import build_digest, build_outlet
+from drift.wiring.build import build_outlet
+from drift.wiring.receivers import build_digest
 
 NINE = Schedule(time(9), ZoneInfo("UTC"), ("tickets",))
 D0 = datetime(2026, 3, 2, tzinfo=UTC)

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from detectors import DETECTORS
 from drift.config import EncoderConfig
-from drift.encoder.remote import BATCH, RemoteEncoder
+from drift.encoder.endpoint import BATCH
+from drift.encoder.remote import RemoteEncoder
 from drift.errors import EncoderError
 from drift.pipeline import measure
 from drift.records import Rows, Window

@@ -12,6 +12,7 @@ from threading import Event
 from zoneinfo import ZoneInfo
 
 import fakes
+import httpx2
 import pytest
 import sqlalchemy as sa
 from fakes import (
@@ -29,7 +30,9 @@ from fakes import (
     variance_slo,
 )
 
+from drift.encoder.endpoint import Endpoint
 from drift.notify.peer import Peer
+from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.records import GapReason
@@ -247,7 +250,8 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     with engine.begin() as conn:
         diagnoses.ask(conn, diagnoses.Request("search", "", spans(1)[0]), now=START)
     nine = Schedule(dt.time(9), ZoneInfo("UTC"), ("retrain",))
-    scheduler = Scheduler(replace(service, clock=broken, digest=nine))
+    nobody = CanaryInputs(service.monitors["search"], Endpoint("http://127.0.0.1:1", httpx2.Client()))
+    scheduler = Scheduler(replace(service, clock=broken, digest=nine, canary_inputs={"search/canary": nobody}))
     scheduler.start()
     try:
         deadline = time.monotonic() + 20

@@ -33,10 +33,7 @@ def show() -> None:
     parts.html("<h3>What could not be measured, and why</h3>", upkeep.gaps(found))
     parts.html("<h3>Deliveries</h3>", upkeep.receivers(found))
     parts.html(f"<h3>Database: {words.size(found.bytes)}</h3>", upkeep.sizes(found))
-    parts.html(
-        '<p class="soft">What encoding takes in each process (inputs, seconds, cost, memory) is not in the database: '
-        "<code>/metrics</code> has it, as <code>drift_encoder_*</code>.</p>"
-    )
+    parts.html("<h3>What encoding takes</h3>", upkeep.encoders(found))
 
 
 if __name__ == "__main__":

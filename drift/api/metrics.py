@@ -13,7 +13,6 @@ from prometheus_client.registry import Collector
 from drift import __version__
 from drift.alert import AlertState
 from drift.api.canary_metrics import canary_metrics
-from drift.encoder.cache import CachedEncoder
 from drift.records import IN_FLIGHT
 from drift.scheduler import CLOCKS, Scheduler, Service
 from drift.slo import BudgetingMethod, Severity
@@ -109,9 +108,7 @@ class Exporter(Collector):
         )
         load = GaugeMetricFamily("drift_encoder_load_seconds", "Time that loading the model took.", labels=names)
         memory = GaugeMetricFamily("drift_encoder_gpu_memory_bytes", "GPU memory at most, 0 on a CPU.", labels=names)
-        monitors = self._service.monitors.values()
-        encoders = {id(m.encoder): m.encoder for m in monitors if isinstance(m.encoder, CachedEncoder)}
-        for encoder in encoders.values():
+        for encoder in self._service.encoders:
             meter = encoder.meter
             inputs.add_metric([meter.name], meter.inputs)
             busy.add_metric([meter.name], meter.seconds)
@@ -191,7 +188,7 @@ class Exporter(Collector):
         value = GaugeMetricFamily("drift_sli_value", "The newest value, in the detector's own unit.", labels=labels)
         p_value = GaugeMetricFamily("drift_sli_p_value_ratio", "The newest p-value.", labels=labels)
         models = self._models()
-        monitors = self._service.monitors.values()
+        monitors = self._service.measured
         pairs = [(part.key, name) for m in monitors for part in m.parts for name in m.measured_names]
         for m in views.latest_measurements(conn, pairs):
             names = (models[m.stream], m.stream, m.detector)
@@ -230,4 +227,4 @@ class Exporter(Collector):
         yield from (disabled, open_)
 
     def _models(self) -> dict[str, str]:
-        return {part.key: part.model for m in self._service.monitors.values() for part in m.parts}
+        return {part.key: part.model for m in self._service.measured for part in m.parts}

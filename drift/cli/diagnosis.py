@@ -54,8 +54,8 @@ def diagnose(
             if not reference:
                 raise ConfigError(f"{current} is a file: say with --reference which file holds healthy embeddings")
             with bar(shown=not as_json) as progress:
-                found = of_files(Path(current), Path(reference), models, seed=seed, progress=progress)
-            show(found, None, as_json=as_json)
+                looked, found = of_files(Path(current), Path(reference), models, seed=seed, progress=progress)
+            show(found, looked, as_json=as_json)
             return
         if not config.exists():
             raise ConfigError(f"{current} is no file; if it is a stream, say with --config where it is declared")

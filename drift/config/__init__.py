@@ -1,18 +1,17 @@
 """What the service is told: settings from the environment, and streams, detectors, SLOs and receivers from one file."""
 
+from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
+from drift.config.gates import CanaryConfig, GateConfig
 from drift.config.load import EXAMPLE, load, schema
 from drift.config.model import (
-    AlertmanagerConfig,
-    CanaryConfig,
     CollectorConfig,
     Config,
-    DigestConfig,
-    GateConfig,
     ReferenceConfig,
     RetentionConfig,
     StreamConfig,
 )
+from drift.config.receivers import AlertmanagerConfig, DigestConfig
 from drift.config.settings import Settings, read_settings
 from drift.config.webhooks import RetrainConfig, WebhookConfig
 
@@ -20,6 +19,7 @@ __all__ = [
     "EXAMPLE",
     "AlertmanagerConfig",
     "CanaryConfig",
+    "CanaryInputsConfig",
     "CollectorConfig",
     "Config",
     "DigestConfig",

@@ -42,8 +42,10 @@ def exported(config: Config) -> Iterator[SloDocument]:
         ConfigError: OpenSLO cannot say how long a slot is.
     """
     for stream in config.streams:
-        for objective in config.objectives_of(stream):
-            slo = objective.slo(stream.stream.key, stream.window)
+        canary = [stream.canary_stream] if stream.canary_stream else []
+        found = ((part, one) for part in (stream.stream, *canary) for one in config.objectives_of(stream, part))
+        for own, objective in found:
+            slo = objective.slo(own.key, stream.slot_of(own))
             for length in (slo.interval, slo.period):
                 _require_shorthand(f"objective {objective.name!r} of {stream.id!r}", length)
             yield _document(objective, stream.id, slo.interval)

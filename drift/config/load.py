@@ -62,7 +62,9 @@ def _anchored(config: Config, folder: Path) -> Config:
             update={"probe": at(stream.gate.probe), "thresholds": at(stream.gate.thresholds)}
             | ({"candidate": str(folder / stream.gate.candidate)} if stream.gate.candidate.startswith(".") else {})
         )
-        streams.append(stream.model_copy(update={"collector": collector, "reference": reference, "gate": gate}))
+        canary = stream.canary and stream.canary.model_copy(update={"inputs": at(stream.canary.inputs)})
+        parts = {"collector": collector, "reference": reference, "gate": gate, "canary": canary}
+        streams.append(stream.model_copy(update=parts))
     webhooks = [
         w.model_copy(update={"secret_file": at(w.secret_file), "token_file": at(w.token_file)})
         for w in config.receivers.webhooks

@@ -1,20 +1,22 @@
 """The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
 
-from datetime import time, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
+from drift.config.gates import CanaryConfig, GateConfig
+from drift.config.receivers import DigestConfig, ReceiversConfig
 from drift.config.slos import SloConfig, default_slos
-from drift.config.values import Clock, Duration, require_http
-from drift.config.webhooks import RetrainConfig, WebhookConfig
-from drift.records import ENVIRONMENT, CanaryRule, Stream, merged_name
+from drift.config.values import Duration, Name
+from drift.config.webhooks import RetrainConfig
+from drift.records import CANARY, CANARY_PROBE, ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
 from drift.slo.fleet_budget import Division, divide
 
@@ -31,7 +33,6 @@ DETECTORS: Final = (
 MERGING: Final = "mean_shift"
 MERGE: Final = (3, 12, 36)
 LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budget
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
 class _Model(BaseModel):
@@ -63,20 +64,6 @@ class ReferenceConfig(_Model):
     recompute: Duration | None = timedelta(days=1)
 
 
-class GateConfig(_Model):
-    """The gate that follows on a retraining: the stream's own encoder, and what came out, on the inputs of `probe`.
-
-    `candidate` is a model as in `encoder`, with `{version}` where the new version's name goes. For `thresholds` and
-    `segment` see `drift gate`.
-    """
-
-    candidate: Annotated[str, Field(pattern=r"\{version\}")]
-    probe: Path
-    thresholds: Path | None = None
-    segment: str = ""
-    rows: int = Field(default=2000, ge=32)
-
-
 class StreamConfig(_Model):
     """One model's embeddings as production serves them.
 
@@ -97,6 +84,7 @@ class StreamConfig(_Model):
     collector: CollectorConfig = CollectorConfig()
     encoder: EncoderConfig | None = None
     reference: ReferenceConfig
+    canary: CanaryInputsConfig | None = None
     window: Duration = timedelta(minutes=5)
     lateness: Duration = timedelta(seconds=30)
     sample: int = Field(default=256, ge=1, le=10_000)
@@ -130,6 +118,16 @@ class StreamConfig(_Model):
         return [self.stream, *(self.stream.part(part) for part in parts)]
 
     @property
+    def canary_stream(self) -> Stream | None:
+        """What the canary inputs are kept under; None without any."""
+        return self.stream.part(CANARY) if self.canary else None
+
+    @property
+    def measured_streams(self) -> list[Stream]:
+        """All of the traffic, each segment, and the canary inputs."""
+        return [*self.streams, *([canary] if (canary := self.canary_stream) else [])]
+
+    @property
     def detector_names(self) -> list[str]:
         """The detectors asked for; by default those that need neither labels nor, without an encoder, inputs."""
         return self.detectors or [*DETECTORS, *(["skew"] if self.encoder else [])]
@@ -153,51 +151,13 @@ class StreamConfig(_Model):
         environment = [ENVIRONMENT] if self.looks_every else []
         return [*self.detector_names, *environment, *(merged_name(MERGING, windows) for windows in self.merged)]
 
+    def measured_of(self, stream: Stream) -> list[str]:
+        """What the measurements of `stream` are called, which is one of those of this configuration."""
+        return [CANARY, CANARY_PROBE] if stream.segment == CANARY else self.measured_names
 
-class AlertmanagerConfig(_Model):
-    """One Alertmanager; every one is told every alert (no load balancer in between)."""
-
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _http(cls, url: str) -> str:
-        return require_http(url)
-
-
-class ReceiversConfig(_Model):
-    """Who is told. Firing alerts are sent again every `resend`."""
-
-    alertmanagers: list[AlertmanagerConfig] = []
-    webhooks: list[WebhookConfig] = []
-    resend: Duration = timedelta(seconds=60)
-
-
-class DigestConfig(_Model):
-    """Once a day, `at` that time in `timezone`, webhooks with the event `digest` tell each team of its tickets."""
-
-    at: Clock = Field(default=time(9), json_schema_extra={"default": "09:00"})
-    timezone: ZoneInfo = ZoneInfo("UTC")
-
-
-class CanaryConfig(_Model):
-    """Two streams of one model whose versions serve the same inputs: rows of the same `id` are paired in each window.
-
-    After each window of both: a loss beyond `tolerance` in a signal, once it is shown, is rolled back; once a loss of
-    `margin` is ruled out in all of `signals`, the candidate is promoted. `alpha` bounds the chance that either is ever
-    wrong. Signals: `probe` (needs labels), `novelty`, `skew` (needs an encoder on both).
-    """
-
-    baseline: Name
-    candidate: Name
-    signals: tuple[Literal["probe", "novelty", "skew"], ...] = Field(default=("probe", "novelty"), min_length=1)
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-    tolerance: float = Field(default=0.0, ge=0, lt=1)
-    margin: float = Field(default=0.02, gt=0, lt=1)
-
-    @property
-    def rule(self) -> CanaryRule:
-        return CanaryRule(self.signals, self.alpha, self.tolerance, self.margin)
+    def slot_of(self, stream: Stream) -> timedelta:
+        """How long a slot of a single window of `stream` is, or of one look at the canary inputs."""
+        return self.canary.every if self.canary and stream.segment == CANARY else self.window
 
 
 class RetentionConfig(_Model):
@@ -233,14 +193,16 @@ class Config(_Model):
     def stream(self, name: str) -> StreamConfig | None:
         return next((stream for stream in self.streams if stream.id == name), None)
 
-    def objectives_of(self, config: StreamConfig) -> list[SloConfig]:
-        """The objectives of the stream `config`: those of its detectors, and the file's own."""
-        own = {slo.name: slo for slo in self.slos if not slo.streams or config.id in slo.streams}
-        return list(({slo.name: slo for slo in default_slos(config.measured_names)} | own).values())
+    def objectives_of(self, config: StreamConfig, stream: Stream) -> list[SloConfig]:
+        """The objectives of `stream`, one of those of `config`: of what is measured there, and the file's own."""
+        names = config.measured_of(stream)
+        mine = (slo for slo in self.slos if not slo.streams or config.id in slo.streams)
+        own = {slo.name: slo for slo in mine if slo.detector in names}
+        return list(({slo.name: slo for slo in default_slos(names)} | own).values())
 
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
-        found = [slo.slo(stream.key, config.window) for slo in self.objectives_of(config)]
+        found = [slo.slo(stream.key, config.slot_of(stream)) for slo in self.objectives_of(config, stream)]
         if self.false_pages_per_year is None:
             return found
         return [slo.at_alpha(self._alphas.get((slo.stream, slo.name), slo.alpha)) for slo in found]
@@ -248,8 +210,9 @@ class Config(_Model):
     @cached_property
     def division(self) -> Division:
         """The alphas by which all objectives together raise at most `false_pages_per_year` pages by chance."""
-        each = ((s, slo, part) for s in self.streams for slo in self.objectives_of(s) for part in s.streams)
-        shares = (slo.share(slo.slo(part.key, stream.window)) for stream, slo, part in each)
+        parts = ((stream, part) for stream in self.streams for part in stream.measured_streams)
+        each = ((stream, part, slo) for stream, part in parts for slo in self.objectives_of(stream, part))
+        shares = (slo.share(slo.slo(part.key, stream.slot_of(part))) for stream, part, slo in each)
         return divide([share for share in shares if share], self.false_pages_per_year or inf)
 
     @cached_property

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from drift.config.model import Config
+from drift.config.model import Config, StreamConfig
 from drift.config.values import format_duration
+from drift.slo import Slo
 
 Problem = tuple[tuple[str | int, ...], str]
 """Where in the file, and what is wrong in words for its author."""
@@ -21,8 +22,9 @@ def problems(config: Config) -> Iterator[Problem]:
                     f"objective {slo.name!r} names the stream {name!r}, known are {', '.join(sorted(known))}",
                 )
         for stream in config.streams:
-            if (not slo.streams or stream.id in slo.streams) and slo.detector not in stream.measured_names:
-                found = ", ".join(stream.measured_names)
+            names = [name for part in stream.measured_streams for name in stream.measured_of(part)]
+            if (not slo.streams or stream.id in slo.streams) and slo.detector not in names:
+                found = ", ".join(dict.fromkeys(names))
                 yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
     told = any("digest" in webhook.events for webhook in config.receivers.webhooks)
     if config.digest is not None and not told:
@@ -35,10 +37,16 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _gates(config)
     places = {slo.name: i for i, slo in enumerate(config.slos)}
     for i, stream in enumerate(config.streams):
-        for objective in config.slos_of(stream, stream.stream):
+        for objective in _objectives(config, stream):
             name = objective.name
             where = ("slos", places[name]) if name in places else ("streams", i)
             yield from ((where, f"objective {name!r} of {stream.id!r}: {fault}") for fault in objective.faults())
+
+
+def _objectives(config: Config, stream: StreamConfig) -> Iterator[Slo]:
+    """Each objective once: those of segments are those of their stream."""
+    for part in (stream.stream, *([canary] if (canary := stream.canary_stream) else [])):
+        yield from config.slos_of(stream, part)
 
 
 def _used_twice(config: Config) -> Iterator[Problem]:
@@ -106,7 +114,7 @@ def _forgotten(config: Config) -> Iterator[Problem]:
                     f"history is kept for {history}, objective {slo.name!r} is calibrated on {format_duration(least)}"
                 )
                 yield ("retention", "history"), text
-        periods = [slo.period for slo in config.slos_of(stream, stream.stream)]
+        periods = [slo.period for slo in _objectives(config, stream)]
         if periods and config.retention.history < max(periods):
             text = f"history is kept for {history}, objectives look back {format_duration(max(periods))}"
             yield ("retention", "history"), text

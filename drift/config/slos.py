@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift.config.values import Duration, Factor, Ratio
-from drift.records import ENVIRONMENT, parse_name
+from drift.records import CANARY, CANARY_PROBE, ENVIRONMENT, parse_name
 from drift.slo import BudgetingMethod, BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
 from drift.slo.fleet_budget import Share
 
@@ -34,6 +34,9 @@ EXACT: Final = ("mean_shift", "novelty", "probe", "knn_probe", "recall")
 
 ASKED_FOR: Final = ("classifier", "context_mmd", "energy", "ks", "lsdd", "mmd_fuse", "sliced_wasserstein")
 """Two-sample tests that nobody gets who does not ask for them."""
+
+SURE: Final = Fraction("0.99")
+"""The target where a bad window is a fact and no chance: three of five minutes page, where 95 % would wait for nine."""
 
 
 class RuleConfig(BaseModel):
@@ -197,8 +200,10 @@ _DEFAULTS = (
     SloConfig(name="refit-probe", detector="refit_probe", p_value_at_least=0.005),
     SloConfig(name="knn-probe", detector="knn_probe", p_value_at_least=0.005),
     SloConfig(name="recall", detector="recall", p_value_at_least=0.005),
-    SloConfig(name="skew", detector="skew", value_at_most=0.02, retrain=False),
+    SloConfig(name="skew", detector="skew", value_at_most=0.02, target=SURE, retrain=False),
     SloConfig(name=ENVIRONMENT, detector=ENVIRONMENT, value_at_most=0.02, retrain=False),
+    SloConfig(name="canary", detector=CANARY, value_at_most=0.02, target=SURE, retrain=False),
+    SloConfig(name="canary-probe", detector=CANARY_PROBE, p_value_at_least=0.005, retrain=False),
     SloConfig(name="duplicates", detector="duplicates", value_at_most=0.1, retrain=False),
     SloConfig(name="precision", detector="quantised", value_at_most=0.02, retrain=False),
     SloConfig(name="valid", detector="valid_ratio", value_at_least=0.99, retrain=False),

@@ -5,7 +5,7 @@ from datetime import time, timedelta
 from fractions import Fraction
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from drift.records.durations import UNITS
 from drift.records.durations import format_duration as format_duration  # noqa: PLC0414  # is written where drift.slo may use it
@@ -112,3 +112,6 @@ Factor = Annotated[
     PlainSerializer(float, return_type=float),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
 ]
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+"""What a stream, an objective or a receiver may be called."""

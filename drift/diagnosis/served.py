@@ -89,7 +89,10 @@ def zeroed(rows: Failing) -> Explanation:
     gone = dead(rows.served, rows.again)
     vectors = np.where(gone, 0, rows.again).astype(np.float32)
     share = rows.by(vectors) if gone.any() else np.zeros(len(rows.served))
-    return Explanation("zeroed-dimensions", f"{int(gone.any(0).sum())} of {gone.shape[1]} dimensions are zero", share)
+    # Some models have dimensions that are next to nothing in every row; those that are gone count as well.
+    blank = (rows.served[gone.any(1)] == 0).all(0) & (rows.again != 0).any(0)
+    count = max(int(gone.any(0).sum()), int(blank.sum())) if gone.any() else 0
+    return Explanation("zeroed-dimensions", f"{count} of {gone.shape[1]} dimensions are zero", share)
 
 
 def dead(served: Vectors, again: Vectors) -> Bool[np.ndarray, "n d"]:
@@ -103,13 +106,15 @@ def joined(rows: Failing) -> Explanation:
     """Rows whose vector is that of another input: exactly one of those encoded again, or like the reference's."""
     cosines = unit(rows.served) @ unit(rows.everything).T
     found = cosines.max(1) > 1 - np.minimum(3e-4, rows.apart / 2)
-    how = f"{int(found.sum())} vectors are those of other inputs"
+    strange = _strangers(rows) & ~found
     if found.sum() >= 2:
         # The others' inputs were not in the sample, if their vectors look like any input's and unlike their own.
-        return Explanation("id-join", how, np.where(found, 1.0, np.where(_strangers(rows), 0.97, 0.0)))
-    share = 0.7 if len(found) >= FEW and _strangers(rows).mean() > 0.8 else 0.0
+        how = f"rows have the vectors of other inputs ({found.sum()} of {len(found)} that of an input in the sample"
+        how += f", {strange.sum()} of one outside it)" if strange.any() else ")"
+        return Explanation("id-join", how, np.where(found, 1.0, np.where(strange, 0.97, 0.0)))
+    share = 0.7 if len(found) >= FEW and strange.mean() > 0.8 else 0.0
     return Explanation(
-        "id-join", "vectors are like the reference's, and not those of their inputs", np.full(len(found), share)
+        "id-join", "rows have vectors like the reference's, and not those of their inputs", np.full(len(found), share)
     )
 
 

@@ -23,11 +23,10 @@ def with_unusable(found: Diagnosis, window: Window) -> Diagnosis:
         return found
     slug = "zeroed-dimensions" if max(counts, key=lambda reason: counts[reason]) is RowReason.ZERO_VECTOR else UNKNOWN
     named = ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in counts.items())
-    well = found.causes[0].cause == NONE
+    well = found.causes[0].cause == NONE or not len(window.rows)
     score = LIKELY if well else 1 - LIKELY
     said = cause_of(slug, score, f"{share:.0%} of {window.received} rows cannot be used ({named}).")
-    rest = tuple(
-        replace(cause, score=round((1 - score) * cause.score, 3)) for cause in found.causes if cause.cause != NONE
-    )
+    others = (cause for cause in found.causes if cause.cause not in {NONE, slug})
+    rest = tuple(replace(cause, score=round((1 - score) * cause.score, 3)) for cause in others)
     ruled_out = tuple(each for each in found.ruled_out if each != slug)
     return Diagnosis((said, *rest) if well else (*rest, said), ruled_out)

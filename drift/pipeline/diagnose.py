@@ -12,6 +12,7 @@ import numpy as np
 from detectors import Skew
 from drift.alert import Alert, AlertState
 from drift.diagnosis import Progress, Tolerance, cause_of, diagnose
+from drift.diagnosis.unusable import with_unusable
 from drift.errors import EncoderError, UnmeasurableError
 from drift.notify import compose
 from drift.pipeline.monitor import Findings, Monitor
@@ -59,12 +60,14 @@ def make(conn: Connection, monitor: Monitor, request: Request, progress: Progres
     if stream is None:
         return without(f"{request.stream} is no part of stream {monitor.stream.key} any more")
     rows = windows.drawn(conn, stream.key, stream.dim, [request.span], most=max(MOST_ROWS, monitor.sample))
+    received, rejected = windows.counts(conn, stream.key, request.span)
     if not len(rows):
-        return without("no row of this time is kept: none arrived, or `retention.vectors` is over")
+        nothing = without("no row of this time is kept: none arrived, or `retention.vectors` is over")
+        return with_unusable(nothing, Window(stream, request.span, rows, received, rejected))
     if not rows.ids:
         # Evidence names rows by ids where they have some, else by inputs, which are not for receivers to see.
         rows = replace(rows, ids=tuple(f"row {i}" for i in range(len(rows))))
-    window = Window(stream, request.span, rows, *windows.counts(conn, stream.key, request.span))
+    window = Window(stream, request.span, rows, received, rejected)
     hours = diagnoses.same_hours(conn, request)
     past = windows.drawn(conn, stream.key, stream.dim, hours, most=MOST_ROWS) if hours else None
     try:

@@ -114,5 +114,5 @@ class Findings:
         if (measured := self.of(slo.sli.detector)) is not None:
             return slo.sli.judge(measured)
         reasons = {gap.reason for gap in self.gaps if gap.detector in {"", slo.sli.detector}}
-        nothing = not reasons or reasons & {GapReason.NO_DATA, GapReason.FAILED}
+        nothing = not reasons or reasons & {GapReason.NO_DATA, GapReason.NO_ANSWER, GapReason.FAILED}
         return Outcome.MISSING if nothing else Outcome.INSUFFICIENT

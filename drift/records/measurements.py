@@ -15,6 +15,10 @@ ENVIRONMENT: Final = "environment"
 """What the measurements of environment drift are called, and their objective: they tell of this service, and not of
 the windows in which they were made."""
 
+CANARY: Final = "canary"
+"""What the measurements of canary inputs are called, the segment that they are kept under, and their objective."""
+CANARY_PROBE: Final = "canary_probe"
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -90,6 +94,7 @@ class GapReason(StrEnum):
     NO_LABELS = "no_labels"
     NO_INPUTS = "no_inputs"
     UNMEASURABLE = "unmeasurable"
+    NO_ANSWER = "no_answer"
     FAILED = "failed"
 
 

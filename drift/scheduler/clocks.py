@@ -10,12 +10,15 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from drift.pipeline import canary, deliver, gates, measure, silence
+from drift.pipeline import canary, canary_inputs, deliver, gates, measure, silence
 from drift.pipeline import digest as digests
+from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.monitor import Monitor
+from drift.records import Span
 from drift.scheduler.service import Service, Stopped
 from drift.scheduler.work import diagnose_one, work_once
-from drift.store import retention
+from drift.store import encoders, retention
+from drift.store.encoders import EncoderRow
 
 log = structlog.get_logger()
 CLOCKS: Final = (
@@ -28,7 +31,9 @@ CLOCKS: Final = (
     "digest",
     "canary",
     "gate",
+    "canary inputs",
     "environment",
+    "encoders",
     "forget",
 )
 POLL: Final = timedelta(seconds=1)
@@ -43,6 +48,7 @@ class Scheduler:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._stopping = Event()
+        self._asked: dict[str, Span] = {}
         self._closers = [self._surviving("close", partial(self._close_windows, m)) for m in service.monitors.values()]
         clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
             ("close", self._close, POLL),
@@ -54,7 +60,9 @@ class Scheduler:
             *((("digest", partial(self._digest, service.digest), MINUTE),) if service.digest else ()),
             *((("canary", self._canary, TEN_SECONDS),) if service.trials else ()),
             *((("gate", self._gate, TEN_SECONDS),) if service.gatekeepers else ()),
+            *(("canary inputs", partial(self._ask, canary), POLL) for canary in service.canary_inputs.values()),
             *(("environment", partial(self._look, every), every) for every in self._intervals()),
+            ("encoders", self._tell_encoders, MINUTE),
             ("forget", self._forget, DAY),
         )
         # A thread for each, so that none waits for another: a few receivers that hang would stop everything else.
@@ -154,6 +162,16 @@ class Scheduler:
             except Stopped:
                 return  # it is run anew at the next start
 
+    def _ask(self, canary: CanaryInputs) -> None:
+        """Look once in each slot. A clock for each, since an endpoint may take a minute to answer."""
+        key, span = canary.monitor.stream.key, canary.due(self._service.clock())
+        if self._asked.get(key) == span:
+            return
+        window, findings = canary.look(span)
+        with self._service.engine.begin() as conn:
+            canary_inputs.keep(conn, canary, window, findings)
+        self._asked[key] = span
+
     def _intervals(self) -> set[timedelta]:
         """How often environments are looked at: each stream says so for itself."""
         environments = [monitor.environment for monitor in self._service.monitors.values()]
@@ -164,6 +182,17 @@ class Scheduler:
         for monitor in self._service.monitors.values():
             if monitor.environment is not None and monitor.environment.every == every:
                 monitor.environment.look(monitor.references.values())
+
+    def _tell_encoders(self) -> None:
+        """Keep what encoding takes where the dashboard can see it."""
+        service, now = self._service, self._service.clock()
+        rows = [
+            EncoderRow(service.process, m.name, now, m.load_seconds, m.inputs, m.seconds, m.cost, encoder.gpu_memory)
+            for encoder in service.encoders
+            for m in (encoder.meter,)
+        ]
+        with service.engine.begin() as conn:
+            encoders.keep(conn, rows)
 
     def _forget(self) -> None:
         service, now = self._service, self._service.clock()

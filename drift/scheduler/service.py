@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 
+from drift.encoder.cache import CachedEncoder
 from drift.notify.base import Notifier
 from drift.notify.mlflow import RegistryKey
 from drift.notify.peer import Peer
 from drift.notify.silences import Silencer
 from drift.pipeline import digest as digests
 from drift.pipeline.canary import Trial
+from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.gates import Gatekeeper
 from drift.pipeline.monitor import Monitor
 from drift.store.connect import Engine
@@ -35,7 +37,8 @@ class Service:
 
     `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
     `registry` proves that MLflow tells of a new version, where it may. `trials` are candidates beside their baselines,
-    `gatekeepers` judge what retraining for alerts of a stream gives, by its name.
+    `gatekeepers` judge what retraining for alerts of a stream gives, by its name. `canary_inputs` are by the keys that
+    they are kept under. `process` tells this one from others on the same database.
     """
 
     engine: Engine
@@ -54,11 +57,29 @@ class Service:
     registry: RegistryKey | None = None
     trials: tuple[Trial, ...] = ()
     gatekeepers: Mapping[str, Gatekeeper] = field(default_factory=dict)
+    canary_inputs: Mapping[str, CanaryInputs] = field(default_factory=dict)
+    process: str = ""
+
+    @property
+    def measured(self) -> tuple[Monitor, ...]:
+        """The monitors of all streams, and those of their canary inputs."""
+        return (*self.monitors.values(), *(canary.monitor for canary in self.canary_inputs.values()))
+
+    def monitor_of(self, key: str) -> Monitor:
+        """That of the stream, the segment or the canary inputs of that key."""
+        canary = self.canary_inputs.get(key)
+        return canary.monitor if canary else self.monitors[key.partition("/")[0]]
+
+    @property
+    def encoders(self) -> list[CachedEncoder]:
+        """Each encoder of the streams once."""
+        found = (monitor.encoder for monitor in self.monitors.values())
+        return list({id(each): each for each in found if isinstance(each, CachedEncoder)}.values())
 
     @property
     def objectives(self) -> frozenset[tuple[str, str]]:
         """The key of the stream and the name of each objective."""
-        every = (slo for monitor in self.monitors.values() for slos in monitor.slos.values() for slo in slos)
+        every = (slo for monitor in self.measured for slos in monitor.slos.values() for slo in slos)
         return frozenset((slo.stream, slo.name) for slo in every)
 
     @property

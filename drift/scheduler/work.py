@@ -49,7 +49,7 @@ def diagnose_one(service: Service, progress: Callable[[str], None]) -> bool:
         request = diagnoses.claim(conn, names=list(service.monitors))
         if request is None:
             return False
-        monitor = service.monitors[request.stream.partition("/")[0]]
+        monitor = service.monitor_of(request.stream)
         try:
             with conn.begin_nested():
                 found = diagnose.make(conn, monitor, request, progress)

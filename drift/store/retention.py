@@ -36,6 +36,7 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: da
     is_due = sa.exists().where(job.c.stream == inbox.c.stream, job.c.start <= inbox.c.start, job.c.end > inbox.c.start)
     conn.execute(sa.delete(inbox).where(inbox.c.start < vectors, ~is_open, ~is_due))
     conn.execute(sa.delete(tables.batch).where(tables.batch.c.at < vectors))
+    conn.execute(sa.delete(tables.encoder).where(tables.encoder.c.at < vectors))
     planned = tables.maintenance
     conn.execute(sa.delete(planned).where(sa.func.upper(planned.c.times) < history))
     alert, outbox = tables.alert, tables.outbox

@@ -110,7 +110,7 @@ def _slos(conn: Connection, request: Request) -> Iterator[Slo]:
 
 def _declared(config: Config) -> Iterator[Slo]:
     for stream in config.streams:
-        for part in stream.streams:
+        for part in stream.measured_streams:
             yield from config.slos_of(stream, part)
 
 

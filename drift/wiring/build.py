@@ -4,23 +4,20 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from os import getpid
 from pathlib import Path
-
-import httpx2
+from socket import gethostname
 
 from collectors import COLLECTORS
 from collectors.base import Collector
 from detectors import DETECTORS
 from detectors.base import Detector
-from drift.config import AlertmanagerConfig, Config, StreamConfig
+from drift.config import Config, StreamConfig
 from drift.encoder.base import Encoder
 from drift.errors import ConfigError
-from drift.notify.alertmanager import Alertmanager
 from drift.notify.mlflow import RegistryKey
-from drift.notify.peer import Peer
-from drift.notify.silences import AlertmanagerSilences, Silencer
 from drift.pipeline.canary import Trial
-from drift.pipeline.digest import Schedule
+from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.environment import Environment
 from drift.pipeline.gates import Gatekeeper
 from drift.pipeline.monitor import Monitor, Outlet
@@ -32,10 +29,18 @@ from drift.store import writes
 from drift.store.connect import Connection, Engine
 from drift.store.inbox import Inbox
 from drift.store.outbox import MessageState
+from drift.wiring.canary_inputs import build_canary_inputs
 from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
 from drift.wiring.gate_child import GateChild
-from drift.wiring.receivers import build_webhook, told_of_gates
+from drift.wiring.receivers import (
+    build_alertmanagers,
+    build_digest,
+    build_silencers,
+    build_webhook,
+    name_of,
+    told_of_gates,
+)
 from drift.wiring.who import whoami
 
 
@@ -72,7 +77,23 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         digest=build_digest(config),
         runbook_url=config.runbook_url,
         registry=RegistryKey(secret.get_secret_value()) if (secret := config.retrain.mlflow_secret) else None,
+        canary_inputs=build_all_canary_inputs(config, engine, monitors, now=now),
+        process=f"{gethostname()} {getpid()}",
     )
+
+
+def build_all_canary_inputs(
+    config: Config, engine: Engine, monitors: Mapping[str, Monitor], *, now: datetime
+) -> dict[str, CanaryInputs]:
+    """The canary inputs of the streams that have some, by the keys of their own streams."""
+    found = {}
+    for stream in config.streams:
+        monitor = monitors[stream.id]
+        with engine.begin() as conn:
+            canary = build_canary_inputs(config, stream, monitor, source_of(stream, monitor.encoder), conn, now=now)
+        if canary is not None:
+            found[canary.monitor.stream.key] = canary
+    return found
 
 
 def begin(service: Service) -> None:
@@ -81,6 +102,8 @@ def begin(service: Service) -> None:
     with service.engine.begin() as conn:
         for monitor in service.monitors.values():
             register(conn, monitor, open_from=Span.containing(now, monitor.window).start)
+        for canary in service.canary_inputs.values():
+            register(conn, canary.monitor, open_from=None)  # nobody sends rows for it
         writes.resolve_others(conn, list(service.monitors), service.objectives, now=now)
 
 
@@ -200,20 +223,6 @@ def _nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; known are: {', '.join(sorted(known))}"
 
 
-def build_alertmanagers(config: Config) -> dict[str, Peer]:
-    """Each Alertmanager, with what is to be told to it, by its address."""
-    client = httpx2.Client(trust_env=False)
-    return {name_of(peer): Peer(Alertmanager(peer.url, client)) for peer in config.receivers.alertmanagers}
-
-
-def build_digest(config: Config) -> Schedule | None:
-    """When digests are made, and for whom."""
-    if config.digest is None:
-        return None
-    told = tuple(webhook.name for webhook in config.receivers.webhooks if "digest" in webhook.events)
-    return Schedule(config.digest.at, config.digest.timezone, told)
-
-
 def build_trials(config: Config, monitors: Mapping[str, Monitor]) -> tuple[Trial, ...]:
     """The candidates that serve beside their baselines."""
     told = told_of_gates(config)
@@ -227,14 +236,3 @@ def build_gatekeepers(config: Config) -> dict[str, Gatekeeper]:
         for stream in config.streams
         if stream.gate is not None and stream.encoder is not None
     }
-
-
-def build_silencers(config: Config) -> dict[str, Silencer]:
-    """The silences of each Alertmanager, by its address."""
-    client = httpx2.Client(trust_env=False)
-    return {name_of(peer): AlertmanagerSilences(peer.url, client) for peer in config.receivers.alertmanagers}
-
-
-def name_of(peer: AlertmanagerConfig) -> str:
-    """The address without a password in it: it is a label of `/metrics` and goes into logs."""
-    return str(httpx2.URL(peer.url).copy_with(userinfo=b""))

@@ -11,18 +11,21 @@ from collectors.parquet import ParquetCollector
 from detectors import Skew
 from drift.config import AlertmanagerConfig, Config, Settings, StreamConfig, WebhookConfig
 from drift.errors import ConfigError, DriftError, EnvironmentDriftError
+from drift.pipeline.canary_inputs import require_golden, texts_of
 from drift.pipeline.environment import Look, look_at, noise_floor
+from drift.pipeline.golden_measures import can_probe
 from drift.pipeline.references import make_reference
 from drift.records import Reference, Stream
 from drift.slo.false_alarms import YEAR
 from drift.slo.fleet_budget import rounded_up
 from drift.store import false_alerts, objectives, references
 from drift.store.connect import DBAPIError
-from drift.wiring.build import clock, detectors_of, name_of, source_of
+from drift.wiring.build import clock, detectors_of, source_of
+from drift.wiring.canary_inputs import endpoint_of, golden_source
 from drift.wiring.database import database
 from drift.wiring.encoders import encoder_of
 from drift.wiring.false_pages import Calibrations, expectation
-from drift.wiring.receivers import build_webhook
+from drift.wiring.receivers import build_webhook, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ def checks(config: Config, settings: Settings) -> Iterator[Check]:
             yield _try(f"{what}: noise floor", partial(_noise_floor, config, stream, settings))
         if stream.looks_every:
             yield _try(f"{what}: environment", partial(_environment, stream, settings))
+        if stream.canary is not None:
+            yield _try(f"{what}: canary", partial(_canary, stream, settings))
         yield _try(f"{what}: collector", partial(_collector, stream))
         yield _try(f"{what}: objectives", partial(_objectives, config, stream))
     yield _try("false pages", partial(_false_pages, config, settings))
@@ -127,6 +132,21 @@ def _same(reference: Reference, found: Look) -> str:
             f"{reference.stream}`)"
         )
     return f"{alike.rows} inputs of the reference {reference} get the vectors that were kept{changed}"
+
+
+def _canary(stream: StreamConfig, settings: Settings) -> str:
+    """Whether the endpoint answers for the golden inputs; what it is worth is for the service to measure."""
+    if (declared := stream.canary) is None or (part := stream.canary_stream) is None:
+        return "none"
+    golden = golden_source(declared, source_of(stream, encoder_of(stream, settings.home)))
+    reference = require_golden(make_reference(part, golden, now=clock()))
+    found = endpoint_of(declared).embed(texts_of(reference))
+    if found.shape[1] != stream.dim:
+        raise ConfigError(
+            f"{declared.endpoint} gives vectors of {found.shape[1]} dimensions, the stream declares {stream.dim}"
+        )
+    labels = "with labels" if can_probe(reference) else "without enough labels for a probe"
+    return f"{len(found)} golden inputs {labels}, embedded by {declared.endpoint}"
 
 
 def _collector(stream: StreamConfig) -> str:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -22,10 +23,14 @@ from drift.records import Diagnosis, Span
 from drift.store import windows
 from drift.store.diagnoses import Request as Asked
 from drift.wiring import kept_references
-from drift.wiring.build import build_monitor, clock
+from drift.wiring.build import build_monitor, clock, source_of
+from drift.wiring.canary_inputs import build_canary_inputs
 from drift.wiring.compare import Request, reference_of, window_of
 from drift.wiring.database import migrated
 from drift.wiring.encoders import candidates_of, encoder_of, open_encoder
+
+MOST: Final = 512
+"""Rows of a file that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +41,38 @@ class Models:
     candidates: tuple[str, ...] = ()
 
 
-def of_files(current: Path, reference: Path, models: Models, *, seed: int, progress: Progress) -> Diagnosis:
-    """What is wrong with the file `current`, held against the file `reference`.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many of the usable rows of the file `path` were looked at, held against `reference` rows of another."""
+
+    path: Path
+    rows: int
+    usable: int
+    reference: int
+
+    def __str__(self) -> str:
+        """What was left out, and why; "" where nothing was."""
+        if self.rows >= self.usable:
+            return ""
+        why = f"a fourth of the {self.reference} reference rows" if self.rows < MOST else f"{MOST} at most"
+        return f"looked at {self.rows} of {self.usable} rows of {self.path}: {why}"
+
+
+def of_files(
+    current: Path, reference: Path, models: Models, *, seed: int, progress: Progress
+) -> tuple[Looked, Diagnosis]:
+    """What is wrong with the file `current`, held against the file `reference`, and how much of it was looked at.
 
     Raises:
         DriftError: a file cannot be read or is too small, a model cannot be loaded, or gives vectors of another length.
     """
-    request = Request(reference, current, seed=seed)
+    request = Request(reference, current, window=MOST, seed=seed)
     progress("reading")
     held, _ = reference_of(request)
     window = window_of(request, held)
     progress("loading models" if models.encoder else "looking at vectors")
-    return diagnose(
+    usable = window.received - sum(window.rejected.values())
+    return Looked(current, len(window.rows), usable, len(held.rows)), diagnose(
         window,
         held,
         open_encoder(EncoderConfig(model=models.encoder)) if models.encoder else None,
@@ -75,8 +100,8 @@ def of_stream(
         DriftError: the stream, the window or the reference is not known, or a model cannot be loaded.
     """
     declared = config.stream(key.partition("/")[0])
-    if declared is None or key not in {part.key for part in declared.streams}:
-        known = ", ".join(part.key for stream in config.streams for part in stream.streams)
+    if declared is None or key not in {part.key for part in declared.measured_streams}:
+        known = ", ".join(part.key for stream in config.streams for part in stream.measured_streams)
         raise ConfigError(f"no file and no stream is called {key!r}; known streams are: {known}")
     encoder = declared.encoder or EncoderConfig()
     if models.encoder:
@@ -89,7 +114,11 @@ def of_stream(
         if span is None:
             when = "yet" if at is None else f"at {at.isoformat()}, or not any more (`retention.vectors`)"
             raise UnmeasurableError(f"stream {key!r} has no window with rows {when}")
-        monitor = build_monitor(config, declared, found.engine, settings.home, conn, now=clock())
+        now = clock()
+        monitor = build_monitor(config, declared, found.engine, settings.home, conn, now=now)
+        canary = build_canary_inputs(config, declared, monitor, source_of(declared, monitor.encoder), conn, now=now)
+        if canary is not None and key == canary.monitor.stream.key:
+            monitor = canary.monitor
         if models.encoder or models.candidates:
             declared = declared.model_copy(update={"encoder": encoder})
             tried = candidates_of(declared, settings.home)
@@ -100,14 +129,16 @@ def of_stream(
         return span, make(conn, monitor, Asked(key, "", span), progress)
 
 
-def show(found: Diagnosis, span: Span | None, *, as_json: bool) -> None:
-    """Print what was found, and of which window where it was a stored one."""
+def show(found: Diagnosis, of: Span | Looked, *, as_json: bool) -> None:
+    """Print what was found, and of which stored window or how much of which file."""
     if as_json:
-        when = {} if span is None else {"start": span.start.isoformat(), "end": span.end.isoformat()}
-        print(json.dumps(when | asdict(found), indent=2))
+        what: dict[str, object] = {"rows": of.rows, "of": of.usable} if isinstance(of, Looked) else {}
+        what |= {"start": of.start.isoformat(), "end": of.end.isoformat()} if isinstance(of, Span) else {}
+        print(json.dumps(what | asdict(found), indent=2))
         return
-    if span is not None:
-        Console().print(f"window {span.start:%Y-%m-%d %H:%M:%S} to {span.end:%H:%M:%S} UTC", highlight=False)
+    said = f"window {of.start:%Y-%m-%d %H:%M:%S} to {of.end:%H:%M:%S} UTC" if isinstance(of, Span) else str(of)
+    if said:
+        Console().print(said, highlight=False, soft_wrap=True)
     Console().print(as_text(found))
 
 

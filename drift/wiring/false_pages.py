@@ -68,7 +68,7 @@ _alike = lru_cache(maxsize=1024)(false_alarms)
 
 def _slos(config: Config) -> Iterator[Slo]:
     for stream in config.streams:
-        for part in stream.streams:
+        for part in stream.measured_streams:
             yield from config.slos_of(stream, part)
 
 

@@ -48,14 +48,15 @@ def rules(config: Config) -> str:
 
 
 def _counting_events(config: Config) -> set[str]:
-    slos = (slo for stream in config.streams for slo in config.objectives_of(stream))
+    parts = ((stream, part) for stream in config.streams for part in stream.measured_streams)
+    slos = (slo for stream, part in parts for slo in config.objectives_of(stream, part))
     return {slo.name for slo in slos if slo.budgeting_method is BudgetingMethod.OCCURRENCES}
 
 
 def _policies(config: Config) -> list["_Policy"]:
     found: dict[tuple[object, ...], list[Slo]] = {}
     for stream in config.streams:
-        for part in stream.streams:
+        for part in stream.measured_streams:
             for slo in config.slos_of(stream, part):
                 if slo.method is BudgetingMethod.OCCURRENCES:
                     continue

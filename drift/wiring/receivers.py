@@ -1,18 +1,22 @@
-"""Webhooks and adapters from their configuration, with secrets and tokens read."""
+"""Who is told, from the configuration: webhooks and adapters with their secrets read, and Alertmanagers."""
 
 from pathlib import Path
 
 import httpx2
 from pydantic import SecretStr
 
-from drift.config import Config, WebhookConfig
+from drift.config import AlertmanagerConfig, Config, WebhookConfig
 from drift.errors import ConfigError
 from drift.notify.adapters import ADAPTERS, Adapter
 from drift.notify.adapters.base import Door
 from drift.notify.addresses import EVERYWHERE
+from drift.notify.alertmanager import Alertmanager
 from drift.notify.endpoint import Endpoint
+from drift.notify.peer import Peer
 from drift.notify.signature import Secret
+from drift.notify.silences import AlertmanagerSilences, Silencer
 from drift.notify.webhook import Webhook
+from drift.pipeline.digest import Schedule
 
 MOST_SECRETS = 2
 
@@ -52,3 +56,28 @@ def _text(webhook: WebhookConfig, what: str, value: SecretStr | None, file: Path
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the {what} of webhook {webhook.name!r} cannot be read: {error}") from error
+
+
+def build_alertmanagers(config: Config) -> dict[str, Peer]:
+    """Each Alertmanager, with what is to be told to it, by its address."""
+    client = httpx2.Client(trust_env=False)
+    return {name_of(peer): Peer(Alertmanager(peer.url, client)) for peer in config.receivers.alertmanagers}
+
+
+def build_digest(config: Config) -> Schedule | None:
+    """When digests are made, and for whom."""
+    if config.digest is None:
+        return None
+    told = tuple(webhook.name for webhook in config.receivers.webhooks if "digest" in webhook.events)
+    return Schedule(config.digest.at, config.digest.timezone, told)
+
+
+def build_silencers(config: Config) -> dict[str, Silencer]:
+    """The silences of each Alertmanager, by its address."""
+    client = httpx2.Client(trust_env=False)
+    return {name_of(peer): AlertmanagerSilences(peer.url, client) for peer in config.receivers.alertmanagers}
+
+
+def name_of(peer: AlertmanagerConfig) -> str:
+    """The address without a password in it: it is a label of `/metrics` and goes into logs."""
+    return str(httpx2.URL(peer.url).copy_with(userinfo=b""))

@@ -4,6 +4,7 @@ from drift.store.tables.canaries import canary, gate
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
+from drift.store.tables.processes import encoder
 from drift.store.tables.retrains import endpoint, retrain
 from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, window
 from drift.store.tables.schema import SCHEMA, metadata
@@ -17,6 +18,7 @@ __all__ = [
     "canary",
     "choice",
     "diagnosis",
+    "encoder",
     "endpoint",
     "gap",
     "gate",
