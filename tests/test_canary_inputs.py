@@ -100,7 +100,7 @@ streams:
     detectors: [variance_ratio]
     merge: []
     reference: {{path: reference.parquet, recompute: null}}
-    canary: {{endpoint: "{url}", inputs: golden.parquet, every: 2m{canary}}}
+    canary_inputs: {{endpoint: "{url}", inputs: golden.parquet, every: 2m{canary}}}
 """)
     return load(folder / "drift.yaml")
 

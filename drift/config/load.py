@@ -62,8 +62,10 @@ def _anchored(config: Config, folder: Path) -> Config:
             update={"probe": at(stream.gate.probe), "thresholds": at(stream.gate.thresholds)}
             | ({"candidate": str(folder / stream.gate.candidate)} if stream.gate.candidate.startswith(".") else {})
         )
-        canary = stream.canary and stream.canary.model_copy(update={"inputs": at(stream.canary.inputs)})
-        parts = {"collector": collector, "reference": reference, "gate": gate, "canary": canary}
+        canary = stream.canary_inputs and stream.canary_inputs.model_copy(
+            update={"inputs": at(stream.canary_inputs.inputs)}
+        )
+        parts = {"collector": collector, "reference": reference, "gate": gate, "canary_inputs": canary}
         streams.append(stream.model_copy(update=parts))
     webhooks = [
         w.model_copy(update={"secret_file": at(w.secret_file), "token_file": at(w.token_file)})

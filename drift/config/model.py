@@ -84,7 +84,7 @@ class StreamConfig(_Model):
     collector: CollectorConfig = CollectorConfig()
     encoder: EncoderConfig | None = None
     reference: ReferenceConfig
-    canary: CanaryInputsConfig | None = None
+    canary_inputs: CanaryInputsConfig | None = None
     window: Duration = timedelta(minutes=5)
     lateness: Duration = timedelta(seconds=30)
     sample: int = Field(default=256, ge=1, le=10_000)
@@ -120,7 +120,7 @@ class StreamConfig(_Model):
     @property
     def canary_stream(self) -> Stream | None:
         """What the canary inputs are kept under; None without any."""
-        return self.stream.part(CANARY) if self.canary else None
+        return self.stream.part(CANARY) if self.canary_inputs else None
 
     @property
     def measured_streams(self) -> list[Stream]:
@@ -157,7 +157,7 @@ class StreamConfig(_Model):
 
     def slot_of(self, stream: Stream) -> timedelta:
         """How long a slot of a single window of `stream` is, or of one look at the canary inputs."""
-        return self.canary.every if self.canary and stream.segment == CANARY else self.window
+        return self.canary_inputs.every if self.canary_inputs and stream.segment == CANARY else self.window
 
 
 class RetentionConfig(_Model):

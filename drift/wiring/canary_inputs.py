@@ -27,7 +27,7 @@ def build_canary_inputs(
         BadReferenceError: the file has too few inputs, or rows without one.
         SourceError: it cannot be read.
     """
-    if (declared := stream.canary) is None or (part := stream.canary_stream) is None:
+    if (declared := stream.canary_inputs) is None or (part := stream.canary_stream) is None:
         return None
     golden = golden_source(declared, source)
     reference = require_golden(ensure_reference(conn, part, golden, now=now))

@@ -51,7 +51,7 @@ def checks(config: Config, settings: Settings) -> Iterator[Check]:
             yield _try(f"{what}: noise floor", partial(_noise_floor, config, stream, settings))
         if stream.looks_every:
             yield _try(f"{what}: environment", partial(_environment, stream, settings))
-        if stream.canary is not None:
+        if stream.canary_inputs is not None:
             yield _try(f"{what}: canary", partial(_canary, stream, settings))
         yield _try(f"{what}: collector", partial(_collector, stream))
         yield _try(f"{what}: objectives", partial(_objectives, config, stream))
@@ -136,7 +136,7 @@ def _same(reference: Reference, found: Look) -> str:
 
 def _canary(stream: StreamConfig, settings: Settings) -> str:
     """Whether the endpoint answers for the golden inputs; what it is worth is for the service to measure."""
-    if (declared := stream.canary) is None or (part := stream.canary_stream) is None:
+    if (declared := stream.canary_inputs) is None or (part := stream.canary_stream) is None:
         return "none"
     golden = golden_source(declared, source_of(stream, encoder_of(stream, settings.home)))
     reference = require_golden(make_reference(part, golden, now=clock()))
