@@ -1,6 +1,7 @@
 """What the gate decides is kept and told: of a new version that a retraining gave, and of who asks for it."""
 
 import json
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -199,3 +200,29 @@ def test_who_asks_may_have_the_webhooks_told(engine, postgres_url, tmp_path, mon
     assert said["reasons"] == json.loads(done.stdout)["reasons"]
     with engine.connect() as conn:
         assert json.loads(gates.decisions(conn)[0].judgement.report) == json.loads(done.stdout)
+
+
+def test_the_real_gate_judges_in_a_process_of_its_own(tmp_path):
+    texts = [f"how do I pay bill {i} from my account" for i in range(40)]
+    pq.write_table(pa.table({"input": texts}), tmp_path / "probe.parquet")
+    # How long an input takes depends on what else the machine does.
+    (tmp_path / "limits.yaml").write_text("latency: {warn: null, fail: null}\n")
+    gate = GateConfig(candidate="{version}", probe=tmp_path / "probe.parquet", thresholds=tmp_path / "limits.yaml")
+    child = GateChild(EncoderConfig(), gate)
+    found = child("bundled", lambda: None)
+    assert (found.verdict, found.rows, found.reasons) == ("pass", 40, ())
+    assert json.loads(found.report)["candidate"] == "bundled"
+
+
+def test_a_service_that_stops_ends_the_process(tmp_path):
+    pid = tmp_path / "pid"
+    text = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+
+    def go_on() -> None:
+        if pid.is_file() and pid.read_text():
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        GateChild(EncoderConfig(), CONFIG, script(tmp_path, text))("2", go_on)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
