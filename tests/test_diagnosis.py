@@ -18,6 +18,9 @@ from typer.testing import CliRunner
 from benchmarks.faulty import FAULTS, ServingPath
 from drift.cli import app
 from drift.diagnosis import diagnose
+from drift.diagnosis.between import explanations
+from drift.diagnosis.explain import rank
+from drift.diagnosis.pairs import Tolerance, pairs_of
 from drift.encoder.load import EncoderSpec, load
 from drift.encoder.transformer import TransformerEncoder
 from drift.errors import UnmeasurableError
@@ -79,6 +82,17 @@ def test_the_fault_is_named_first(case, fault, share):
     expected = "mixed-versions" if fault == KNOWN and share < 1 else FAULTS[fault][0]
     found = case.say(faulty(case, fault, share), candidates=candidates)
     assert found.causes[0].cause == expected, found
+
+
+VECTORS = ("other sign", "negative numbers lost", "averaged with the row before", "each 12th dimension zero")
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2, 0.05])
+@pytest.mark.parametrize("fault", VECTORS)
+def test_what_was_done_to_vectors_is_named_or_unknown_and_never_wrong(case, fault, share):
+    pairs = pairs_of(tuple(case.texts), faulty(case, fault, share), case.right, Tolerance())
+    tried = list(explanations(pairs, case.reference.vectors, None, {}))
+    assert next(rank(tried, len(tried[0].explained))).cause == FAULTS[fault][0]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -67,6 +67,7 @@ def _explanations(rows: Failing) -> Iterator[Explanation]:
     yield joined(rows)
     for how, vectors in as_stored(rows.again, rows.reference):
         yield Explanation("quantised-storage", how, rows.by(vectors))
+    yield Explanation("rotated", "all numbers have the other sign", rows.by(-rows.again))
     if len(rows.served) >= FEW:
         yield permuted(rows)
         yield rotated(rows)
@@ -99,7 +100,11 @@ def dead(served: Vectors, again: Vectors) -> Bool[np.ndarray, "n d"]:
     """Where a served number is zero and should not be, in dimensions where that is so in several rows or in all."""
     zero = (np.abs(served) < 1e-9) & (np.abs(again) > 1e-6)
     gone: Bool[np.ndarray, "n d"] = zero & (zero.sum(0) >= min(3, len(zero)))
-    return gone
+    # Dimensions that are zero in some rows only, and there in place of negative numbers, were clipped and not lost.
+    ragged = gone & ~zero[gone.any(1)].all(0)
+    clipped = ragged.any() and (again[ragged] < 0).mean() > 0.9
+    kept: Bool[np.ndarray, "n d"] = gone & ~ragged if clipped else gone
+    return kept
 
 
 def joined(rows: Failing) -> Explanation:
@@ -166,8 +171,9 @@ def shrunk(rows: Failing) -> Explanation:
     b = (served * across).sum(1) / np.square(across).sum(1)
     a = (served * own).sum(1)
     left = deviation(served, a[:, None] * own + b[:, None] * across)
-    toward = np.median(b / np.maximum(a - b * along, 1e-12))
-    share = explained(left, rows.apart) if toward > 0 else np.zeros(len(own))
+    kept = a - b * along
+    toward = np.median(b / np.maximum(kept, 1e-12))
+    share = np.where(kept > 0, explained(left, rows.apart), 0.0) if toward > 0 else np.zeros(len(own))
     return Explanation("shrink", f"rows are mixed with {toward:.2g} times the reference's mean", share)
 
 
