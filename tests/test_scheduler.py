@@ -30,9 +30,11 @@ from fakes import (
 )
 
 from drift.notify.peer import Peer
+from drift.pipeline.canary import Trial
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
-from drift.records import GapReason
+from drift.pipeline.gates import Gatekeeper
+from drift.records import CanaryRule, GapReason, Judgement
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
 from drift.store import diagnoses, jobs, outbox, reads, tables
 
@@ -247,7 +249,10 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     with engine.begin() as conn:
         diagnoses.ask(conn, diagnoses.Request("search", "", spans(1)[0]), now=START)
     nine = Schedule(dt.time(9), ZoneInfo("UTC"), ("retrain",))
-    scheduler = Scheduler(replace(service, clock=broken, digest=nine))
+    monitor = service.monitors["search"]
+    trials = (Trial(monitor, monitor, CanaryRule(("novelty",))),)
+    keepers = {"search": Gatekeeper(lambda *_: Judgement("a", "b", "pass"))}
+    scheduler = Scheduler(replace(service, clock=broken, digest=nine, trials=trials, gatekeepers=keepers))
     scheduler.start()
     try:
         deadline = time.monotonic() + 20
