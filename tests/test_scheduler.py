@@ -32,10 +32,12 @@ from fakes import (
 
 from drift.encoder.endpoint import Endpoint
 from drift.notify.peer import Peer
+from drift.pipeline.canary import Trial
 from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
-from drift.records import GapReason
+from drift.pipeline.gates import Gatekeeper
+from drift.records import CanaryRule, GapReason, Judgement
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
 from drift.store import diagnoses, jobs, outbox, reads, tables
 
@@ -250,8 +252,14 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     with engine.begin() as conn:
         diagnoses.ask(conn, diagnoses.Request("search", "", spans(1)[0]), now=START)
     nine = Schedule(dt.time(9), ZoneInfo("UTC"), ("retrain",))
-    nobody = CanaryInputs(service.monitors["search"], Endpoint("http://127.0.0.1:1", httpx2.Client()))
-    scheduler = Scheduler(replace(service, clock=broken, digest=nine, canary_inputs={"search/canary": nobody}))
+    monitor = service.monitors["search"]
+    trials = (Trial(monitor, monitor, CanaryRule(("novelty",))),)
+    more = {
+        "trials": trials,
+        "gatekeepers": {"search": Gatekeeper(lambda *_: Judgement("a", "b", "pass"))},
+        "canary_inputs": {"search/canary": CanaryInputs(monitor, Endpoint("http://127.0.0.1:1", httpx2.Client()))},
+    }
+    scheduler = Scheduler(replace(service, clock=broken, digest=nine, **more))
     scheduler.start()
     try:
         deadline = time.monotonic() + 20
