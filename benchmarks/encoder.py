@@ -22,8 +22,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import million
 from benchmarks.peers import peer_python
 from benchmarks.worlds import DATA
+from drift.encoder.cache import PIECE
 from drift.encoder.load import bundled
 
 PEER, OURS = "sentence-transformers", "ours"
@@ -138,7 +140,11 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--million", action="store_true", help="time of a million short texts, killed and resumed")
     args = parser.parse_args()
+    if args.million:
+        million.main(max(args.texts, 2 * PIECE))
+        return
     theirs = [args.peer_python or peer_python(PEER), Path(__file__).with_name("one_encoder.py")]
     sides = {OURS: Side(OURS, [sys.executable, "-m", "benchmarks.one_encoder"]), PEER: Side(PEER, theirs)}
     texts = corpora(Path(os.environ.get("DRIFT_CLINC150", DATA)), args.texts)
