@@ -179,6 +179,15 @@ def test_a_message_that_nobody_delivers_any_more_is_dead_and_says_so(engine):
     assert (row(engine).state, row(engine).error[:30]) == ("dead", "nobody delivers to its receive")
 
 
+def test_a_message_for_a_disabled_receiver_waits_however_long(engine):
+    put(engine, Draft("m", "old", MessageKind.RETRAIN, b"{}"))
+    with engine.begin() as conn:
+        endpoints.disable(conn, "old", why="gone", now=START)
+        assert outbox.abandon(conn, before=START + timedelta(days=9)) == 0
+        assert endpoints.enable(conn, "old")
+        assert outbox.abandon(conn, before=START + timedelta(days=9)) == 1
+
+
 def test_an_error_that_nobody_foresaw_is_a_failed_attempt_and_blocks_nothing(engine):
     class Broken:
         def send(self, message, *, now):

@@ -215,6 +215,17 @@ def test_pickled_example_inputs_are_never_read(net, program, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_pickled_weights_are_refused_however_their_mark_is_written(program, tmp_path):
+    with zipfile.ZipFile(program) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("model_weights_config.json"))
+        plain = archive.read(name).decode()
+    hostile = plain.replace('"use_pickle": false', '"\\u0075se_pickle": true')
+    assert hostile != plain
+    target = rewritten(program, tmp_path / "hostile.pt2", **{"model_weights_config.json": hostile.encode()})
+    with pytest.raises(EncoderError, match="pickled tensors"):
+        load(EncoderSpec(str(target)))
+
+
 def test_guards_are_never_compiled(program, tmp_path):
     code = f"__import__('pathlib').Path({str(tmp_path / 'ran')!r}).touch()"
     graph = json.dumps(json.loads(graph_of(program)) | {"guards_code": [code]}).encode()

@@ -5,6 +5,7 @@ import json
 import struct
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -183,6 +184,11 @@ def test_mangled_bytes_are_an_image_or_a_fault(kind, at, mangled):
     given_ = "data:image/png;base64," + base64.b64encode(whole).decode()
     with suppress(ValueError):
         assert pixels_of(given_, PLAIN).ndim == 3
+
+
+def test_an_image_that_would_be_resized_to_too_many_pixels_is_a_fault():
+    with pytest.raises(ValueError, match="1 x 60000 pixels would be resized to 256 x"):
+        pixels_of(url(Image.new("1", (1, 60_000))), replace(PLAIN, resize=256))
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(encoder, monkeypatch):

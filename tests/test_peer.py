@@ -95,6 +95,16 @@ def test_what_a_peer_did_not_take_stays_queued_and_is_tried_after_a_pause():
     assert (len(peer), peer.counts) == (0, Counts(sent=3, failed=6))
 
 
+def test_what_was_read_before_news_of_its_end_does_not_fire_again():
+    peer = Peer(notifier := FakeNotifier())
+    peer.send(Message("news", draft(notice("traffic", ends_at=NOW))), now=NOW)
+    peer.offer([notice("traffic"), notice("rank")])
+    assert len(peer) == 1
+    peer.offer([replace(notice("traffic"), starts_at=NOW + RESEND)])  # another episode
+    assert len(peer) == 2
+    assert len(notifier.sent) == 1
+
+
 def test_what_was_offered_during_an_attempt_is_newer_than_what_it_failed_to_send():
     class Late(FakeNotifier):
         def send(self, message, *, now):

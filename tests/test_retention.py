@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import numpy as np
+import pytest
 import sqlalchemy as sa
 from fakes import LENGTH, START, FakeCollector, healthy, make_monitor, register, spans
 
@@ -88,3 +89,13 @@ def test_old_months_and_slots_go_and_open_alerts_and_due_messages_stay(engine):
     with engine.connect() as conn:
         assert [row.alert.state for row in reads.alerts(conn)] == ["firing"]
     assert count(engine, tables.outbox) == 2
+
+
+@pytest.mark.parametrize(("objectives", "state"), [([("search", "spread")], "firing"), ([], "resolved")])
+def test_an_alert_is_over_where_nobody_counts_its_objective_and_not_for_a_service_that_was_down(
+    engine, objectives, state
+):
+    play(engine)
+    forget(engine, now=START + 9 * DAY, objectives=objectives)
+    with engine.connect() as conn:
+        assert [row.alert.state for row in reads.alerts(conn)] == [state]

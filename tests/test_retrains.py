@@ -112,7 +112,22 @@ def test_a_request_of_which_nothing_is_heard_does_not_hold_up_others_for_ever(en
     play(engine, INCIDENT, policy)
     play(engine, INCIDENT, policy, start=START + 2 * DAY)
     assert states(engine) == ["failed", "requested"]
-    assert intents(engine)[0].detail == "nothing was heard of it for 1 day, 0:00:00"
+    first, second = intents(engine)
+    assert first.detail == "nothing was heard of it for 1d"
+    assert asked(engine) == [second.id]  # a receiver that was away all the time is not asked for both
+
+
+def test_a_request_that_nobody_answered_for_approval_does_not_swallow_the_next(engine):
+    policy = RetrainPolicy(cooldown=3 * DAY, approval=True, feedback_within=DAY)
+    play(engine, INCIDENT, policy)
+    play(engine, INCIDENT, policy, start=START + 2 * DAY)
+    assert states(engine) == ["failed", "waiting"]
+
+
+def test_who_was_away_is_not_asked_for_what_has_ended(engine):
+    play(engine, "B" * 9)
+    tell(engine, RetrainState.FAILED)
+    assert asked(engine) == []
 
 
 def test_nothing_is_asked_for_on_insufficient_data(engine):

@@ -1,7 +1,7 @@
 """Requests to retrain over HTTP: read, approved or rejected by a button, and told of by pipelines."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import structlog
 from fastapi import FastAPI, HTTPException, Path, Query, Request
@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from drift.api.bodies import bounded_body
 from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
 from drift.notify import mlflow
 from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Digest, GateDecided, RetrainRequested, Tested
@@ -20,6 +21,7 @@ from drift.store import retrains as kept
 from drift.store import windows
 
 log = structlog.get_logger()
+LARGEST_EVENT: Final = 64 * 1024
 IntentId = Annotated[str, Path(description="the whole id, as the request's `webhook-id` has it")]
 
 
@@ -144,9 +146,9 @@ def _add_registry(app: FastAPI, service: Service) -> None:
 
         Null where none was open. Signed by `retrain.mlflow_secret`; 401 for anything else.
         """
-        body = await request.body()
         if service.registry is None:
             raise HTTPException(404, "the configuration has no `retrain.mlflow_secret`, so nobody can be believed")
+        body = await bounded_body(request, LARGEST_EVENT)
         try:
             mlflow.verify(request.headers, body, service.registry, now=service.clock())
             found = mlflow.registered(body)

@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from collectors.bodies import parse_body
 from collectors.rows import DEFAULT_LIMITS
 from drift.api.answers import ReceiptAnswer
+from drift.api.bodies import bounded_body
 from drift.api.metrics import TOO_LARGE, UNKNOWN_STREAM, UNREADABLE
 from drift.errors import BatchConflictError, PayloadError, UnknownFormatError, UnknownStreamError
 from drift.pipeline import intake, measure
@@ -69,7 +70,11 @@ def _add_intake(app: FastAPI, service: Service) -> None:
         if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
             service.refusals.add(UNREADABLE)
             raise HTTPException(415, f"the content encoding {encoding!r} is not taken: send the body as it is")
-        body = await _bounded_body(request, service)
+        try:
+            body = await bounded_body(request, DEFAULT_LIMITS.body)
+        except HTTPException:
+            service.refusals.add(TOO_LARGE)
+            raise
         columns = tuple({part.segment.partition("=")[0] for part in monitor.parts if part.segment})
         key, digest = idempotency_key or uuid.uuid4().hex, hashlib.blake2b(body, digest_size=16).hexdigest()
         try:
@@ -118,13 +123,3 @@ def _add_diagnosis(app: FastAPI, service: Service) -> None:
                 raise HTTPException(404, f"{part.key} has no window with rows {when}")
             new = diagnoses.ask(conn, diagnoses.Request(part.key, "", span), now=service.clock())
         return {"start": span.start, "end": span.end, "queued": new}
-
-
-async def _bounded_body(request: Request, service: Service) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > DEFAULT_LIMITS.body:
-            service.refusals.add(TOO_LARGE)
-            raise HTTPException(413, f"a batch may have {DEFAULT_LIMITS.body} bytes: send it in parts")
-    return bytes(body)

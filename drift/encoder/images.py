@@ -89,6 +89,8 @@ def fitted(image: Image.Image, how: Preprocessing) -> Image.Image:
     """Resized, then cropped."""
     if how.resize is not None:
         height, width = how.resize if isinstance(how.resize, tuple) else shorter_side(image, how.resize)
+        if height * width > MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels would be resized to {width} x {height}, too many")
         image = image.resize((width, height), how.resample)
     if how.crop is None:
         return image

@@ -29,8 +29,7 @@ def load_graph(spec: "EncoderSpec", path: Path, settled: Settled) -> "TokensEnco
     from drift.encoder.arrays import ArrayEncoder  # noqa: PLC0415
 
     files = {"graph": sha256_of(path)}
-    # Large weights of ONNX lie in files beside the graph.
-    if beside := sorted(each for each in path.parent.glob(f"{path.name}*") if each != path and each.is_file()):
+    if path.suffix == ".onnx" and (beside := weights_beside(path)):
         files["weights"] = sha256_of_all(beside)
     if spec.weights_sha256 is not None and files["graph"] != spec.weights_sha256.lower():
         raise EncoderError(
@@ -42,6 +41,12 @@ def load_graph(spec: "EncoderSpec", path: Path, settled: Settled) -> "TokensEnco
     if spec.pooling is not None or spec.max_length is not None or spec.prefix is not None:
         raise EncoderError(f"pooling, max_length and prefix are of texts, and {path} takes arrays: leave them out")
     return ArrayEncoder(graph, files, normalise=bool(spec.normalise), deterministic=spec.deterministic)
+
+
+def weights_beside(path: Path) -> list[Path]:
+    """The files of the graph's folder that may hold its weights: ONNX names them as it likes."""
+    graphs = (each for each in path.parent.iterdir() if each.is_file() and each != path)
+    return sorted(each for each in graphs if each.suffix not in {".json", ".md", ".onnx", ".pt2", ".txt"})
 
 
 def read_graph(spec: "EncoderSpec", path: Path) -> "Graph":

@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 from urllib.parse import quote
 
 from drift.alert import Alert, AlertState
-from drift.notify.events import Digest, DigestData, TicketData
+from drift.notify.events import Digest, DigestData, TicketData, short
+
+MOST_TICKETS: Final = 40
+"""More would not fit into the 20 kB that receivers take; `alerts` counts them all."""
 
 
 def digest_id(owner: str, day: date) -> str:
@@ -31,7 +35,7 @@ def digest(id_: str, owner: str, tickets: Sequence[Ticket], *, until: datetime) 
         alerts=len(alerts),
         open=sum(alert.state is AlertState.FIRING for alert in alerts),
         distinct=len({(alert.stream, alert.slo, alert.kind) for alert in alerts}),
-        tickets=[_told(ticket) for ticket in tickets],
+        tickets=[_told(ticket) for ticket in tickets[:MOST_TICKETS]],
     )
     return Digest(id=id_, source="drift", time=until, data=data)
 
@@ -45,6 +49,6 @@ def _told(ticket: Ticket) -> TicketData:
         state=alert.state,
         fired_at=alert.fired_at,
         resolved_at=alert.resolved_at,
-        summary=said.get("summary", ""),
+        summary=short(said.get("summary", "")),
         dashboard_url=said.get("dashboard_url", ""),
     )

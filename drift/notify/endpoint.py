@@ -101,7 +101,7 @@ class Endpoint:
             port = parsed.port or (443 if parsed.scheme == "https" else 80)
             socket.create_connection((parsed.host, port), timeout=self.timeout / timedelta(seconds=1)).close()
         except OSError as error:
-            raise DeliveryError(f"{url} takes no connection: {error}; is the receiver up?") from error
+            raise DeliveryError(f"{parsed.host} takes no connection: {error}; is the receiver up?") from error
 
     def _parsed(self, url: str) -> httpx2.URL:
         try:

@@ -99,7 +99,7 @@ class TicketData(Part):
 class DigestData(Part):
     """The tickets of the team `owner` that began since its last digest, also what is over by now.
 
-    `distinct` counts an alert that came again once; `open` ones fire still.
+    `distinct` counts an alert that came again once; `open` ones fire still. Of very many, `tickets` has the first.
     """
 
     owner: str

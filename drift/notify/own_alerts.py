@@ -33,7 +33,7 @@ def clock_skew(peer: str, skew: timedelta | None, runbook_url: str, *, now: date
 def webhook_dead(receiver: str, messages: int, error: str, runbook_url: str, *, since: datetime) -> Notice:
     """An alert for the last day's messages that a webhook never took; the newest failed with `error`."""
     what = "1 message" if messages == 1 else f"{messages} messages"
-    says = f"the webhook {receiver} never took {what}: no retraining was started by them"
+    says = f"the webhook {receiver} never took {what}: what they ask for has not begun"
     said = {"summary": says, "since": since.isoformat(), "description": f"The newest failed with: {error}"}
     return _notice("WebhookDead", Severity.TICKET, said, runbook_url, since=since, receiver=receiver)
 

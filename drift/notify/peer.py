@@ -46,6 +46,7 @@ class Peer:
         self._rests_until: datetime | None = None
         self._queue: dict[_Identity, Notice] = {}
         self._refused: set[bytes] = set()
+        self._ended: dict[_Identity, datetime] = {}
         self._turn = Lock()
 
     def __len__(self) -> int:
@@ -53,15 +54,22 @@ class Peer:
         return len(self._queue)
 
     def offer(self, notices: Iterable[Notice]) -> None:
-        """Queue `notices`, the whole of what must be known; those that the peer refused for good are left out."""
+        """Queue `notices`, the whole of what must be known; those that the peer refused for good are left out.
+
+        So is what was read before news of its end was sent: an episode that has ended does not fire again.
+        """
         forms = {_form(notice.labels, notice.annotations, notice.generator_url): notice for notice in notices}
         with self._turn:
             self._look_due = True
             self._refused &= forms.keys()
+            mine = {_identity(notice.labels) for notice in forms.values()}
+            self._ended = {identity: begun for identity, begun in self._ended.items() if identity in mine}
             for form, notice in forms.items():
-                if form not in self._refused:
-                    self._queue.pop(_identity(notice.labels), None)
-                    self._queue[_identity(notice.labels)] = notice
+                identity = _identity(notice.labels)
+                is_stale = notice.ends_at is None and self._ended.get(identity) == notice.starts_at
+                if form not in self._refused and not is_stale:
+                    self._queue.pop(identity, None)
+                    self._queue[identity] = notice
             self._make_room()
 
     def send(self, message: Message, *, now: datetime) -> int:
@@ -71,6 +79,8 @@ class Peer:
         with self._turn:
             for alert in alerts:
                 self._queue.pop(_identity(alert["labels"]), None)
+                if datetime.fromisoformat(alert["endsAt"]) <= now:
+                    self._ended[_identity(alert["labels"])] = datetime.fromisoformat(alert["startsAt"])
         return status
 
     def tell_next(self, *, now: datetime, resend: timedelta) -> bool:

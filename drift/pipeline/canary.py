@@ -11,7 +11,7 @@ import structlog
 from jaxtyping import Bool, Int64
 
 from detectors import PairedSequence, Skew
-from drift.errors import UnknownCanaryError, UnmeasurableError
+from drift.errors import EncoderError, UnknownCanaryError, UnmeasurableError
 from drift.gate.canary import bounds, decide
 from drift.gate.signals import known_flags, right_flags, within_flags
 from drift.notify.announce import canary_decided
@@ -112,7 +112,7 @@ def _counted(trial: Trial, before: Canary, span: Span, sides: tuple[Rows, Rows])
             found = PairedSequence(lost=tally.lost, same=tally.same, gained=tally.gained)
             found = found.update(old.right[both], new.right[both])
             tallies.append(Tally(tally.name, found.lost, found.same, found.gained))
-        except UnmeasurableError as error:
+        except (UnmeasurableError, EncoderError) as error:
             tallies.append(tally)
             lacks.append(f"{tally.name}: {error}")
     return replace(

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from drift.alert import Alert
+from drift.config.values import format_duration
 from drift.errors import RetrainStateError, UnknownRetrainError
 from drift.notify import announce, compose
 from drift.pipeline.monitor import Monitor
@@ -86,8 +87,9 @@ def decide(
 def _decided(conn: Connection, intent: Retrain, policy: RetrainPolicy) -> Retrain:
     now, flight = intent.asked_at, retrains.flight(conn, intent.model)
     if flight is not None and flight.heard_at + policy.feedback_within <= now:
-        silent = f"nothing was heard of it for {policy.feedback_within}"
+        silent = f"nothing was heard of it for {format_duration(policy.feedback_within)}"
         retrains.move(conn, flight, replace(flight, state=RetrainState.FAILED, ended_at=now, detail=silent))
+        outbox.withdraw(conn, flight.id, why=silent)
         log.warning("retraining given up", id=flight.id, model=flight.model, reason=silent)
         flight = None
     state, because = decide(policy, flight, retrains.last(conn, intent.model), now)
@@ -165,6 +167,8 @@ def report(conn: Connection, id_: str, feedback: Feedback, *, now: datetime) -> 
     started = before.started_at or now
     if feedback.state is RetrainState.STARTED:
         return _moved(conn, before, replace(told, started_at=started))
+    # Who has not been asked yet must not be: a later request would give it a second run.
+    outbox.withdraw(conn, before.id, why=f"the retraining has {feedback.state}")
     return _moved(conn, before, replace(told, ended_at=now))
 
 

@@ -68,10 +68,6 @@ class Retrain:
     detail: str = ""
 
     @property
-    def is_in_flight(self) -> bool:
-        return self.state in IN_FLIGHT
-
-    @property
     def heard_at(self) -> datetime:
         """When anything was last heard of it."""
         return self.ended_at or self.started_at or self.requested_at or self.asked_at

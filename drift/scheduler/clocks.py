@@ -12,9 +12,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from drift.pipeline import canary, canary_inputs, deliver, gates, measure, silence
 from drift.pipeline import digest as digests
+from drift.pipeline.canary import Trial
 from drift.pipeline.canary_inputs import CanaryInputs
-from drift.pipeline.monitor import Monitor
-from drift.records import Span
+from drift.pipeline.monitor import Findings, Monitor
+from drift.records import Span, Window
 from drift.scheduler.service import Service, Stopped
 from drift.scheduler.work import diagnose_one, work_once
 from drift.store import encoders, retention
@@ -49,6 +50,7 @@ class Scheduler:
         self._service = service
         self._stopping = Event()
         self._asked: dict[str, Span] = {}
+        self._looked: dict[str, tuple[Span, Window, Findings]] = {}
         self._closers = [self._surviving("close", partial(self._close_windows, m)) for m in service.monitors.values()]
         clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
             ("close", self._close, POLL),
@@ -58,7 +60,7 @@ class Scheduler:
             ("resend", self._resend, service.resend),
             ("silence", self._silence, MINUTE),
             *((("digest", partial(self._digest, service.digest), MINUTE),) if service.digest else ()),
-            *((("canary", self._canary, TEN_SECONDS),) if service.trials else ()),
+            *(("canary", partial(self._advance, trial), TEN_SECONDS) for trial in service.trials),
             *((("gate", self._gate, TEN_SECONDS),) if service.gatekeepers else ()),
             *(("canary inputs", partial(self._ask, canary), POLL) for canary in service.canary_inputs.values()),
             *(("environment", partial(self._look, every), every) for every in self._intervals()),
@@ -148,10 +150,9 @@ class Scheduler:
         with self._service.engine.begin() as conn:
             digests.write(conn, schedule, now=self._service.clock())
 
-    def _canary(self) -> None:
-        for trial in self._service.trials:
-            with self._service.engine.begin() as conn:
-                canary.advance(conn, trial, now=self._service.clock())
+    def _advance(self, trial: Trial) -> None:
+        with self._service.engine.begin() as conn:
+            canary.advance(conn, trial, now=self._service.clock())
 
     def _gate(self) -> None:
         service, more = self._service, True
@@ -167,10 +168,13 @@ class Scheduler:
         key, span = canary.monitor.stream.key, canary.due(self._service.clock())
         if self._asked.get(key) == span:
             return
-        window, findings = canary.look(span)
+        if (looked := self._looked.get(key)) is None or looked[0] != span:
+            # Kept until it is stored: while the database is away the endpoint is not asked again and again.
+            looked = self._looked[key] = (span, *canary.look(span))
         with self._service.engine.begin() as conn:
-            canary_inputs.keep(conn, canary, window, findings)
+            canary_inputs.keep(conn, canary, *looked[1:])
         self._asked[key] = span
+        del self._looked[key]
 
     def _intervals(self) -> set[timedelta]:
         """How often environments are looked at: each stream says so for itself."""
@@ -197,4 +201,5 @@ class Scheduler:
     def _forget(self) -> None:
         service, now = self._service, self._service.clock()
         with service.engine.begin() as conn:
-            retention.forget(conn, vectors=now - service.keep_vectors, history=now - service.keep_history, now=now)
+            kept = {"vectors": now - service.keep_vectors, "history": now - service.keep_history}
+            retention.forget(conn, **kept, now=now, objectives=service.objectives)

@@ -1,6 +1,6 @@
 """Trials of a candidate beside a baseline, and the windows that both have."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -40,7 +40,7 @@ def beginning_with(conn: sa.Connection, prefix: str) -> list[Canary]:
 
 def both(
     conn: sa.Connection, baseline: str, candidate: str, *, since: datetime, most: int
-) -> list[tuple[Span, Rows, Rows]]:
+) -> Iterator[tuple[Span, Rows, Rows]]:
     """The oldest windows that start at `since` or later, of which both streams have rows still, at most `most`.
 
     A stream's windows are stored in order. So where both have one, none of an earlier time comes any more.
@@ -51,7 +51,8 @@ def both(
     has_rows = (old.c.rows > 0) & (new.c.rows > 0)
     query = sa.select(new.c.start).select_from(old.join(new, same)).where(mine, has_rows)
     starts = list(conn.execute(query.order_by(new.c.start).limit(most)).scalars())
-    return [(_span(conn, candidate, at), _rows(conn, baseline, at), _rows(conn, candidate, at)) for at in starts]
+    for at in starts:
+        yield _span(conn, candidate, at), _rows(conn, baseline, at), _rows(conn, candidate, at)
 
 
 def forget(conn: sa.Connection, *, before: datetime) -> None:

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 OLDEST: Final = 140_000  # Postgres 14, as server_version_num says it
+OVERFLOW: Final = 48
+"""More connections, for a moment: each receiver holds one while it is asked, and those that hang must leave some."""
 
 
 def connect(url: str, *, pool_size: int = 8) -> sa.Engine:
@@ -38,7 +40,12 @@ def connect_reader(url: str) -> sa.Engine:
 def _engine(url: str, pool_size: int, options: Mapping[str, object]) -> sa.Engine:
     # Parameters carry inputs and secrets, and an error's text goes into logs, gaps and the dashboard.
     return sa.create_engine(
-        _psycopg(url), pool_size=pool_size, pool_pre_ping=True, connect_args=dict(options), hide_parameters=True
+        _psycopg(url),
+        pool_size=pool_size,
+        max_overflow=OVERFLOW,
+        pool_pre_ping=True,
+        connect_args=dict(options),
+        hide_parameters=True,
     )
 
 

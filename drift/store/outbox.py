@@ -129,9 +129,13 @@ def withdraw(conn: sa.Connection, id_: str, *, why: str) -> None:
 
 
 def abandon(conn: sa.Connection, *, before: datetime) -> int:
-    """Give up messages from before `before` that nobody has delivered since; return how many."""
-    t = tables.outbox
-    left = (t.c.state == MessageState.DUE) & (t.c.created_at < before) & (t.c.due_at < before)
+    """Give up messages from before `before` that nobody has delivered since; return how many.
+
+    Those for a receiver that is disabled wait until it is enabled.
+    """
+    t, e = tables.outbox, tables.endpoint
+    is_disabled = sa.exists().where(e.c.receiver == t.c.receiver, e.c.disabled_at.is_not(None))
+    left = (t.c.state == MessageState.DUE) & (t.c.created_at < before) & (t.c.due_at < before) & ~is_disabled
     said = "nobody delivers to its receiver any more: it is in no configuration"
     gone = sa.update(t).where(left).values(state=MessageState.DEAD, error=said).returning(t.c.id)
     return len(conn.execute(gone).all())

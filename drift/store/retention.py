@@ -1,5 +1,6 @@
 """Forgetting what is too old, kind by kind."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,12 +15,21 @@ from drift.store.partitions import drop_before
 ABANDONED_AFTER: Final = timedelta(days=4)  # longer than any message is retried
 
 
-def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: datetime) -> None:
+def forget(
+    conn: sa.Connection,
+    *,
+    vectors: datetime,
+    history: datetime,
+    now: datetime,
+    objectives: Collection[tuple[str, str]] = (),
+) -> None:
     """Drop the vectors of windows that start before `vectors`, and all else that ended before `history`.
 
-    A window's row stays without its vectors and texts until its month is dropped, so that it is never measured twice.
+    Open alerts of objectives that no process counts any more are over; those of `objectives` (stream, name) are not,
+    however long the service was down. A window's row stays without its vectors and texts until its month is dropped, so
+    that it is never measured twice.
     """
-    _abandon(conn, now)  # by the slots, so before they go
+    _abandon(conn, objectives, now)  # by the slots, so before they go
     window = tables.window
     bare = {"vectors": b"", "rows": 0, "segments": {}, "ids": [], "inputs": [], "labels": [], "encoder_versions": []}
     conn.execute(sa.update(window).where(window.c.start < vectors, window.c.rows > 0).values(**bare))
@@ -47,11 +57,14 @@ def forget(conn: sa.Connection, *, vectors: datetime, history: datetime, now: da
     gates.forget(conn, before=history)
 
 
-def _abandon(conn: sa.Connection, now: datetime) -> None:
+def _abandon(conn: sa.Connection, objectives: Collection[tuple[str, str]], now: datetime) -> None:
     """End what no process takes care of any more: its stream or its receiver has left every configuration."""
     messages.abandon(conn, before=now - ABANDONED_AFTER)
     alert, slot = tables.alert, tables.slot
     is_open = alert.c.state.in_([AlertState.PENDING, AlertState.FIRING])
     mine = (slot.c.stream == alert.c.stream) & (slot.c.slo == alert.c.slo)
     is_counted = sa.exists().where(mine, slot.c.end > now - ABANDONED_AFTER)
-    conn.execute(sa.update(alert).where(is_open, ~is_counted).values(state=AlertState.RESOLVED, resolved_at=now))
+    left = conn.execute(sa.select(alert.c.stream, alert.c.slo).where(is_open, ~is_counted).distinct())
+    for stream, slo in {(row.stream, row.slo) for row in left} - set(objectives):
+        its = is_open & (alert.c.stream == stream) & (alert.c.slo == slo)
+        conn.execute(sa.update(alert).where(its).values(state=AlertState.RESOLVED, resolved_at=now))

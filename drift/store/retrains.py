@@ -44,9 +44,9 @@ def last(conn: sa.Connection, model: str) -> Retrain | None:
     """The request for `model` that was made or rejected last."""
     t = tables.retrain
     made = sa.func.coalesce(t.c.requested_at, t.c.ended_at)
-    row = conn.execute(
-        sa.select(t).where(t.c.model == model, t.c.state.in_(_ASKED)).order_by(made.desc()).limit(1)
-    ).first()
+    # One that waited for approval until it was given up has not been made.
+    is_made = t.c.state.in_(_ASKED) & (t.c.requested_at.is_not(None) | (t.c.state == RetrainState.REJECTED))
+    row = conn.execute(sa.select(t).where(t.c.model == model, is_made).order_by(made.desc()).limit(1)).first()
     return None if row is None else _retrain(row)
 
 
