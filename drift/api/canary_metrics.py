@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from drift.gate.canary import bounds
 from drift.pipeline.canary import Trial
 from drift.records import CanaryState
-from drift.store.canaries import canaries
+from drift.store.canaries import of_ids
 from drift.store.connect import Connection
 
 _NAMES: Final = ("model_id", "baseline", "candidate")
@@ -23,14 +23,12 @@ def canary_metrics(conn: Connection, trials: Sequence[Trial]) -> Iterator[Metric
         "Bounds of the difference, candidate less baseline, at all times together.",
         labels=(*_NAMES, "signal", "bound"),
     )
-    mine = {trial.id for trial in trials}
-    for one in canaries(conn, limit=10_000) if mine else ():
-        if one.id in mine:
-            names = (one.model, one.baseline, one.candidate)
-            pairs.add_metric(names, one.pairs)
-            for each in CanaryState:
-                state.add_metric((*names, each), int(one.state is each))
-            for at in bounds(one):
-                bound.add_metric((*names, at.name, "low"), at.low)
-                bound.add_metric((*names, at.name, "high"), at.high)
+    for one in of_ids(conn, {trial.id for trial in trials}):
+        names = (one.model, one.baseline, one.candidate)
+        pairs.add_metric(names, one.pairs)
+        for each in CanaryState:
+            state.add_metric((*names, each), int(one.state is each))
+        for at in bounds(one):
+            bound.add_metric((*names, at.name, "low"), at.low)
+            bound.add_metric((*names, at.name, "high"), at.high)
     yield from (state, pairs, bound)

@@ -1,7 +1,6 @@
 """What Prometheus scrapes. Read from Postgres at each scrape: replicas agree and nothing is stale."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from threading import Lock
 from typing import Final
@@ -221,9 +220,9 @@ class Exporter(Collector):
             row = known.get(name)
             disabled.add_metric([name], int(row is not None and row.disabled_at is not None))
         open_ = GaugeMetricFamily("drift_retrains_open", "Requests to retrain that are not closed.", labels=["state"])
-        found = Counter(intent.state for intent in retrains.retrains(conn, states=IN_FLIGHT, limit=10_000))
+        found = retrains.counts(conn, IN_FLIGHT)
         for state in IN_FLIGHT:
-            open_.add_metric([state], found[state])
+            open_.add_metric([state], found.get(state, 0))
         yield from (disabled, open_)
 
     def _models(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Trials of a candidate beside a baseline, and the windows that both have."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -29,6 +29,12 @@ def canaries(conn: sa.Connection, *, limit: int = 200) -> list[Canary]:
     """Trials, the newest first."""
     t = tables.canary
     return [_canary(row) for row in conn.execute(sa.select(t).order_by(t.c.started_at.desc(), t.c.id).limit(limit))]
+
+
+def of_ids(conn: sa.Connection, ids: Collection[str]) -> list[Canary]:
+    """The trials of `ids` that are on record."""
+    t = tables.canary
+    return [_canary(row) for row in conn.execute(sa.select(t).where(t.c.id.in_(list(ids))).order_by(t.c.id))]
 
 
 def beginning_with(conn: sa.Connection, prefix: str) -> list[Canary]:

@@ -68,6 +68,13 @@ def body(conn: sa.Connection, id_: str) -> bytes:
     return bytes(conn.execute(sa.select(tables.retrain.c.body).where(tables.retrain.c.id == id_)).scalar_one())
 
 
+def counts(conn: sa.Connection, states: Sequence[RetrainState]) -> dict[RetrainState, int]:
+    """How many intents have each of `states`; none that no intent has."""
+    t = tables.retrain
+    counted = sa.select(t.c.state, sa.func.count()).where(t.c.state.in_(states)).group_by(t.c.state)
+    return {RetrainState(row[0]): row[1] for row in conn.execute(counted)}
+
+
 def retrains(
     conn: sa.Connection, *, states: Sequence[RetrainState] = (), model: str | None = None, limit: int = 200
 ) -> list[Retrain]:
