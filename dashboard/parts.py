@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import streamlit as st
 
 from dashboard import data, markup, words
-from dashboard.data import Shown
+from dashboard.data import Registered, Shown
 from dashboard.layers import Chart
 from drift.errors import StoreError
 
 T = TypeVar("T")
+
+NO_STREAM: Final = "**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`."
 
 
 def html(*parts: str) -> None:
@@ -52,6 +54,18 @@ def try_again(ask: Callable[[], Shown[T]], every: float = 5.0) -> None:
         st.rerun()
 
     st.fragment(answered, run_every=every)()
+
+
+def registered() -> Registered | None:
+    """The streams, of which a page asks for one; None, and the reason shown, where there is none to ask for."""
+    found = known(data.streams, lambda found: found.at)
+    if found is None:
+        try_again(data.streams)
+        return None
+    if not found.streams:
+        st.info(NO_STREAM)
+        return None
+    return found
 
 
 def as_of(at: datetime, every: float | None) -> str:

@@ -38,7 +38,7 @@ def show() -> None:
 
 
 def _empty(fleet: Fleet) -> None:
-    st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
+    st.info(parts.NO_STREAM)
     parts.html(parts.as_of(fleet.at, EVERY))
 
 

@@ -19,7 +19,7 @@ def show() -> None:
     if found is None:
         return
     if not found.streams:
-        st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
+        st.info(parts.NO_STREAM)
         parts.html(parts.as_of(found.at, EVERY))
         return
     parts.html(upkeep.verdict(found), parts.as_of(found.at, EVERY))

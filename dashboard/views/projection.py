@@ -17,12 +17,8 @@ SHOWN: Final = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemov
 
 def show() -> None:
     """The whole page."""
-    known = parts.known(data.streams, lambda known: known.at)
+    known = parts.registered()
     if known is None:
-        parts.try_again(data.streams)
-        return
-    if not known.streams:
-        st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
         return
     wanted, by = _asked(known)
     declared, _ = data.config()

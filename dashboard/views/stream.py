@@ -77,7 +77,7 @@ def _choose(key: str) -> None:
         near = difflib.get_close_matches(key, names, n=1)
         st.warning(f"No stream is called `{key}`." + (f" Did you mean `{near[0]}`?" if near else ""))
     if not names:
-        st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
+        st.info(parts.NO_STREAM)
         return
     first = {line.row.stream.key: line for line in reversed(every)}
     ordered = sorted(first.values(), key=lambda line: line.urgency)[:200]

@@ -24,12 +24,8 @@ ABOUT: Final = (
 
 def show() -> None:
     """The whole page."""
-    known = parts.known(data.streams, lambda known: known.at)
+    known = parts.registered()
     if known is None:
-        parts.try_again(data.streams)
-        return
-    if not known.streams:
-        st.info("**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`.")
         return
     stream, length = _asked(known)
 

@@ -4,6 +4,7 @@ from fastapi import FastAPI, HTTPException, Request
 
 from drift.alert import AlertState
 from drift.api.answers import AlertAnswer
+from drift.api.requests import asker
 from drift.scheduler import Service
 from drift.store import false_alerts, reads
 from drift.store.false_alerts import Mark
@@ -22,7 +23,7 @@ def add_alerts(app: FastAPI, service: Service) -> None:
     @app.post("/v1/alerts/{id}/false", tags=["alerts"])
     def mark_false(id: str, request: Request) -> AlertAnswer:  # noqa: A002  # the name in the path
         """Say that an alert told of nothing: `drift check` counts such pages beside those that chance may raise."""
-        by = f"API, from {request.client.host if request.client else 'nowhere'}"
+        by = asker(request)
         return _marked(id, Mark(by, service.clock()))
 
     @app.delete("/v1/alerts/{id}/false", tags=["alerts"])

@@ -7,6 +7,7 @@ from uuid import uuid4
 from fastapi import FastAPI, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from drift.api.requests import asker
 from drift.config.values import Duration
 from drift.errors import MaintenanceError, UnknownMaintenanceError
 from drift.pipeline import maintenance
@@ -110,7 +111,7 @@ def add_maintenance(app: FastAPI, service: Service) -> None:
 
         Any part of a slot counts. What was counted before stays as it is.
         """
-        author = Author(_by(request), service.clock(), maintenance.id_of(uuid4()))
+        author = Author(asker(request), service.clock(), maintenance.id_of(uuid4()))
         try:
             window = maintenance.plan(asked.wish(), author)
             with service.engine.begin() as conn:
@@ -122,7 +123,7 @@ def add_maintenance(app: FastAPI, service: Service) -> None:
     @app.delete("/v1/maintenance/{id}", tags=["maintenance"])
     def cancel(id: str, request: Request) -> MaintenanceAnswer:  # noqa: A002  # the name in the path
         """End a window now: slots count again, and alerts are told within a minute."""
-        author = Author(_by(request), service.clock())
+        author = Author(asker(request), service.clock())
         try:
             with service.engine.begin() as conn:
                 return MaintenanceAnswer.of(maintenance.cancel(conn, id, author), author.at)
@@ -130,8 +131,3 @@ def add_maintenance(app: FastAPI, service: Service) -> None:
             raise HTTPException(404, str(error)) from error
         except MaintenanceError as error:
             raise HTTPException(409, str(error)) from error
-
-
-def _by(request: Request) -> str:
-    """Who asks, as far as an API without accounts knows."""
-    return f"API, from {request.client.host if request.client else 'nowhere'}"

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from drift.api.bodies import bounded_body
+from drift.api.requests import bounded_body
 from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
 from drift.notify import mlflow
 from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Digest, GateDecided, RetrainRequested, Tested

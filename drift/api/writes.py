@@ -11,8 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from collectors.bodies import parse_body
 from collectors.rows import DEFAULT_LIMITS
 from drift.api.answers import ReceiptAnswer
-from drift.api.bodies import bounded_body
 from drift.api.metrics import TOO_LARGE, UNKNOWN_STREAM, UNREADABLE
+from drift.api.requests import bounded_body
 from drift.errors import BatchConflictError, PayloadError, UnknownFormatError, UnknownStreamError
 from drift.pipeline import intake, measure
 from drift.pipeline.monitor import Monitor
@@ -70,11 +70,7 @@ def _add_intake(app: FastAPI, service: Service) -> None:
         if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
             service.refusals.add(UNREADABLE)
             raise HTTPException(415, f"the content encoding {encoding!r} is not taken: send the body as it is")
-        try:
-            body = await bounded_body(request, DEFAULT_LIMITS.body)
-        except HTTPException:
-            service.refusals.add(TOO_LARGE)
-            raise
+        body = await _body(request, service)
         columns = tuple({part.segment.partition("=")[0] for part in monitor.parts if part.segment})
         key, digest = idempotency_key or uuid.uuid4().hex, hashlib.blake2b(body, digest_size=16).hexdigest()
         try:
@@ -123,3 +119,11 @@ def _add_diagnosis(app: FastAPI, service: Service) -> None:
                 raise HTTPException(404, f"{part.key} has no window with rows {when}")
             new = diagnoses.ask(conn, diagnoses.Request(part.key, "", span), now=service.clock())
         return {"start": span.start, "end": span.end, "queued": new}
+
+
+async def _body(request: Request, service: Service) -> bytes:
+    try:
+        return await bounded_body(request, DEFAULT_LIMITS.body)
+    except HTTPException:
+        service.refusals.add(TOO_LARGE)
+        raise

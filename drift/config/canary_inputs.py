@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from drift.config.values import Duration, require_http
 
 LEAST: Final = 16
+"""Inputs at least: of fewer, a share says next to nothing."""
 
 
 class CanaryInputsConfig(BaseModel):

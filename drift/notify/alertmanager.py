@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -10,13 +10,13 @@ import httpx2
 import orjson
 
 from drift.errors import DeliveryError, RefusedAlertsError
+from drift.notify.alertmanager_api import AlertmanagerApi, rfc3339
 from drift.notify.answers import clock_skew, excerpt, retry_after
 from drift.notify.base import Look, Message, Notice
 from drift.notify.muting import parse_silences
 from drift.slo import Severity
 
 BATCH: Final = 64  # what Prometheus sends at most in one request
-TIMEOUT: Final = timedelta(seconds=10)
 LEAST_VALIDITY: Final = timedelta(minutes=15)
 REFUSED: Final = frozenset({400, 422})  # 400: the valid alerts of the batch are stored; 422: none is
 NAMED: Final = 8
@@ -53,7 +53,7 @@ def draft(notice: Notice) -> bytes:
 
 def finished(body: bytes, *, now: datetime, resend: timedelta) -> bytes:
     """The body with an end for each alert that fires: as in `encode`, counted from when it is sent."""
-    alive_until = _rfc3339(now + max(4 * resend, LEAST_VALIDITY))
+    alive_until = rfc3339(now + max(4 * resend, LEAST_VALIDITY))
     return orjson.dumps([{"endsAt": alive_until, **alert} for alert in orjson.loads(body)])
 
 
@@ -93,7 +93,7 @@ class Alertmanager:
 
     def look(self, *, now: datetime) -> Look:
         """Ask for the silences, and with them for the time of day there. See `AlertReceiver.look`."""
-        answer = self._ask("GET", "silences", None)
+        answer = self._api.ask("GET", "silences")
         if not answer.is_success:
             raise self._failure("GET /api/v2/silences", answer, now)
         try:
@@ -115,23 +115,10 @@ class Alertmanager:
 
     def _post(self, body: bytes, now: datetime) -> httpx2.Response:
         """One request; the answer is a success or a refusal of alerts, all else raises."""
-        answer = self._ask("POST", "alerts", body)
+        answer = self._api.ask("POST", "alerts", body)
         if answer.is_success or answer.status_code in REFUSED:
             return answer
         raise self._failure("POST /api/v2/alerts", answer, now)
-
-    def _ask(self, method: str, what: str, body: bytes | None) -> httpx2.Response:
-        try:
-            return self.client.request(
-                method,
-                f"{self.url.rstrip('/')}/api/v2/{what}",
-                content=body,
-                headers={"content-type": "application/json"} if body is not None else {},
-                timeout=TIMEOUT / timedelta(seconds=1),
-                follow_redirects=False,
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise DeliveryError(f"{self} needs to be reachable, found {type(error).__name__}: {error}") from error
 
     def _failure(self, request: str, answer: httpx2.Response, now: datetime) -> DeliveryError:
         return DeliveryError(
@@ -140,25 +127,23 @@ class Alertmanager:
             retry_after=retry_after(answer, now=now),
         )
 
+    @property
+    def _api(self) -> AlertmanagerApi:
+        return AlertmanagerApi(self.url, self.client)
+
     def __str__(self) -> str:
-        return f"Alertmanager at {self.url.rpartition('@')[2].removeprefix('http://')}"
+        return str(self._api)
 
 
 def _alert(notice: Notice, alive_until: datetime | None) -> _Alert:
     alert: _Alert = {
         "labels": {name: value for name, value in notice.labels.items() if value},
         "annotations": dict(notice.annotations),
-        "startsAt": _rfc3339(notice.starts_at),
+        "startsAt": rfc3339(notice.starts_at),
     }
     if (ends_at := notice.ends_at or alive_until) is not None:
-        alert["endsAt"] = _rfc3339(ends_at)
+        alert["endsAt"] = rfc3339(ends_at)
     return alert | ({"generatorURL": notice.generator_url} if notice.generator_url else {})
-
-
-def _rfc3339(time: datetime) -> str:
-    if time.tzinfo is None:
-        raise ValueError(f"an alert needs times with their zone, found {time}: make them in UTC")
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _labels(alert: _Alert) -> str:

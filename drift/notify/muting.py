@@ -14,7 +14,7 @@ REMEMBERED: Final = timedelta(hours=120)
 """How long an Alertmanager remembers by default whom it told of an incident; after it nobody is told of its end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Matcher:
     """A condition on one label; a label that is not there is "". A regular expression must match all of the value."""
 

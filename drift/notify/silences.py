@@ -5,17 +5,18 @@ Its ids are its own and are lost with it, so a silence of ours is known by its c
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import httpx2
 import orjson
 
 from drift.errors import DeliveryError
+from drift.notify.alertmanager_api import AlertmanagerApi, rfc3339
 from drift.notify.answers import excerpt
+from drift.notify.muting import Matcher
 from drift.records import Coverage, Maintenance, Span
 
-TIMEOUT: Final = timedelta(seconds=10)
 CREATED_BY: Final = "drift"
 _COMMENT: Final = re.compile(r"drift maintenance (?P<id>\S+) from (?P<start>\S+):")
 
@@ -26,15 +27,6 @@ class Key:
 
     id: str
     start: str
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Matcher:
-    """What a label must be: equal to `value`, or matched by it in whole (`regex`)."""
-
-    name: str
-    value: str
-    regex: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +91,11 @@ def matchers(covers: Coverage) -> frozenset[Matcher]:
     """
     found = {Matcher("service", "drift")}
     if not covers.stream:
-        found.add(Matcher("job_id", ".+", regex=True))
+        found.add(Matcher("job_id", ".+", is_regex=True))
     elif "/" in covers.stream:
         found.add(Matcher("job_id", covers.stream))
     else:
-        found.add(Matcher("job_id", f"{re.escape(covers.stream)}(/.*)?", regex=True))
+        found.add(Matcher("job_id", f"{re.escape(covers.stream)}(/.*)?", is_regex=True))
     return frozenset(found | ({Matcher("model_id", covers.model)} if covers.model else set()))
 
 
@@ -126,11 +118,11 @@ class AlertmanagerSilences:
         start = silence.span.start if replaces is None else replaces.span.start
         body = {
             "matchers": [
-                {"name": one.name, "value": one.value, "isRegex": one.regex, "isEqual": True}
+                {"name": one.name, "value": one.value, "isRegex": one.is_regex, "isEqual": one.is_equal}
                 for one in sorted(silence.matchers)
             ],
-            "startsAt": _rfc3339(start),
-            "endsAt": _rfc3339(silence.span.end),
+            "startsAt": rfc3339(start),
+            "endsAt": rfc3339(silence.span.end),
             "createdBy": CREATED_BY,
             "comment": silence.comment,
         }
@@ -140,24 +132,18 @@ class AlertmanagerSilences:
         self._ask("DELETE", f"silence/{live.id}")
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx2.Response:
-        try:
-            answer = self.client.request(
-                method,
-                f"{self.url.rstrip('/')}/api/v2/{path}",
-                content=body,
-                headers={"content-type": "application/json"},
-                timeout=TIMEOUT / timedelta(seconds=1),
-                follow_redirects=False,
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise DeliveryError(f"{self} needs to be reachable, found {type(error).__name__}: {error}") from error
+        answer = self._api.ask(method, path, body)
         if not answer.is_success:
             said = f"found {answer.status_code}: {excerpt(answer.content)}"
             raise DeliveryError(f"{self} needs to answer 2xx to {method} {path}, {said}", status=answer.status_code)
         return answer
 
+    @property
+    def _api(self) -> AlertmanagerApi:
+        return AlertmanagerApi(self.url, self.client)
+
     def __str__(self) -> str:
-        return f"Alertmanager at {self.url.rpartition('@')[2].removeprefix('http://')}"
+        return str(self._api)
 
 
 def _read(found: dict[str, object]) -> Live | None:
@@ -171,14 +157,10 @@ def _read(found: dict[str, object]) -> Live | None:
 
 
 def _matcher(found: dict[str, object]) -> Matcher:
-    """A matcher as Alertmanager tells of it; ours ask for equality, which one that was changed there may not."""
-    name = str(found["name"]) if found.get("isEqual", True) else f"not {found['name']}"
-    return Matcher(name, str(found["value"]), bool(found["isRegex"]))
+    return Matcher(
+        str(found["name"]), str(found["value"]), bool(found["isRegex"]), is_equal=bool(found.get("isEqual", True))
+    )
 
 
 def _time(text: object) -> datetime:
     return datetime.fromisoformat(str(text)).astimezone(UTC)
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -3,13 +3,14 @@
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, final
+from typing import final
 
 import numpy as np
 from jaxtyping import Float32
 
 from collectors.rows import Batch, screen
 from collectors.times import EVER
+from drift.config.canary_inputs import LEAST
 from drift.encoder.endpoint import Endpoint
 from drift.errors import BadReferenceError, EncoderError, UnmeasurableError
 from drift.pipeline.measure import settle
@@ -30,8 +31,6 @@ from drift.records import (
 )
 from drift.store import writes
 from drift.store.connect import Connection
-
-LEAST: Final = 16
 
 
 @final

@@ -11,6 +11,7 @@ from drift.alert import AlertState
 from drift.errors import DeliveryError
 from drift.notify import alertmanager, compose, own_alerts
 from drift.notify.base import Message, Notice, Notifier
+from drift.notify.endpoint import GONE
 from drift.notify.muting import Silence, repeated_until, still_repeated
 from drift.notify.peer import Peer
 from drift.notify.retry import ALERT_RETRY_SCHEDULE, RETRY_SCHEDULE, retry_delay
@@ -21,7 +22,6 @@ from drift.store.outbox import Delivery, MessageKind
 log = structlog.get_logger()
 MOST: Final = 10_000
 DEAD_FOR: Final = timedelta(days=1)  # how long a message that is lost is told of
-GONE: Final = 410
 AWAY: Final = frozenset({None, 429, 502, 503, 504})
 """What says that the receiver is down or busy, and nothing about the message."""
 

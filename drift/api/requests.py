@@ -1,4 +1,4 @@
-"""The bodies of requests, read as far as they may reach."""
+"""What is read of any request: its body, as far as it may reach, and who asks."""
 
 from fastapi import HTTPException, Request
 
@@ -11,3 +11,8 @@ async def bounded_body(request: Request, most: int) -> bytes:
         if len(body) > most:
             raise HTTPException(413, f"a body may have {most} bytes: send it in parts")
     return bytes(body)
+
+
+def asker(request: Request) -> str:
+    """Who asks, as far as an API without accounts knows."""
+    return f"API, from {request.client.host if request.client else 'nowhere'}"
