@@ -15,7 +15,7 @@ run: $(VENV)/.run
 	@$(BIN)/drift demo --fault $(FAULT) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check

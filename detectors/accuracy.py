@@ -1,6 +1,7 @@
 """Accuracy on labelled rows from four sides, and what they say together: a wrong version, or a loss of quality."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import final
@@ -15,6 +16,7 @@ from detectors.knn_probe import KnnProbe
 from detectors.labels import Accuracy, classes_of, labelled
 from detectors.recall import Recall
 from detectors.refit_probe import RefitProbe
+from drift.errors import MissingLabelsError
 from drift.records import Rows
 
 
@@ -65,7 +67,7 @@ def probe(
     called anything else with a chance of at most about `alpha`.
 
     Raises:
-        MissingLabelsError: fewer than two different labels in the window or in the reference.
+        MissingLabelsError: fewer than two different labels in the window or in the reference, or none that both have.
         TooFewRowsError: fewer than 64 labelled rows in the window or 512 in the reference.
         UnmeasurableError: vectors of two lengths, numbers that are not finite, or labels that do not fit the rows.
         BadReferenceError: rows of the reference that are not finite, all zero, or all equal.
@@ -81,11 +83,23 @@ def probe(
     held = hold(Rows(y.cpu().numpy(), labels=as_labels(reference_labels, "reference_labels", len(y))), seed)
     known = labelled(rows, 1, "probe", "window")
     classes_of(known, "probe", "window")
+    _require_known(known.labels, held.rows.labels)
     frozen = Probe(strength).accuracy(rows, "window", held)
     refit = RefitProbe().accuracy(rows, "window", held, np.random.default_rng(seed))
     knn, recall = KnnProbe(neighbours).accuracy(rows, "window", held), Recall(k).accuracy(rows, "window", held)
     chance = Counter(known.labels).most_common(1)[0][1] / len(known)
     return ProbeReport(diagnose(frozen, refit, (knn, recall), chance, alpha), frozen, refit, knn, recall, chance)
+
+
+def _require_known(labels: Sequence[str | None], known: Sequence[str | None]) -> None:
+    """Raises MissingLabelsError where the reference has none of the window's labels: no probe can tell them."""
+    found, expected = ({label for label in of if label is not None} for of in (labels, known))
+    if found.isdisjoint(expected):
+        theirs, ours = (", ".join(sorted(of)[:3]) for of in (found, expected))
+        raise MissingLabelsError(
+            f"probe needs labels that the reference has too, the window has {theirs} …, the reference {ours} …: "
+            "name the classes alike in both"
+        )
 
 
 def diagnose(frozen: Accuracy, refit: Accuracy, others: tuple[Accuracy, ...], chance: float, alpha: float) -> Diagnosis:

@@ -49,7 +49,10 @@ def measure(
     given = Window(stream, span, rows, len(rows))
     if encoded_again is not None:
         given = replace(given, recomputed=_recomputed(encoded_again, rows))
-    return detector.measure(given, held, rng=np.random.default_rng(seed))
+    try:
+        return detector.measure(given, held, rng=np.random.default_rng(seed))
+    except UnmeasurableError as error:  # an array has no span to name
+        raise type(error)(str(error).replace(f"window {given}", "the window")) from None
 
 
 def hold(reference: Vectors | Rows, seed: int = 0, *, labels: Labels | None = None) -> Reference:

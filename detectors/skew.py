@@ -45,7 +45,7 @@ class Skew:
         if (again := window.recomputed) is None:
             raise MissingInputsError(
                 f"skew needs inputs that were encoded again, window {window} has none: "
-                "send `input` with the rows and configure an encoder for the stream"
+                "send `input` with the rows and configure an encoder for the stream, or give `encoded_again`"
             )
         if (rows := len(again.index)) < self.min_rows:
             raise TooFewRowsError(

@@ -16,12 +16,14 @@ from drift.errors import UnmeasurableError
 NEIGHBOURS = 10
 LEAST_ROWS = 32
 TILE = 1024
+LENGTH_WITHIN = 0.1
 
 
 class Compatibility(StrEnum):
     """What may be done with the vectors of two encoders."""
 
     COMPATIBLE = "compatible"
+    LENGTHS_DIFFER = "lengths differ: compatible by cosine only"
     WRONG_VERSION = "wrong version or rotation: information equal, spaces incompatible"
     REPAIRABLE = "repairable"
     DIFFERENT = "different"
@@ -34,7 +36,8 @@ class VersionComparison:
 
     One space: `cosine` and `cosine_p01`, mean and 1st percentile of the cosine of the two vectors of an input; and
     `cross_recall`, the share of an old query's 10 nearest old vectors that the new query finds on the old index (None
-    where the lengths differ). A rotation spoils these three and none of the others.
+    where the dimensions differ). A rotation spoils these three and none of the others. Cosines do not see lengths:
+    `length_p01` and `length_p99` are the 1st and 99th percentile of an input's new length over its old one.
 
     One information: `cka` (Kornblith et al., ICML 2019) with the unbiased HSIC (Song et al., JMLR 13, 2012), about 0
     for independent vectors at every n; `overlap`, the share of an input's 10 nearest inputs in one space that are so in
@@ -49,6 +52,8 @@ class VersionComparison:
     cosine: float | None
     cosine_p01: float | None
     cross_recall: float | None
+    length_p01: float
+    length_p99: float
     cka: float
     overlap: float
     rsa: float
@@ -60,9 +65,10 @@ def compare_versions(a: Vectors, b: Vectors, neighbours: int = NEIGHBOURS) -> Ve
 
     `neighbours` is how many of the nearest count in `cross_recall` and `overlap`, in place of 10.
 
-    "compatible" where the new finds at least .9 on the old index. Otherwise information counts as equal from a CKA of
-    .9 on: then it is a "wrong version or rotation" where less than half is found, "repairable" where a rotation and
-    scaling leaves at most .05 of the variance. All else is "different".
+    "compatible" where the new finds at least .9 on the old index and 98 % of lengths are within a tenth of the old
+    ones; "lengths differ" where only the latter fails, which an index by cosine does not mind. Otherwise information
+    counts as equal from a CKA of .9 on: then it is a "wrong version or rotation" where less than half is found,
+    "repairable" where a rotation and scaling leaves at most .05 of the variance. All else is "different".
 
     Raises:
         UnmeasurableError: two numbers of rows, numbers that are not finite, or vectors that are all equal.
@@ -80,12 +86,15 @@ def compare_versions(a: Vectors, b: Vectors, neighbours: int = NEIGHBOURS) -> Ve
     near = neighbourhoods(unit(old), unit(new), neighbours)
     similarity, residual = cka(x, y), procrustes_residual(x, y)
     recall = cross_recall(unit(old), unit(new), neighbours) if same else None
+    shorter, longer = (float(length_ratios(old, new).quantile(q)) for q in (0.01, 0.99))
     return VersionComparison(
-        verdict=verdict(recall, similarity, residual),
+        verdict=verdict(recall, similarity, residual, (shorter, longer)),
         rows=len(old),
         cosine=None if cosines is None else float(cosines.mean()),
         cosine_p01=None if cosines is None else float(cosines.quantile(0.01)),
         cross_recall=recall,
+        length_p01=shorter,
+        length_p99=longer,
         cka=similarity,
         overlap=near.overlap,
         rsa=near.rsa,
@@ -93,10 +102,13 @@ def compare_versions(a: Vectors, b: Vectors, neighbours: int = NEIGHBOURS) -> Ve
     )
 
 
-def verdict(cross_recall: float | None, similarity: float, residual: float) -> Compatibility:
+def verdict(
+    cross_recall: float | None, similarity: float, residual: float, lengths: tuple[float, float] = (1, 1)
+) -> Compatibility:
     """What the figures allow; a recall of None means that the spaces cannot be compared."""
     if cross_recall is not None and cross_recall >= 0.9:
-        return Compatibility.COMPATIBLE
+        alike = all(abs(ratio - 1) <= LENGTH_WITHIN for ratio in lengths)
+        return Compatibility.COMPATIBLE if alike else Compatibility.LENGTHS_DIFFER
     if similarity < 0.9:
         return Compatibility.DIFFERENT
     if cross_recall is not None and cross_recall < 0.5:
@@ -123,6 +135,12 @@ def unit(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 def paired_cosines(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]) -> Float64[Tensor, "n"]:
     """The cosine of each row of `x` to that of `y`; in float64, because what matters is the distance to 1."""
     return torch.nn.functional.cosine_similarity(x.double(), y.double())
+
+
+def length_ratios(old: Float[Tensor, "n d"], new: Float[Tensor, "n k"]) -> Float64[Tensor, "n"]:
+    """New over old length of each row; 1 where both are 0."""
+    before, after = (torch.linalg.vector_norm(x.double(), dim=1) for x in (old, new))
+    return torch.where(before + after > 0, after / before.clamp(min=torch.finfo(torch.float32).tiny), 1.0)
 
 
 def cka(x: Float64[Tensor, "n d"], y: Float64[Tensor, "n k"]) -> float:

@@ -97,6 +97,8 @@ def test_what_cannot_be_compared_is_refused_by_name(held, served):
         probe(x, ["a"] * 256, *held)
     with pytest.raises(MissingLabelsError, match="window has none"):
         probe(x, [None] * 256, *held)
+    with pytest.raises(MissingLabelsError, match="labels that the reference has too, the window has x, y …, the refer"):
+        probe(x, ["x", "y"] * 128, *held)
     with pytest.raises(TooFewRowsError, match="at least 64 labelled rows, window has 60"):
         probe(x[:60], labels[:60], *held)
     with pytest.raises(UnmeasurableError, match="labels needs one label for each of 256 rows, it has 255"):

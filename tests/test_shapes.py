@@ -4,9 +4,10 @@ import torch
 from samples import SPECTRUM, Vectors, most_by_chance, normalise, rotation, s1
 
 from detectors import Collapse, Verdict, collapse
+from detectors.figures import Shape, decay, live_dimensions, participation_ratio, shape
 from detectors.kernels import spectrum
 from detectors.labels import Accuracy
-from detectors.shapes import Compared, Shape, decay, live_dimensions, participation_ratio, shape, verdict
+from detectors.shapes import Compared, verdict
 from drift.errors import BadReferenceError, TooFewRowsError, UnmeasurableError
 
 
@@ -254,6 +255,24 @@ def test_rows_of_few_dimensions_are_not_called_copies_for_lying_close(rank):
         found = seen(x, held)
         assert found.verdict is not Verdict.DUPLICATES
         assert found.verdict is not Verdict.HEALTHY
+
+
+@pytest.mark.parametrize("n", [176, 200, 300, 512])
+def test_all_rows_of_a_constant_window_are_copies(n: int, held: Vectors):
+    """However rounding falls: the mean of equal rows need not be equal to them."""
+    found = seen(np.tile(fresh(1, seed=2), (n, 1)), held, null_windows=10)
+    assert found.duplicates.value == 1
+    assert found.verdict is Verdict.COLLAPSE
+
+
+def test_a_mean_that_was_moved_is_no_shrink_though_rows_of_length_one_lose_spread(held: Vectors):
+    window = fresh(1000)
+    window[:, 9] += 0.3
+    found = seen(normalise(window), held)
+    assert found.trace.z < -5
+    assert found.mean_cosine.z > 5
+    assert found.verdict is Verdict.CHANGED
+    assert seen(shrunk(fresh(1000), held, 0.05), held).verdict is Verdict.SHRINK
 
 
 def test_near_copies_are_still_copies():

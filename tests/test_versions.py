@@ -125,6 +125,15 @@ def test_the_same_vectors_at_less_precision_are_compatible(vectors: npt.NDArray[
         assert found.cross_recall > 0.97
 
 
+@pytest.mark.parametrize("factor", [3.0, np.geomspace(0.1, 10, 1000)[:, None]])
+def test_other_lengths_are_told_where_cosines_do_not_see_them(factor: object, vectors: npt.NDArray[np.float32]):
+    found = compare_versions(vectors, vectors * factor)
+    assert found.verdict is Compatibility.LENGTHS_DIFFER
+    assert found.cosine_p01 == pytest.approx(1)
+    ratios = np.broadcast_to(factor, (1000, 1))
+    assert [found.length_p01, found.length_p99] == pytest.approx(np.quantile(ratios, [0.01, 0.99]), rel=1e-5)
+
+
 def test_other_vectors_for_the_same_inputs_are_different(vectors: npt.NDArray[np.float32]):
     found = compare_versions(vectors, s1(1000, np.random.default_rng(1)))
     assert found.verdict is Compatibility.DIFFERENT

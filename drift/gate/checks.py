@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from detectors import compare_versions, crossed_probe, kept_neighbours, paired_accuracy
+from detectors.figures import Shape, live_dimensions, shape
 from detectors.kernels import tensor
 from detectors.paired import PairedAccuracy
-from detectors.shapes import Shape, live_dimensions, shape
 from detectors.versions import KeptNeighbours
 from drift.errors import UnmeasurableError
 from drift.gate.embedded import Cost, Embedded

@@ -122,16 +122,20 @@ class Comparison:
         That the level is half of `alpha` where REF has fewer than 40 rows for each of the window's is what its size
         costs, and no more.
         """
-        used, given = self.panel.window_size, len(self.tested)
         heavy = heavy_tailed(self.panel.known.terms["mahalanobis_mean"])
+        return "; ".join(filter(None, (self.cut, heavy)))
+
+    @property
+    def cut(self) -> str:
+        """How many of the current rows the panel looks at; "" if at all."""
+        used, given = self.panel.window_size, len(self.tested)
         if used == given:
-            return heavy
+            return ""
         held, needed = len(self.held.rows), PANEL_PART * given
-        cut = (
+        return (
             f"the panel looks at {used} of {given} current rows, a {PANEL_PART}th of the {held} reference rows: "
             f"{needed} reference rows would let it look at all"
         )
-        return f"{cut}; {heavy}" if heavy else cut
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from detectors.shapes import BEYOND, Compared
 from drift import __version__
-from drift.records import Gap
+from drift.records import Gap, Measurement
 from drift.slo import Outcome
 from drift.wiring.compare import Comparison, Finding, Side
 
@@ -43,7 +43,7 @@ def as_json(found: Comparison) -> dict[str, object]:
         "effect": asdict(result.effect),
         "statistics": {name: asdict(one) for name, one in result.statistics.items()},
         "attribution": _attribution(found),
-        "warning": found.warning,
+        "warning": "; ".join(filter(None, (found.cut, found.panel.warning))),
         "detectors": [_finding(found, one) for one in found.findings],
         "collapse": asdict(found.shape),
         "reference": _side(found.reference),
@@ -181,16 +181,17 @@ def _moved(found: Comparison) -> Grid:
 
 
 def _detectors(found: Comparison) -> Grid:
-    rows = tuple(_row(found, one) for one in found.findings)
-    bad = frozenset(i for i, one in enumerate(found.findings) if one.outcome is Outcome.BAD)
-    note = "One bad objective may be chance: the panel, the shape, and objectives in brackets [ ] decide."
+    measured = [(one, one.measured) for one in found.findings if isinstance(one.measured, Measurement)]
+    gaps = [(one, one.measured) for one in found.findings if isinstance(one.measured, Gap)]
+    rows = tuple(_row(*pair) for pair in measured)
+    bad = frozenset(i for i, (one, _) in enumerate(measured) if one.outcome is Outcome.BAD)
+    note = "One bad objective may be chance: the panel, the shape, and objectives in brackets [ ] decide. "
+    note += "`joint` is the panel as the service asks it, of fewer rows, so that its p is another."
+    note += "".join(f"\nNot measured, {one.detector.name}: {detail(found, gap)}." for one, gap in gaps)
     return Grid("Detectors", ("detector", "value", "p", "healthy", "verdict"), rows, bad, note)
 
 
-def _row(found: Comparison, one: Finding) -> tuple[str, ...]:
-    m = one.measured
-    if isinstance(m, Gap):
-        return one.detector.name, "", "", "", f"not measured: {detail(found, m)}"
+def _row(one: Finding, m: Measurement) -> tuple[str, ...]:
     band = "" if m.band_low is None or m.band_high is None else f"{number(m.band_low)} to {number(m.band_high)}"
     if one.objective is None or one.outcome is None:
         said = "no objective"
@@ -228,10 +229,10 @@ def as_text(found: Comparison) -> RenderableType:
 
 
 def advice(found: Comparison) -> Iterator[str]:
-    """What each bad objective means, and what to do about it."""
-    for one in found.findings:
-        if one.outcome is Outcome.BAD and found.reasons and one.objective:
-            yield f"{one.objective.name}: {one.detector.meaning}. {one.detector.next_step}"
+    """What each bad objective means, once."""
+    bad = [(f.objective.name, f.detector) for f in found.findings if f.objective and f.outcome is Outcome.BAD]
+    if found.reasons:
+        yield from (f"{name}: {detector.meaning}." for name, detector in dict(bad).items())
 
 
 def _table(grid: Grid) -> Table:
