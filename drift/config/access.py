@@ -86,6 +86,15 @@ class AccessConfig(_Model):
             raise ValueError(f"`{said[0]}` says who people are that nobody asks: add `oidc` or `proxy`")
         return self
 
+    @field_validator("tokens")
+    @classmethod
+    def _told_apart(cls, tokens: tuple[TokenConfig, ...]) -> tuple[TokenConfig, ...]:
+        whose: dict[str, str] = {}
+        for one in tokens:
+            if (other := whose.setdefault(one.token.get_secret_value(), one.name)) != one.name:
+                raise ValueError(f"{other!r} and {one.name!r} have the same token: each needs its own")
+        return tokens
+
     @property
     def asks_people(self) -> bool:
         """Whether the dashboard has people sign in."""
