@@ -38,7 +38,7 @@ def changes(conn: sa.Connection, stream: str, slo: str, fired_at: datetime | Non
     found = {intent.id: intent for intent in (*asked, *also) if intent is not None}
     decided = gates.of_ids(conn, list(found))
     trials = canaries.decided(conn, stream.partition("/")[0], span)
-    ordered = sorted(found.values(), key=lambda intent: intent.asked_at)
+    ordered = sorted(found.values(), key=lambda intent: (intent.asked_at, intent.id))
     return Changes(tuple(ordered), tuple(decided), tuple(trials), tuple(served(conn, stream, span)))
 
 
