@@ -29,15 +29,13 @@ from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-import dashboard
 from benchmarks import crowd
-from dashboard import STREAMLIT_OPTIONS, data
+from dashboard import data
 from drift.config import load
 from drift.store import migrate, reads
 from drift.store.connect import connect
 from drift.store.embedded import DURABLE, EmbeddedPostgres
 
-APP: Final = Path(dashboard.__file__).with_name("app.py")
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 # What is filled by a script can be filled again.
 QUICK: Final = replace(DURABLE, parameters=(*DURABLE.parameters, ("fsync", "off"), ("max_wal_size", "4GB")))
@@ -114,9 +112,8 @@ def _serving(url: str, config: Path) -> Iterator[tuple[str, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = [*STREAMLIT_OPTIONS, f"--server.port={port}", "--server.address=127.0.0.1"]
-    command = [sys.executable, "-m", "streamlit", "run", str(APP), *options, "--", "--config", str(config)]
-    environment = {**os.environ, "DRIFT_DASHBOARD_DATABASE_URL": url}
+    command = [sys.executable, "-m", "drift", "dashboard", str(config)]
+    environment = {**os.environ, "DRIFT_DASHBOARD_DATABASE_URL": url, "DRIFT_DASHBOARD_PORT": str(port)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             _wait(f"http://127.0.0.1:{port}/_stcore/health")

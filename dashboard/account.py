@@ -6,12 +6,15 @@ from html import escape
 from shlex import quote
 from typing import Final
 
-from dashboard import episodes, markup, moved, words
-from dashboard.incident import BURNS, Incident, Step, to_recover
+from dashboard import changes, episodes, markup, moved, said, words
+from dashboard.changes import Step
+from dashboard.incident import BURNS, Incident, to_recover
 from dashboard.standing import standing_of
+from drift.alert import AlertState
 from drift.records import Measurement
 
 INPUT_HEADS: Final = ("Row", "Of the change", "Input")
+STYLES: Final = {"First bad window": "bad", "Fired": "bad", "Recovered": "good", "Rolled back": "good"}
 LONGEST: Final = 400  # characters of an input that are shown
 
 
@@ -27,6 +30,8 @@ def head(incident: Incident) -> str:
     pairs = [
         ("Since" if incident.is_open else "When", escape(when)),
         ("Measured", escape(_measured(incident))),
+        ("Acknowledged", escape(said.taken(row))),
+        ("False page", escape(f"says {row.false_by}") if row.false_by else ""),
         ("Cause", escape(notes.get("diagnosis", ""))),
         ("Next", escape(notes.get("next_step", "")) if incident.is_open else ""),
         ("Runbook", markup.outside(notes["runbook_url"], notes["runbook_url"]) if notes.get("runbook_url") else ""),
@@ -75,7 +80,7 @@ def rows_of(incident: Incident, *, allowed: bool) -> str:
     if not allowed:
         return (
             '<p class="soft">Inputs of single rows are not shown: they may be private. '
-            "<code>show_inputs: true</code> of the stream in drift.yaml shows them.</p>"
+            "<code>show_inputs: true</code> of the stream in drift.yaml shows them to operators.</p>"
         )
     if not incident.inputs:
         return '<p class="soft">No input of these rows is kept, or not any more.</p>'
@@ -99,8 +104,8 @@ def where_from(measured: Measurement | None) -> str:
     return moved.section(measured) if measured else ""
 
 
-def commands(incident: Incident) -> Iterator[tuple[str, str]]:
-    """What to run next, each with what it is for."""
+def looking(incident: Incident) -> Iterator[tuple[str, str]]:
+    """What to run to know more, each with what it is for."""
     alert = incident.row.alert
     stream = quote(alert.stream)
     if alert.kind in BURNS:
@@ -108,10 +113,26 @@ def commands(incident: Incident) -> Iterator[tuple[str, str]]:
         window = f" --window {last.start:%Y-%m-%dT%H:%M:%S}" if last else ""
         yield "Name the fault in its last bad window", f"drift diagnose {stream}{window}"
         yield "See what it is held against", f"drift reference show {stream}"
+
+
+def acting(incident: Incident) -> Iterator[tuple[str, str]]:
+    """What to run to do something about it, for operators, each with what it is for."""
+    row, alert = incident.row, incident.row.alert
+    stream = quote(alert.stream)
+    if alert.state is AlertState.FIRING and row.acknowledged is None:
+        yield "Say that you look after it", f"drift alert acknowledge {alert.id}"
+    if (intent := changes.waiting(incident.changes)) is not None:
+        yield f"Have {intent.model} trained anew", f"drift retrain approve {quote(intent.id)}"
+    if incident.is_open:
+        plan = f"drift maintenance add {stream} --for 2h --owner NAME --reason WHY"
+        yield "Page nobody while you work on it", plan
+    if alert.kind in BURNS:
         yield (
             "If the change is here to stay, hold windows against newer rows",
             f"drift reference create {stream} --help",
         )
+    if alert.fired_at is not None and row.false_by is None:
+        yield "If nothing was wrong", f"drift alert mark-false {alert.id}"
 
 
 def told(incident: Incident) -> str:
@@ -127,7 +148,7 @@ def _item(incident: Incident, step: Step) -> str:
             f'<li class="open"><span class="name">{escape(step.name)}</span> <span>{escape(step.detail)}</span>'
             '<span class="after">-</span></li>'
         )
-    style = {"First bad window": "bad", "Fired": "bad", "Recovered": "good"}.get(step.name, "")
+    style = STYLES.get(step.name, "")
     clock = f"{step.at:%H:%M:%S}" if step.at.date() == incident.at.date() else f"{step.at:%-d %b %H:%M:%S}"
     after = step.at - incident.bad_since
     return (

@@ -6,6 +6,10 @@ from typing import Final
 import streamlit as st
 from altair.utils import schemapi
 
+from dashboard import data, sign_in
+from dashboard.door import SignInError
+from drift.records import Visitor
+
 HERE: Final = Path(__file__).parent
 
 
@@ -14,6 +18,17 @@ def main() -> None:
     schemapi.disable_debug_mode()  # else Altair checks all that a chart is made of, for half of the time that it takes
     st.set_page_config(page_title="drift", page_icon=str(HERE / "favicon.svg"), layout="wide")
     st.html(HERE / "style.css")
+    try:
+        who = data.visitor()
+    except SignInError as error:
+        sign_in.ask(error)
+        return
+    sign_in.go_on()
+    _pages(who)
+    sign_in.who(who)
+
+
+def _pages(who: Visitor) -> None:
     pages = [
         st.Page(HERE / "views" / "fleet.py", title="Fleet", url_path="fleet", default=True),
         st.Page(HERE / "views" / "stream.py", title="Stream", url_path="stream"),
@@ -21,9 +36,10 @@ def main() -> None:
         st.Page(HERE / "views" / "times.py", title="Any two times", url_path="times"),
         st.Page(HERE / "views" / "projection.py", title="Projection", url_path="projection"),
         st.Page(HERE / "views" / "executive.py", title="Executive", url_path="executive"),
-        st.Page(HERE / "views" / "operations.py", title="Operations", url_path="operations"),
         st.Page(HERE / "views" / "incident.py", title="Incident", url_path="incident", visibility="hidden"),
     ]
+    if who.sees_all:
+        pages.insert(6, st.Page(HERE / "views" / "operations.py", title="Operations", url_path="operations"))
     st.navigation(pages, position="top").run()
 
 

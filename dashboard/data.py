@@ -1,29 +1,31 @@
-"""Cached reads for the pages, and what was read last while the database is away."""
+"""Cached reads for the pages, and what was read last while the database is away.
 
-import argparse
-import sys
+Here, and nowhere else, it is seen to that nobody is shown streams that are not for that visitor.
+"""
+
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Final, Generic, TypeVar, cast
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final, TypeVar, cast
 
 import streamlit as st
 
-from dashboard.declared import Declared
+from dashboard.answers import Incidents, Narrow, Registered, Shown
+from dashboard.door import HiddenError, config, sees, visitor
 from dashboard.series import History, Range, Series
 from dashboard.standing import Fleet
 from drift.alert import Alert, AlertState
-from drift.config import Settings, load
-from drift.errors import ConfigError, StoreError
+from drift.config import Settings
+from drift.errors import StoreError
 from drift.records import Maintenance, Span
 from drift.slo import Slo
 from drift.store import diagnoses, maintenance, objectives, reads, views
 from drift.store.connect import Connection, connect_reader
-from drift.store.reads import AlertRow, StreamRow
-from drift.store.views import MessageRow, Reader
+from drift.store.reads import AlertRow
+from drift.store.views import Reader
 
+__all__ = ["Incidents", "Registered", "Shown", "config", "visitor"]
 T = TypeVar("T")
 TTL: Final = timedelta(seconds=2)
 POINTS: Final = 800  # a wide screen shows no more
@@ -31,42 +33,6 @@ FEW_POINTS: Final = 300
 EPISODES: Final = 500
 KEPT: Final = 24
 EVERY: Final = (AlertState.PENDING, AlertState.FIRING, AlertState.RESOLVED)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown(Generic[T]):
-    """What a page shows, how long ago it was read, and why it is not newer ("" when it is)."""
-
-    value: T
-    age: timedelta
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Incidents:
-    """Episodes of alerts, newest first, and the messages that told of them."""
-
-    at: datetime
-    alerts: tuple[AlertRow, ...]
-    messages: tuple[MessageRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """The streams that are known at `at`, by key."""
-
-    at: datetime
-    streams: tuple[StreamRow, ...]
-
-
-def config() -> tuple[Declared | None, str]:
-    """The configuration that was named after `--`, or None and why there is none."""
-    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
-    parser.add_argument("--config", type=Path)
-    path: Path | None = parser.parse_known_args(sys.argv[1:])[0].config
-    if path is None:
-        return None, "no configuration was named: start the dashboard with `-- --config drift.yaml`"
-    return _config(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 def fleet(stream: str | None = None) -> Shown[Fleet]:
@@ -144,7 +110,7 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
             why = next(iter(diagnoses.made(conn, chosen.stream, since=span.start, until=span.end, limit=1)), None)
             return History(span, full, rest, alerts, messages, next(iter(moved), None), why)
 
-    return _shown(("history", url(), chosen, others, wanted), read)
+    return _shown(("history", url(), chosen, others, wanted), read, of=chosen.stream)
 
 
 def incidents(last: timedelta | None) -> Shown[Incidents]:
@@ -164,18 +130,24 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
     return _shown(("incidents", url(), last), read)
 
 
-def asked(key: Hashable, read: Callable[[Connection], T], *, ttl: timedelta | None = None) -> Shown[T]:
+def asked(
+    key: Hashable, read: Callable[[Connection], T], *, of: str | None = None, ttl: timedelta | None = None
+) -> Shown[T]:
     """What `read` says, all of it at one moment; `key` names the question, an answer serves for `ttl`.
+
+    `of` is the stream that it is about, or asks for all of them: where it is about more than one, who may not see them
+    all is shown what the answer leaves of itself (`Narrow`), or nothing.
 
     Raises:
         StoreError: the database does not answer, and never did for this.
+        HiddenError: it is not for this visitor.
     """
 
     def answer() -> T:
         with views.reading(_reader(url())) as conn:
             return read(conn)
 
-    return _shown((key, url()), answer, ttl)
+    return _shown((key, url()), answer, of=of, ttl=ttl)
 
 
 def url() -> str:
@@ -201,8 +173,24 @@ def _of(slo: Slo, alerts: tuple[AlertRow, ...]) -> tuple[Alert, ...]:
     return tuple(row.alert for row in alerts if row.alert.slo == slo.name)
 
 
-def _shown(key: Hashable, read: Callable[[], T], ttl: timedelta | None = None) -> Shown[T]:
-    """The newest answer that `read` gives or gave. One answer serves all viewers for as long as `ttl`."""
+def _shown(key: Hashable, read: Callable[[], T], *, of: str | None = None, ttl: timedelta | None = None) -> Shown[T]:
+    """The newest answer that `read` gives or gave, as far as it is for the visitor."""
+    who = visitor()
+    if who.sees_all:
+        return _kept_or_read(key, read, ttl)
+    may_see = sees()
+    if of is not None and not may_see(of):
+        raise HiddenError(f"`{of}` is not among the streams that {who.name} may see.")
+    shown = _kept_or_read(key, read, ttl)
+    if isinstance(shown.value, Narrow):
+        return replace(shown, value=cast(T, shown.value.only(may_see)))
+    if of is None:
+        raise HiddenError(f"This page is about all streams, and {who.name} may see those of some tenants only.")
+    return shown
+
+
+def _kept_or_read(key: Hashable, read: Callable[[], T], ttl: timedelta | None) -> Shown[T]:
+    """One answer serves all visitors for as long as `ttl`, whatever they may see of it."""
     kept, at = _kept(), time.monotonic()
     known = cast(tuple[T, float] | None, kept.get(key))
     if known is not None and at - known[1] < (TTL if ttl is None else ttl).total_seconds():
@@ -229,11 +217,3 @@ def _kept() -> dict[Hashable, tuple[object, float]]:
 @st.cache_resource(max_entries=4, show_spinner=False, on_release=lambda reader: reader.dispose())
 def _reader(url: str) -> Reader:
     return connect_reader(url)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _config(path: Path, changed_at: int) -> tuple[Declared | None, str]:  # noqa: ARG001  # read again when it changes
-    try:
-        return Declared.of(load(path)), ""
-    except ConfigError as error:
-        return None, str(error)

@@ -1,18 +1,22 @@
 """What the configuration says of streams and their objectives, found once: exact burn rates take a millisecond each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from drift.config import Config, StreamConfig
+from drift.config import AccessConfig, Config, StreamConfig
 from drift.slo import Slo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
-    """Streams by their name, and the objectives of each stream and segment by its key and their own names."""
+    """Streams by their name, and the objectives of each stream and segment by its key and their own names.
+
+    `access` says who may see what.
+    """
 
     streams: Mapping[str, StreamConfig]
     objectives: Mapping[str, Mapping[str, Slo]]
+    access: AccessConfig
 
     @classmethod
     def of(cls, config: Config) -> "Declared":
@@ -24,7 +28,18 @@ class Declared:
                 for stream in config.streams
                 for part in stream.measured_streams
             },
+            config.access,
         )
+
+    def without_inputs(self) -> "Declared":
+        """The same for those who may see no inputs, whatever the streams say."""
+        hidden = {name: stream.model_copy(update={"show_inputs": False}) for name, stream in self.streams.items()}
+        return replace(self, streams=hidden)
+
+    def tenant(self, key: str) -> str:
+        """Whose traffic all of the stream is; "" where it is not declared, or not one tenant's."""
+        declared = self.stream(key)
+        return declared.tenant if declared else ""
 
     def stream(self, key: str) -> StreamConfig | None:
         """What is declared of the stream of that key, or of the one that it is a segment of; None where it is not."""

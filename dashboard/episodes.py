@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
-from dashboard import markup, words
+from dashboard import markup, said, words
 from dashboard.series import around
 from dashboard.standing import Line, Standing, standing_of
 from drift.alert import Alert, AlertKind, AlertState
@@ -29,8 +29,8 @@ def planned(line: Line, now: datetime) -> str:
         ("Meanwhile", "windows are measured, none counts, no alert begins, and Alertmanagers are silent"),
         ("End it", f"<code>drift maintenance cancel {escape(window.id)}</code>"),
     ]
-    said = f'<p class="summary">Maintenance: {escape(markup.suppressed_text(line, now))}</p>'
-    return f'<section class="callout maintenance">{said}{markup.facts(pairs)}</section>'
+    title = f'<p class="summary">Maintenance: {escape(markup.suppressed_text(line, now))}</p>'
+    return f'<section class="callout maintenance">{title}{markup.facts(pairs)}</section>'
 
 
 def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> str:
@@ -40,6 +40,7 @@ def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> 
     runbook = notes.get("runbook_url") or line.runbook_url
     pairs = [
         ("Since", escape(_since(alert, notes, now))),
+        ("Acknowledged", escape(said.taken(row))),
         ("Now", escape(_now(line))),
         ("Cause", escape(notes.get("diagnosis", ""))),
         ("How sure", escape(_agreement(peers))),
@@ -58,9 +59,9 @@ def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> 
 def brief(line: Line, row: AlertRow, now: datetime) -> str:
     """One open alert in a line, with a link to the whole of it."""
     key = line.row.stream.key
-    said = f"{_since(row.alert, row.annotations, now)}; {_now(line)}"
+    text = f"{_since(row.alert, row.annotations, now)}; {_now(line)}"
     name = markup.link("stream", line.name, stream=key, slo=line.name)
-    return f'<p class="brief">{state(row)} <b>{name}</b> {escape(said)}</p>'
+    return f'<p class="brief">{state(row)} <b>{name}</b> {escape(text)}</p>'
 
 
 def calm(lines: Sequence[Line]) -> str:
@@ -127,7 +128,7 @@ def _episode(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tu
     burns = alert.kind in {AlertKind.PAGE, AlertKind.TICKET}
     first = markup.small(f"bad since {_clock(row.annotations, began, now)}") if burns else ""
     return (
-        state(row),
+        state(row) + "".join(map(markup.small, said.lines(row))),
         f'<span class="name">{markup.link("stream", alert.stream, **query, **past)}</span>' + markup.small(alert.slo),
         link(row, row.annotations.get("summary") or f"{words.KINDS[alert.kind]} of {alert.slo}")
         + markup.small(_why(row)),

@@ -22,7 +22,7 @@ def verdict(report: Report) -> str:
     now = report.quarters[0]
     met, every = sum(one.is_met for one in now.attained), len(now.attained)
     text = f"{now.name}: {words.count(met)} of {words.several(every, 'objective')} met so far"
-    over = sum(report.overspent.values())
+    over = sum(map(len, report.overspent.values()))
     said = (
         f"{words.several(over, 'objective has', 'objectives have')} spent the budget of the last period."
         if over
@@ -41,7 +41,7 @@ def teams(report: Report) -> str:
             "",
             (
                 f'<span class="name">{escape(team)}</span>',
-                _over(report.overspent.get(team, 0)),
+                _over(len(report.overspent.get(team, ()))),
                 *(_kept(found[i].get(team, ())) for i in known),
             ),
         )

@@ -1,16 +1,19 @@
 """One episode of an alert: what is known of it, and its steps in time. Pure but for the reading."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
-from dashboard import episodes, words
+from dashboard import changes, episodes, words
+from dashboard.changes import Step
 from dashboard.series import Series, around
 from drift.alert import AlertKind, AlertState
 from drift.records import EPOCH, Diagnosed, Measurement, Span
 from drift.slo import Outcome, Slo, Slot
+from drift.store import changes as stored
 from drift.store import diagnoses, incidents, objectives, views
+from drift.store.changes import Changes
 from drift.store.connect import Connection
 from drift.store.incidents import Held, Verdicts
 from drift.store.reads import AlertRow
@@ -18,6 +21,7 @@ from drift.store.views import MessageRow
 
 POINTS: Final = 1000
 LATE: Final = timedelta(days=1)  # how long after its end an episode may still be told of
+BEFORE: Final = timedelta(days=1)  # how long before it something may have changed that it comes of
 BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 TICK: Final = timedelta(microseconds=1)
 
@@ -38,7 +42,7 @@ class Incident:
 
     `series` is None where the objective is no longer configured. `others` are alerts of the same stream and of its
     segments that were open meanwhile. `inputs` are those of the rows in `moved`, by their place in the window, as far
-    as they are kept and may be shown.
+    as they are kept and may be shown. `changes` are what was done about it.
     """
 
     at: datetime
@@ -52,6 +56,7 @@ class Incident:
     others: tuple[AlertRow, ...]
     messages: tuple[MessageRow, ...]
     series: Series | None
+    changes: Changes = field(default_factory=Changes)
 
     @property
     def end(self) -> datetime:
@@ -70,14 +75,12 @@ class Found:
     at: datetime
     incident: Incident | None
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that happened at `at`, or has not yet when that is None."""
-
-    name: str
-    at: datetime | None
-    detail: str = ""
+    def only(self, sees: Callable[[str], bool]) -> Self:
+        """The same with those other alerts that may be seen."""
+        if self.incident is None:
+            return self
+        others = tuple(row for row in self.incident.others if sees(row.alert.stream))
+        return replace(self, incident=replace(self.incident, others=others))
 
 
 def named(query: Mapping[str, str]) -> Named | None:
@@ -118,12 +121,14 @@ def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, s
         others=tuple(other for other in others if other.alert != alert),
         messages=tuple(episodes.of_alert(row, told)),
         series=_series(conn, slo, around(began, end), row) if slo else None,
+        changes=stored.changes(conn, stream, alert.slo, alert.fired_at, Span(span.start - BEFORE, span.end + LATE)),
     )
 
 
 def steps(incident: Incident) -> list[Step]:
     """What happened, in order of time; what is still to come, last."""
-    found = [*_of_alert(incident), *_of_messages(incident), *_of_change(incident)]
+    found = [*_of_alert(incident), *_of_people(incident), *_of_messages(incident), *_of_change(incident)]
+    found += changes.steps(incident.changes)
     past = sorted((step for step in found if step.at is not None), key=lambda step: step.at or incident.at)
     return [*past, *(step for step in found if step.at is None)]
 
@@ -148,6 +153,17 @@ def _of_alert(incident: Incident) -> Iterator[Step]:
         told = f"{counted.bad} of {words.several(counted.judged, 'window')} were bad"
         yield Step("Last bad window ended", counted.last_bad.end, told)
     yield Step("Recovered", alert.resolved_at, "" if alert.resolved_at else "not yet")
+
+
+def _of_people(incident: Incident) -> Iterator[Step]:
+    """Who looks after it, and how long nobody did."""
+    row = incident.row
+    taken, fired = row.acknowledged, row.alert.fired_at
+    if taken is not None and fired is not None:
+        note = f": {taken.note}" if taken.note else ""
+        yield Step("Acknowledged", taken.at, f"by {taken.by}, {words.length(taken.at - fired)} after it fired{note}")
+    elif row.alert.state is AlertState.FIRING:
+        yield Step("Acknowledged", None, "by nobody yet")
 
 
 def _of_messages(incident: Incident) -> Iterator[Step]:

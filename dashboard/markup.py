@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from dashboard import words
+from dashboard import said, words
 from dashboard.standing import Line, Standing
 from drift.slo import Outcome
 
@@ -92,7 +92,10 @@ def _cells(line: Line, now: datetime) -> tuple[str, ...]:
     stream = line.row.stream
     about = " · ".join(part for part in (line.row.team, f"{stream.model} {stream.version}".strip()) if part)
     return (
-        chip(line.standing, state_text(line)) + small(since_text(line, now)) + _suppressed_cell(line, now),
+        chip(line.standing, state_text(line))
+        + small(since_text(line, now))
+        + "".join(small(text) for text in (said.lines(line.alerts[0]) if line.alerts else ()))
+        + _suppressed_cell(line, now),
         f'<span class="name">{link("stream", stream.key, stream=stream.key, slo=line.name)}</span>' + small(about),
         f'<span class="name">{escape(line.name)}</span>'
         + small(f"good: {words.good(line.slo.sli)}" if line.slo else ""),

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import data, markup, words
 from dashboard.data import Registered, Shown
+from dashboard.door import HiddenError, SignInError
 from dashboard.layers import Chart
 from drift.errors import StoreError
 
@@ -31,6 +32,9 @@ def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:
     try:
         with st.spinner("Reading the database", show_time=False):
             shown = ask()
+    except (HiddenError, SignInError) as error:
+        st.warning(str(error))
+        return None
     except StoreError as error:
         st.error(f"**Nothing can be shown.** {error}. This page tries again by itself.")
         return None

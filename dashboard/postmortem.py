@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from dashboard import words
-from dashboard.incident import Incident, Step, to_recover
+from dashboard import said, words
+from dashboard.changes import Step
+from dashboard.incident import Incident, to_recover
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
@@ -20,6 +21,8 @@ def document(incident: Incident, steps: Sequence[Step]) -> str:
         ("Lasted", f"{words.length(to_recover(incident))} {state}"),
         ("Windows", f"{incident.verdicts.bad} bad of {incident.verdicts.judged}"),
         ("Budget left", _share(notes.get("budget_remaining_ratio", ""))),
+        ("Acknowledged", said.taken(incident.row)),
+        ("False page", f"says {incident.row.false_by}" if incident.row.false_by else ""),
     ]
     parts = [
         f"# {plain(notes.get('summary') or f'{alert.stream}: {alert.slo}')}",

@@ -5,11 +5,11 @@ A quarter's attainment is one less the share of its time in bad windows, from wh
 verdict counts as good, as it does in the error budget.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Final
+from typing import Final, Self
 
 from dashboard.declared import Declared
 from drift.alert import AlertKind, AlertState
@@ -60,11 +60,27 @@ class Quarter:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it as of `at`, the newest quarter first; of each team, how many objectives have spent their budget now."""
+    """All of it as of `at`, the newest quarter first.
+
+    `overspent` names, for each team, the stream of each objective that has spent its budget now.
+    """
 
     at: datetime
     quarters: tuple[Quarter, ...]
-    overspent: Mapping[str, int]
+    overspent: Mapping[str, Sequence[str]]
+
+    def only(self, sees: Callable[[str], bool]) -> Self:
+        """The same of the streams that may be seen."""
+        quarters = tuple(
+            replace(
+                quarter,
+                attained=tuple(one for one in quarter.attained if sees(one.stream)),
+                incidents=tuple(row for row in quarter.incidents if sees(row.alert.stream)),
+            )
+            for quarter in self.quarters
+        )
+        overspent = {team: [key for key in keys if sees(key)] for team, keys in self.overspent.items()}
+        return replace(self, quarters=quarters, overspent=overspent)
 
 
 def read(conn: Connection, declared: Declared | None) -> Report:
@@ -81,10 +97,10 @@ def read(conn: Connection, declared: Declared | None) -> Report:
         found = tuple(lived.attained(start, end))
         mine = tuple(row for row in incidents if start <= _fired(row) < end)
         quarters.append(Quarter(start, end, found, mine))
-    overspent: dict[str, int] = {}
+    overspent: dict[str, list[str]] = {}
     for budget in reads.latest_budgets(conn):
         if budget.remaining <= 0 and budget.stream in teams:
-            overspent[teams[budget.stream]] = overspent.get(teams[budget.stream], 0) + 1
+            overspent.setdefault(teams[budget.stream], []).append(budget.stream)
     return Report(at, tuple(quarters), overspent)
 
 

@@ -1,10 +1,10 @@
 """How every objective of every stream stands, most urgent first. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from dashboard.declared import Declared
 from drift.alert import AlertKind, AlertState
@@ -46,6 +46,18 @@ class Fleet:
     backlog: tuple[BacklogRow, ...]
     troubled: int
     maintenance: tuple[Maintenance, ...] = ()
+
+    def only(self, sees: Callable[[str], bool]) -> Self:
+        """The same of the streams that may be seen. Messages are of all, so that none is counted."""
+        return replace(
+            self,
+            streams=tuple(row for row in self.streams if sees(row.stream.key)),
+            budgets=tuple(row for row in self.budgets if sees(row.stream)),
+            alerts=tuple(row for row in self.alerts if sees(row.alert.stream)),
+            measurements=tuple(row for row in self.measurements if sees(row.stream)),
+            backlog=tuple(row for row in self.backlog if sees(row.stream)),
+            troubled=0,
+        )
 
 
 @dataclass(frozen=True, slots=True)

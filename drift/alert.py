@@ -66,6 +66,15 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """That somebody looks after an alert: who, since when, and what that one says."""
+
+    by: str
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """All that must be remembered of an objective between slots: open alerts, and runs of equal outcomes."""
 

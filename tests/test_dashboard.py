@@ -239,7 +239,7 @@ def test_what_was_known_stays_while_the_database_is_away(page, server, config_fi
 def test_without_a_configuration_everything_else_is_shown(page, seeded_url, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["app.py"])
     app = page(seeded_url)
-    assert "-- --config drift.yaml" in app.info[0].value
+    assert "`drift dashboard drift.yaml`" in app.info[0].value
     assert "▲ page" in rows(app)[0]
 
 

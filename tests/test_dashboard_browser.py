@@ -14,9 +14,8 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
-from test_dashboard import APP, config_file, seeded_url  # noqa: F401
+from test_dashboard import config_file, seeded_url  # noqa: F401
 
-from dashboard import STREAMLIT_OPTIONS
 from drift.alert import AlertKind
 from drift.store import reads
 from drift.store.connect import connect_reader
@@ -40,10 +39,9 @@ def address(seeded_url: str, config_file: Path, tmp_path_factory: pytest.TempPat
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = [*STREAMLIT_OPTIONS, f"--server.port={port}", "--server.address=127.0.0.1"]
-    command = [sys.executable, "-m", "streamlit", "run", str(APP), *options, "--", "--config", str(config_file)]
+    command = [sys.executable, "-m", "drift", "dashboard", str(config_file)]
     log = tmp_path_factory.mktemp("streamlit") / "log"
-    environment = {**os.environ, "DRIFT_DASHBOARD_DATABASE_URL": seeded_url}
+    environment = {**os.environ, "DRIFT_DASHBOARD_DATABASE_URL": seeded_url, "DRIFT_DASHBOARD_PORT": str(port)}
     with log.open("wb") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as process:
         try:
             _wait(f"http://127.0.0.1:{port}/_stcore/health", log)

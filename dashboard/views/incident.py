@@ -9,6 +9,7 @@ from dashboard.data import Shown
 from dashboard.incident import Found, Incident, Named
 from dashboard.series import Series
 from drift.errors import StoreError
+from drift.records import Role
 from drift.store.connect import Connection
 
 EVERY: Final = 5.0
@@ -40,7 +41,7 @@ def _ask(wanted: Named) -> Shown[Found]:
     def read(conn: Connection) -> Found:
         return incident.read(conn, wanted, slo, show_inputs=allowed)
 
-    return data.asked(("incident", wanted, slo, allowed), read)
+    return data.asked(("incident", wanted, slo, allowed), read, of=wanted.stream)
 
 
 def _may_show(wanted: Named) -> bool:
@@ -100,7 +101,8 @@ def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
 def _next(found: Incident) -> None:
     parts.html("<h3>What to run next</h3>")
     with st.container(gap="xsmall"):
-        for purpose, command in account.commands(found):
+        can_act = data.visitor().role is Role.OPERATOR
+        for purpose, command in (*account.looking(found), *(account.acting(found) if can_act else ())):
             parts.html(f'<p class="soft">{purpose}</p>')
             st.code(command, language="bash", wrap_lines=True)
 

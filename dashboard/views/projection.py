@@ -29,7 +29,7 @@ def show() -> None:
         return projection.read(conn, wanted, show_inputs=allowed)
 
     def ask() -> Shown[Kept]:
-        return data.asked((wanted, allowed), read, ttl=TTL)
+        return data.asked((wanted, allowed), read, of=wanted.stream, ttl=TTL)
 
     found = parts.known(ask, lambda kept: kept.at)
     if found is None:

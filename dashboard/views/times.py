@@ -30,7 +30,9 @@ def show() -> None:
     stream, length = _asked(known)
 
     def ask() -> Shown[Kept]:
-        return data.asked(("matrix", stream, length), lambda conn: matrix.read(conn, stream, length), ttl=TTL)
+        return data.asked(
+            ("matrix", stream, length), lambda conn: matrix.read(conn, stream, length), of=stream, ttl=TTL
+        )
 
     found = parts.known(ask, lambda kept: kept.at)
     if found is None:
@@ -101,7 +103,7 @@ def _compare(known: Kept, stream: str, slos: Sequence[Slo], first: int, second: 
     def read(conn: Connection) -> Pair:
         return matrix.pair(conn, stream, a, b)
 
-    found = parts.known(lambda: data.asked(("pair", stream, a, b), read, ttl=TTL), lambda _: known.at)
+    found = parts.known(lambda: data.asked(("pair", stream, a, b), read, of=stream, ttl=TTL), lambda _: known.at)
     if found is not None:
         parts.html(pairs.compared(kept, first, second, found, slos))
 

@@ -1,17 +1,28 @@
-"""Alerts over HTTP: those that fired, and which of them on-call says were false."""
+"""Alerts over HTTP: those that fired, who looks after them, and which of them on-call says were false."""
 
 from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
 
-from drift.alert import AlertState
+from drift.alert import Acknowledgement, AlertState
 from drift.api.answers import AlertAnswer
 from drift.api.requests import asker
 from drift.scheduler import Service
-from drift.store import false_alerts, reads
+from drift.store import acknowledgements, false_alerts, reads
 from drift.store.false_alerts import Mark
+
+
+class AcknowledgementRequest(BaseModel):
+    """Who looks after it, by default whose token it is, and what that one says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(default="", max_length=200)
+    note: str = Field(default="", max_length=2000)
 
 
 def add_alerts(app: FastAPI, service: Service) -> None:
     """Give `app` the alerts of the database of `service`."""
+    _add_acknowledgements(app, service)
 
     @app.get("/v1/alerts", tags=["reads"])
     def alerts(state: AlertState | None = None, stream: str | None = None) -> list[AlertAnswer]:
@@ -36,4 +47,24 @@ def add_alerts(app: FastAPI, service: Service) -> None:
             row = false_alerts.mark(conn, id_, said)
         if row is None:
             raise HTTPException(404, f"no alert {id_!r} has fired: GET /v1/alerts lists them with their ids")
+        return AlertAnswer.of(row)
+
+
+def _add_acknowledgements(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/alerts/{id}/acknowledge", tags=["alerts"])
+    def acknowledge(id: str, request: Request, asked: AcknowledgementRequest | None = None) -> AlertAnswer:  # noqa: A002
+        """Say that somebody looks after an alert that fires. The first who says so stays."""
+        said = asked or AcknowledgementRequest()
+        return _taken(id, Acknowledgement(asker(request, said.by), service.clock(), said.note))
+
+    @app.delete("/v1/alerts/{id}/acknowledge", tags=["alerts"])
+    def give_back(id: str) -> AlertAnswer:  # noqa: A002
+        """Take that back."""
+        return _taken(id, None)
+
+    def _taken(id_: str, said: Acknowledgement | None) -> AlertAnswer:
+        with service.engine.begin() as conn:
+            row = acknowledgements.acknowledge(conn, id_, said)
+        if row is None:
+            raise HTTPException(404, f"no alert {id_!r} fires: GET /v1/alerts?state=firing lists those that do")
         return AlertAnswer.of(row)

@@ -205,7 +205,10 @@ class StatusAnswer(BaseModel):
 
 
 class AlertAnswer(BaseModel):
-    """One episode of an alert, with what its receivers were told. `false_by` says who marked it as false."""
+    """One episode of an alert, with what its receivers were told.
+
+    `false_by` says who marked it as false, `acknowledged_by` who looks after it.
+    """
 
     id: str
     stream: str
@@ -219,10 +222,13 @@ class AlertAnswer(BaseModel):
     labels: dict[str, str]
     annotations: dict[str, str]
     false_by: str | None
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    acknowledged_note: str
 
     @classmethod
     def of(cls, row: AlertRow) -> "AlertAnswer":
-        a = row.alert
+        a, taken = row.alert, row.acknowledged
         return cls(
             id=a.id,
             stream=a.stream,
@@ -236,4 +242,7 @@ class AlertAnswer(BaseModel):
             labels=dict(row.labels),
             annotations=dict(row.annotations),
             false_by=row.false_by,
+            acknowledged_by=taken.by if taken else None,
+            acknowledged_at=taken.at if taken else None,
+            acknowledged_note=taken.note if taken else "",
         )

@@ -3,13 +3,15 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from drift import __version__
+from drift.api.access import Gate
 from drift.api.alerts import add_alerts
 from drift.api.answers import (
     AttributionAnswer,
@@ -38,7 +40,12 @@ StreamKey = Annotated[str, Query(description="key of a stream or segment, as /v1
 def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     """The API of `service`. It starts and stops nothing."""
     # Its /docs brings its own assets: an on-call engineer's network may reach no CDN.
-    app = FastAPIOffline(title="drift", version=__version__, description="Representation drift monitoring.")
+    asked = [Depends(HTTPBearer(auto_error=False))] if service.bearer else []  # so that /docs has where to put a token
+    app = FastAPIOffline(
+        title="drift", version=__version__, description="Representation drift monitoring.", dependencies=asked
+    )
+    if service.bearer is not None:
+        app.add_middleware(Gate, bearer=service.bearer)
     add_writes(app, service)
     add_maintenance(app, service)
     _add_reads(app, service)

@@ -2,6 +2,8 @@
 
 from fastapi import HTTPException, Request
 
+from drift.records import Visitor
+
 
 async def bounded_body(request: Request, most: int) -> bytes:
     """The body of `request`; 413 as soon as it has more than `most` bytes."""
@@ -13,6 +15,12 @@ async def bounded_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def asker(request: Request) -> str:
-    """Who asks, as far as an API without accounts knows."""
-    return f"API, from {request.client.host if request.client else 'nowhere'}"
+def asker(request: Request, said: str = "") -> str:
+    """Who asks: the name of the token, with whom the body says where it speaks for somebody.
+
+    Without tokens it is who the body says, or the address.
+    """
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    if visitor is not None:
+        return f"{said} (token {visitor.name})" if said else visitor.name
+    return said or f"API, from {request.client.host if request.client else 'nowhere'}"

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from drift.api.requests import bounded_body
+from drift.api.requests import asker, bounded_body
 from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
 from drift.notify import mlflow
 from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Digest, GateDecided, RetrainRequested, Tested
@@ -69,11 +69,11 @@ class StatusReport(BaseModel):
 
 
 class Decision(BaseModel):
-    """Who decides, and why."""
+    """Why, and who decides: by default whose token it is."""
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1, max_length=200)
+    by: str = Field(default="", max_length=200)
     reason: str = Field(default="", max_length=2000)
 
 
@@ -117,17 +117,18 @@ def _add_reads(app: FastAPI, service: Service) -> None:
 
 def _add_decisions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/retrains/{id_}/approve", tags=["retraining"])
-    def approve(id_: IntentId, decision: Decision) -> RetrainAnswer:
+    def approve(id_: IntentId, decision: Decision, request: Request) -> RetrainAnswer:
         """Agree to a request that waits for approval: its receivers are asked at once."""
         with service.engine.begin() as conn:
-            done = retrains.approve(conn, id_, by=decision.by, now=service.clock())
+            done = retrains.approve(conn, id_, by=asker(request, decision.by), now=service.clock())
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/reject", tags=["retraining"])
-    def reject(id_: IntentId, decision: Decision) -> RetrainAnswer:
+    def reject(id_: IntentId, decision: Decision, request: Request) -> RetrainAnswer:
         """Close a request that is open."""
         with service.engine.begin() as conn:
-            done = retrains.reject(conn, id_, by=decision.by, reason=decision.reason, now=service.clock())
+            by = asker(request, decision.by)
+            done = retrains.reject(conn, id_, by=by, reason=decision.reason, now=service.clock())
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/status", tags=["retraining"])

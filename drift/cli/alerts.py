@@ -8,7 +8,9 @@ from rich.console import Console
 
 from drift.cli.common import AsJson, tables, told
 
-app = typer.Typer(no_args_is_help=True, help="Alerts that fired: list them, and say which of them were false.")
+app = typer.Typer(
+    no_args_is_help=True, help="Alerts that fired: list them, say who looks after one, and which of them were false."
+)
 
 
 @app.command("list")
@@ -28,6 +30,30 @@ def list_alerts(
             typer.echo(json.dumps(as_rows(rows), indent=2))
         else:
             tables().print(as_table(rows))
+
+
+@app.command()
+def acknowledge(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="As `drift alert list` shows it.")],
+    by: Annotated[str, typer.Option(help="Who looks after it; by default who runs this.")] = "",
+    note: Annotated[str, typer.Option(help="What that one says, for who reads it.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Nobody does, after all.")] = False,
+) -> None:
+    """Say that somebody looks after an alert that fires: the dashboard shows who, and after how long.
+
+    It stays as it is in other ways: who else is paged is for the Alertmanager to say. The first who says so stays.
+    **Exit status**: 0; 1 where no such alert fires.
+    """
+    from drift.alert import Acknowledgement
+    from drift.config import read_settings
+    from drift.wiring.alerts import as_words, take
+    from drift.wiring.build import clock
+    from drift.wiring.database import migrated
+    from drift.wiring.who import whoami
+
+    with told(), migrated(read_settings()) as found:
+        row = take(found.engine, id_, None if undo else Acknowledgement(by or whoami(), clock(), note))
+        Console(soft_wrap=True).print(as_words(row), markup=False, highlight=False)
 
 
 @app.command()

@@ -32,6 +32,20 @@ def run(
 
 
 @app.command()
+def dashboard(config: ConfigPath = DEFAULT) -> None:
+    """Serve the dashboard alone, until Ctrl-C; `drift run` does so beside the service.
+
+    It reads the database of `DRIFT_DASHBOARD_DATABASE_URL`, and listens on `DRIFT_HOST` and `DRIFT_DASHBOARD_PORT`. On
+    an address that others reach it refuses to start unless people have to sign in (`access`).
+    """
+    from drift.config import load, read_settings
+    from drift.wiring.dashboard import serve
+
+    with told():
+        serve(load(config), config, read_settings())
+
+
+@app.command()
 def demo(
     fault: Annotated[
         str, typer.Option(help="What goes wrong: a fault by name, `none`, or `script` for all of them in turn.")

@@ -1,5 +1,6 @@
 """What the service is told: settings from the environment, and streams, detectors, SLOs and receivers from one file."""
 
+from drift.config.access import AccessConfig, OidcConfig, ProxyConfig, require_closed
 from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.gates import CanaryConfig, GateConfig
@@ -17,6 +18,7 @@ from drift.config.webhooks import RetrainConfig, WebhookConfig
 
 __all__ = [
     "EXAMPLE",
+    "AccessConfig",
     "AlertmanagerConfig",
     "CanaryConfig",
     "CanaryInputsConfig",
@@ -25,6 +27,8 @@ __all__ = [
     "DigestConfig",
     "EncoderConfig",
     "GateConfig",
+    "OidcConfig",
+    "ProxyConfig",
     "ReferenceConfig",
     "RetentionConfig",
     "RetrainConfig",
@@ -33,5 +37,6 @@ __all__ = [
     "WebhookConfig",
     "load",
     "read_settings",
+    "require_closed",
     "schema",
 ]

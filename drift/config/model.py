@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from drift.config.access import AccessConfig
 from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.gates import CanaryConfig, GateConfig
@@ -72,7 +73,8 @@ class StreamConfig(_Model):
     kept of it, `reencode` how many of those are encoded again where there is an encoder. `segments` names columns and
     the values that are monitored apart. `merge` says how many windows `mean_shift` also measures together (as
     `mean_shift_x12` for 12): by default those of 3, 12 and 36 that are not longer than a week. `show_inputs` lets
-    the dashboard show the inputs of single rows. `gate` judges what a retraining gives.
+    the dashboard show the inputs of single rows to operators. `gate` judges what a retraining gives. `tenant` is whose
+    traffic all of it is; segments by a column `tenant` are of theirs without.
     """
 
     id: Name
@@ -80,6 +82,7 @@ class StreamConfig(_Model):
     version: str = ""
     dim: int = Field(ge=1, le=65_536)
     team: str = ""
+    tenant: str = ""
     runbook_url: str = ""
     collector: CollectorConfig = CollectorConfig()
     encoder: EncoderConfig | None = None
@@ -182,6 +185,7 @@ class Config(_Model):
     retention: RetentionConfig = RetentionConfig()
     digest: DigestConfig | None = None
     canary: list[CanaryConfig] = []
+    access: AccessConfig = AccessConfig()
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
 

@@ -55,6 +55,7 @@ def _used_twice(config: Config) -> Iterator[Problem]:
         (("streams", "id"), [stream.id for stream in config.streams]),
         (("slos", "name"), [slo.name for slo in config.slos]),
         (("receivers", "webhooks", "name"), [webhook.name for webhook in config.receivers.webhooks]),
+        (("access", "tokens", "name"), [token.name for token in config.access.tokens]),
     ):
         for i, name in enumerate(names):
             if name in names[:i]:

@@ -15,7 +15,7 @@ from drift.errors import ConfigError
 Where = tuple[str | int, ...]
 Report = Callable[[int, str], None]
 Model = TypeVar("Model", bound=BaseModel)
-_HIDDEN = ("secret", "token", "mlflow_secret")
+_HIDDEN = ("secret", "token", "mlflow_secret", "client_secret", "cookie_secret")
 """Fields whose values no error repeats."""
 
 

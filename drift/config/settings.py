@@ -12,7 +12,8 @@ class Settings(BaseSettings):
     """Where things are on this machine.
 
     `database_url` names an existing Postgres (14 or later); without it the embedded one is used, under `home`.
-    `dashboard_database_url` may name a role that can only SELECT; the embedded Postgres brings its own.
+    `dashboard_database_url` may name a role that can only SELECT; the embedded Postgres brings its own. With `open` API
+    and dashboard are served on an address that others reach though nobody has to sign in.
     """
 
     model_config = SettingsConfigDict(env_prefix="DRIFT_", frozen=True)
@@ -23,6 +24,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8600, ge=1, le=65_535)
     dashboard_port: int = Field(default=8601, ge=1, le=65_535)
+    open: bool = False
     log_json: bool = False
 
 

@@ -37,7 +37,7 @@ def retrain_requested(alert: Alert, context: Context, measured: Measurement) -> 
             version=stream.version,
             stream=stream.key,
             segment=stream.segment,
-            tenant=stream.segment.removeprefix("tenant=") if stream.segment.startswith("tenant=") else None,
+            tenant=context.tenant or None,
             team=context.team,
             slo=alert.slo,
             objective=str(context.slo.sli),

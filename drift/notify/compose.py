@@ -21,7 +21,7 @@ class Context:
     `meaning` and `next_step` are the detector's plain words. `conformal` says where the judged p-value comes from,
     where the objective is calibrated on windows. `diagnosed` is the newest diagnosis since it began. `moved` says what
     has moved most. In `runbook_url`, "{alert}" stands for the page on the alert. `api_url` is where the service itself
-    answers.
+    answers. `tenant` is whose traffic it is, "" where it is not one tenant's.
     """
 
     stream: Stream
@@ -38,6 +38,7 @@ class Context:
     diagnosed: Diagnosed | None = None
     moved: str = ""
     api_url: str = ""
+    tenant: str = ""
 
 
 ALERT_NAMES: Final = {
@@ -58,12 +59,11 @@ NEXT_STEPS: Final = {
 
 def labels(alert: Alert, context: Context) -> dict[str, str]:
     """What identifies the alert, and nothing that changes while it fires: a changed label would be a new alert."""
-    column, _, value = context.stream.segment.partition("=")
     found = {
         "alertname": ALERT_NAMES[alert.kind],
         "model_id": context.stream.model,
         "job_id": context.stream.key,
-        "tenant": value if column == "tenant" else "",
+        "tenant": context.tenant,
         "segment": context.stream.segment,
         "slo": alert.slo,
         "severity": alert.kind.severity.value,

@@ -6,6 +6,7 @@ from drift.notify.moved import moved_most
 from drift.pipeline import diagnose, retrains
 from drift.pipeline.judge import judge
 from drift.pipeline.monitor import Findings, Monitor
+from drift.records import tenant_of
 from drift.slo import Outcome, Slo, Slot, Spent, budget
 from drift.store import objectives, outbox, reads, writes
 from drift.store.connect import Connection
@@ -43,6 +44,7 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         diagnosed=diagnose.newest(conn, slo, since),
         moved=moved_most(findings.measurements),
         api_url=monitor.outlet.api_url,
+        tenant=tenant_of(findings.stream.key) or monitor.tenant,
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)

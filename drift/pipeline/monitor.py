@@ -48,6 +48,7 @@ class Monitor:
     `parts` are all of its traffic, then its segments; `references` and `slos` are by their keys. `merge` says how many
     windows are measured together, beside each of them, by the detectors that can. `candidates` are models by name that
     may have been served in place of `encoder`. `environment` is there where an encoder is, unless it is turned off.
+    `tenant` is whose traffic all of it is, "" where it is not one tenant's.
     """
 
     stream: Stream
@@ -67,6 +68,7 @@ class Monitor:
     runbook_url: str
     candidates: Mapping[str, Encoder] = field(default_factory=dict)
     environment: Environment | None = None
+    tenant: str = ""
 
     def detector(self, name: str) -> Detector | Environment | None:
         """That whose measurements, of one window or of several merged, are called `name`."""

@@ -13,7 +13,8 @@ from drift.records.measurements import CANARY, CANARY_PROBE, ENVIRONMENT, Gap, G
 from drift.records.retrains import IN_FLIGHT, Retrain, RetrainPolicy, RetrainState
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
-from drift.records.streams import EPOCH, Span, Stream
+from drift.records.streams import EPOCH, TENANT, Span, Stream, tenant_of
+from drift.records.visitors import Role, Visitor
 from drift.records.windows import Recomputed, Reference, Window
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "NONE",
     "NO_TIME",
     "OWN_BITS",
+    "TENANT",
     "UNKNOWN",
     "Bounds",
     "Canary",
@@ -51,6 +53,7 @@ __all__ = [
     "Retrain",
     "RetrainPolicy",
     "RetrainState",
+    "Role",
     "RowFault",
     "RowReason",
     "Rows",
@@ -60,6 +63,7 @@ __all__ = [
     "Tally",
     "Texts",
     "TopRow",
+    "Visitor",
     "Window",
     "array_url",
     "canary_id",
@@ -75,4 +79,5 @@ __all__ = [
     "parse_name",
     "require_valid",
     "tally",
+    "tenant_of",
 ]

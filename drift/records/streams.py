@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TENANT: Final = "tenant"  # the column whose segments are tenants
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,6 +33,12 @@ class Stream:
 
     def __str__(self) -> str:
         return self.key
+
+
+def tenant_of(key: str) -> str:
+    """The tenant whose segment has that key; "" for all other streams."""
+    column, _, value = key.partition("/")[2].partition("=")
+    return value if column == TENANT else ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -37,6 +37,14 @@ def of_ids(conn: sa.Connection, ids: Collection[str]) -> list[Canary]:
     return [_canary(row) for row in conn.execute(sa.select(t).where(t.c.id.in_(list(ids))).order_by(t.c.id))]
 
 
+def decided(conn: sa.Connection, stream: str, span: Span) -> list[Canary]:
+    """The trials of a stream, beside another or with another beside it, that were decided in `span`, oldest first."""
+    t = tables.canary
+    mine = ((t.c.baseline == stream) | (t.c.candidate == stream)) & t.c.decided_at.is_not(None)
+    within = (t.c.decided_at >= span.start) & (t.c.decided_at < span.end)
+    return [_canary(row) for row in conn.execute(sa.select(t).where(mine, within).order_by(t.c.decided_at, t.c.id))]
+
+
 def beginning_with(conn: sa.Connection, prefix: str) -> list[Canary]:
     """The trials whose id begins with `prefix`, at most two: enough to tell whether it names one."""
     t = tables.canary

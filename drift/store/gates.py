@@ -48,6 +48,12 @@ def decisions(conn: sa.Connection, *, limit: int = 200) -> list[Gated]:
     return [_gated(row) for row in conn.execute(sa.select(t).order_by(t.c.decided_at.desc(), t.c.id).limit(limit))]
 
 
+def of_ids(conn: sa.Connection, ids: Sequence[str]) -> list[Gated]:
+    """The decisions that followed on those retrainings, oldest first."""
+    t = tables.gate
+    return [_gated(row) for row in conn.execute(sa.select(t).where(t.c.id.in_(ids)).order_by(t.c.decided_at))]
+
+
 def forget(conn: sa.Connection, *, before: datetime) -> None:
     """Drop decisions of before `before`."""
     conn.execute(sa.delete(tables.gate).where(tables.gate.c.decided_at < before))

@@ -8,7 +8,7 @@ from functools import reduce
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from drift.alert import Alert, AlertKind, AlertState, Watch
+from drift.alert import Acknowledgement, Alert, AlertKind, AlertState, Watch
 from drift.records import Gap, GapReason, Measurement, Sketch, Span, Stream
 from drift.slo import Conformal, Events, Hours, Outcome, Slo
 from drift.store import codec, tables
@@ -18,7 +18,7 @@ from drift.store import codec, tables
 class AlertRow:
     """An alert as it was told to the receivers; of a muted one, from replayed history, nobody was told.
 
-    `false_by` says who marked it as false, None where nobody did.
+    `false_by` says who marked it as false, `acknowledged` who looks after it; None where nobody does.
     """
 
     alert: Alert
@@ -26,6 +26,7 @@ class AlertRow:
     annotations: Mapping[str, str]
     muted: bool = False
     false_by: str | None = None
+    acknowledged: Acknowledgement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,9 @@ def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:
 def alert_row(row: sa.Row[tuple[object, ...]]) -> AlertRow:
     """A row of the table `alert`."""
     f = row._mapping
-    return AlertRow(alert_of(row), f["labels"], f["annotations"], f["muted"], f["false_by"])
+    by, at, note = f["acknowledged_by"], f["acknowledged_at"], f["acknowledged_note"]
+    acknowledged = None if at is None else Acknowledgement(by, at, note)
+    return AlertRow(alert_of(row), f["labels"], f["annotations"], f["muted"], f["false_by"], acknowledged)
 
 
 def alert_of(row: sa.Row[tuple[object, ...]]) -> Alert:

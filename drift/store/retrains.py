@@ -95,6 +95,13 @@ def joined_to(conn: sa.Connection, id_: str) -> list[Retrain]:
     return [_retrain(row) for row in rows]
 
 
+def of_alert(conn: sa.Connection, stream: str, slo: str, fired_at: datetime) -> list[Retrain]:
+    """The intents of the alert of an objective that fired then, oldest first."""
+    t = tables.retrain
+    mine = (t.c.stream == stream) & (t.c.slo == slo) & (t.c.fired_at == fired_at)
+    return [_retrain(row) for row in conn.execute(sa.select(t).where(mine).order_by(t.c.asked_at, t.c.id))]
+
+
 def move(conn: sa.Connection, before: Retrain, after: Retrain) -> bool:
     """Keep `after`, if the intent is still in the state of `before`; False when somebody was faster."""
     t = tables.retrain

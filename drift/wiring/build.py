@@ -79,6 +79,7 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         registry=RegistryKey(secret.get_secret_value()) if (secret := config.retrain.mlflow_secret) else None,
         canary_inputs=build_all_canary_inputs(config, engine, monitors, now=now),
         process=f"{gethostname()} {getpid()}",
+        bearer=config.access.bearer if config.access.tokens else None,
     )
 
 
@@ -138,6 +139,7 @@ def build_monitor(
         sample=stream.sample,
         reencode=stream.reencode,
         team=stream.team,
+        tenant=stream.tenant,
         environment=Environment(encoder.encoder, every) if encoder and (every := stream.looks_every) else None,
         runbook_url=stream.runbook_url or config.runbook_url,
     )

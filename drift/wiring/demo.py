@@ -24,6 +24,7 @@ from drift.wiring.logs import configure
 from drift.wiring.processes import beside, require_free
 from drift.wiring.replay import plan, replay
 from drift.wiring.run import beside_dashboard, serve
+from drift.wiring.strangers import require_sign_in, require_tokens
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 HISTORY_WINDOW: Final = parse_duration("4h")
@@ -55,6 +56,9 @@ def demo(fault: str, settings: Settings, *, with_history: bool) -> None:
     }
     package, root = _examples()
     path = root / package.replace(".", "/") / "drift.yaml"
+    config = load(path, {**os.environ, **variables})
+    require_sign_in(config, settings)
+    require_tokens(config, settings)
     with ExitStack() as running:
         log = running.enter_context((home / "service.log").open("a", encoding="utf-8"))
         run = [sys.executable, "-m"]
@@ -67,7 +71,7 @@ def demo(fault: str, settings: Settings, *, with_history: bool) -> None:
         configure(settings, log)
         with console.status("encoding the reference, and three weeks of documents"):
             # The reference is encoded while the past is still being written.
-            service = build_service(load(path, {**os.environ, **variables}), found.engine, settings.home)
+            service = build_service(config, found.engine, settings.home)
             if past:
                 _finish(past)
         if past:

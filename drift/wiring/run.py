@@ -9,7 +9,6 @@ from typing import TextIO
 import structlog
 import uvicorn
 
-import dashboard
 from drift.api.app import create_app
 from drift.api.metrics import Exporter
 from drift.config import Config, Settings
@@ -19,6 +18,7 @@ from drift.wiring.database import Database, hosted
 from drift.wiring.logs import configure
 from drift.wiring.otel import exporting
 from drift.wiring.processes import beside, require_free
+from drift.wiring.strangers import require_sign_in, require_tokens
 
 _logger = structlog.get_logger()
 
@@ -29,6 +29,9 @@ def run(config: Config, path: Path, settings: Settings, *, with_dashboard: bool)
     Raises:
         DriftError: a port is taken, or something that the configuration names is not there or cannot be used.
     """
+    require_tokens(config, settings)
+    if with_dashboard:
+        require_sign_in(config, settings)
     ports = {"DRIFT_PORT": settings.port}
     require_free(settings.host, ports | ({"DRIFT_DASHBOARD_PORT": settings.dashboard_port} if with_dashboard else {}))
     with ExitStack() as running:
@@ -68,13 +71,14 @@ def beside_dashboard(
     found: Database, path: Path, settings: Settings, variables: Mapping[str, str], *, log: TextIO | None
 ) -> Iterator[None]:
     """The dashboard on `path`, as a process of its own, until the block ends."""
-    app = Path(dashboard.__file__).with_name("app.py")
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", str(app)),
-        *dashboard.STREAMLIT_OPTIONS,
-        *("--server.address", settings.host, "--server.port", str(settings.dashboard_port)),
-        *("--", "--config", str(path.resolve())),
-    ]
-    environment = {**variables, "DRIFT_DASHBOARD_DATABASE_URL": found.reader_url}
+    command = [sys.executable, "-m", "drift", "dashboard", str(path.resolve())]
+    environment = {
+        **variables,
+        "DRIFT_DASHBOARD_DATABASE_URL": found.reader_url,
+        "DRIFT_HOST": settings.host,
+        "DRIFT_PORT": str(settings.port),
+        "DRIFT_DASHBOARD_PORT": str(settings.dashboard_port),
+        "DRIFT_OPEN": str(settings.open),
+    }
     with beside(command, environment, cwd=Path.cwd(), log=log):
         yield

@@ -74,7 +74,8 @@ watch: Final = sa.Table(
 )
 
 # One row per episode of an alert. What its rule looked back on as it fired begins at `looked_from`. `digest` is the
-# message that told its owner of it, null before. Who says that it was false is `false_by`.
+# message that told its owner of it, null before. Who says that it was false is `false_by`, who looks after it
+# `acknowledged_by`.
 alert: Final = sa.Table(
     "alert",
     metadata,
@@ -95,6 +96,9 @@ alert: Final = sa.Table(
     sa.Column("digest", sa.Text),
     sa.Column("false_at", At),
     sa.Column("false_by", sa.Text),
+    sa.Column("acknowledged_at", At),
+    sa.Column("acknowledged_by", sa.Text),
+    sa.Column("acknowledged_note", sa.Text),
 )
 sa.Index(
     "alert_open_idx",

@@ -1,0 +1,55 @@
+"""What the database is asked, and answers, for the pages. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
+
+from drift.store.reads import AlertRow, StreamRow
+from drift.store.views import MessageRow
+
+T = TypeVar("T")
+Sees: TypeAlias = Callable[[str], bool]
+"""Whether the stream of a key may be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Generic[T]):
+    """What a page shows, how long ago it was read, and why it is not newer ("" when it is)."""
+
+    value: T
+    age: timedelta
+    fault: str = ""
+
+
+@runtime_checkable
+class Narrow(Protocol):
+    """An answer about several streams, which can be made one about some of them."""
+
+    def only(self, sees: Sees) -> Self: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """Episodes of alerts, newest first, and the messages that told of them."""
+
+    at: datetime
+    alerts: tuple[AlertRow, ...]
+    messages: tuple[MessageRow, ...]
+
+    def only(self, sees: Sees) -> Self:
+        """Those of the streams that may be seen."""
+        alerts = tuple(row for row in self.alerts if sees(row.alert.stream))
+        return replace(self, alerts=alerts, messages=tuple(row for row in self.messages if sees(row.stream)))
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The streams that are known at `at`, by key."""
+
+    at: datetime
+    streams: tuple[StreamRow, ...]
+
+    def only(self, sees: Sees) -> Self:
+        """Those that may be seen."""
+        return replace(self, streams=tuple(row for row in self.streams if sees(row.stream.key)))

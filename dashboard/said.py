@@ -1,0 +1,18 @@
+"""What people have said about an alert: who looks after it, and whether it was false. Pure."""
+
+from dashboard import words
+from drift.store.reads import AlertRow
+
+
+def taken(row: AlertRow) -> str:
+    """Who looks after it, and how long after it fired that one said so; "" where nobody does."""
+    said, fired = row.acknowledged, row.alert.fired_at
+    if said is None or fired is None:
+        return ""
+    return f"by {said.by} after {words.length(said.at - fired)}" + (f": {said.note}" if said.note else "")
+
+
+def lines(row: AlertRow) -> list[str]:
+    """All of it."""
+    found = [f"acknowledged {taken(row)}"] if row.acknowledged else []
+    return found + ([f"marked as false by {row.false_by}"] if row.false_by else [])

@@ -1,0 +1,157 @@
+"""Who the dashboard takes somebody for, and what it then shows: pages as Streamlit runs them, on a real database."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import seed
+from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
+from test_dashboard_incident import episode, found, link, reader  # noqa: F401
+from test_dashboard_pages import VIEWS, said
+
+from dashboard import data, door, incident
+from dashboard.door import HiddenError, SignInError, by_claims, by_headers
+from drift.config import OidcConfig, ProxyConfig
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+OIDC = OidcConfig(metadata_url="https://login.example", client_id="drift", client_secret="s")
+PROXY = ProxyConfig(addresses=["10.0.0.0/24", "127.0.0.1"])
+CLAIMS = {"is_logged_in": True, "iat": NOW.timestamp() - 60, "email": "anna@example.com", "groups": ["sre", "ml"]}
+ACCESS = """
+access:
+  proxy: {addresses: [127.0.0.1]}
+  operators: [sre]
+  tenants: {sre: ["*"], care-people: [care]}
+"""
+CARE, DOCS = "support-tickets", "docs-search"
+
+
+def test_a_token_says_the_name_and_the_groups():
+    assert by_claims(CLAIMS, OIDC, NOW) == ("anna@example.com", ("sre", "ml"))
+    assert by_claims(CLAIMS | {"groups": "sre ml"}, OIDC, NOW)[1] == ("sre", "ml")
+    assert by_claims({name: CLAIMS[name] for name in CLAIMS if name != "groups"}, OIDC, NOW)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "helps"),
+    [
+        ({"is_logged_in": False}, "asks who you are", True),
+        ({"iat": NOW.timestamp() - 86_401}, "some time ago", True),
+        ({"iat": None}, "some time ago", True),
+        ({"email": None}, "no claim 'email'", False),
+        ({"email_verified": False}, "has not verified", False),
+    ],
+)
+def test_a_token_that_does_not_say_who_it_is_lets_nobody_in(changes, words, helps):
+    with pytest.raises(SignInError, match=words) as refused:
+        by_claims(CLAIMS | changes, OIDC, NOW)
+    assert refused.value.can_sign_in is helps
+
+
+def headers(**found: list[str]):
+    return lambda name: found.get(name.replace("X-Forwarded-", "").lower(), [])
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "127.0.0.1"])
+def test_a_proxy_that_is_known_says_the_name_and_the_groups(address):
+    found = by_headers(headers(user=["anna"], groups=["sre, ml", "staff"]), PROXY, [address])
+    assert found == ("anna", ("sre", "ml", "staff"))
+
+
+@pytest.mark.parametrize(
+    ("address", "found", "words"),
+    [
+        ("10.0.1.7", {"user": ["anna"]}, "you come from 10.0.1.7"),
+        ("10.0.0.7", {}, "X-Forwarded-User .* is missing"),
+        ("10.0.0.7", {"user": [" "]}, "is empty"),
+        ("10.0.0.7", {"user": ["eve", "anna"]}, "is there twice"),
+    ],
+)
+def test_headers_of_others_or_of_more_than_one_are_not_believed(address, found, words):
+    with pytest.raises(SignInError, match=words):
+        by_headers(headers(**found), PROXY, [address])
+
+
+@pytest.fixture
+def scoped(tmp_path, monkeypatch, page):  # noqa: F811
+    """Opens pages for somebody in a group; the stream of support tickets is the tenant care's."""
+    path = tmp_path / "drift.yaml"
+    path.write_text(
+        seed.CONFIG.replace("    team: care\n", "    team: care\n    tenant: care\n    show_inputs: true\n") + ACCESS
+    )
+    monkeypatch.setattr("sys.argv", ["app.py", "--config", str(path)])
+
+    def shown(group: str, *arguments: str, **query: str):
+        monkeypatch.setattr(door, "by_headers", lambda *_: ("bob", (group,)))
+        return page(*arguments, **query)
+
+    shown.path = path
+    return shown
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "operations"])
+def test_who_sees_one_tenant_finds_no_other_stream_on_any_page(scoped, seeded_url, reader, view):  # noqa: F811
+    others = (DOCS, "products", "legal")
+    asked = link(episode(reader, DOCS)) if view == "incident" else {"stream": DOCS} if view == "stream" else {}
+    app = scoped("care-people", seeded_url, view, **asked)
+    shown = html(app) + said(app).replace(f"`{DOCS}`", "") + str([box.options for box in app.selectbox])
+    assert not [name for name in others if name in shown]
+    if view == "incident":
+        assert f"`{DOCS}` is not among the streams that bob may see" in said(app)
+    elif view == "stream":
+        assert f"No stream is called `{DOCS}`" in said(app)
+    else:
+        assert CARE in shown
+    assert "Operations" not in str(app.main)
+
+
+def test_what_is_about_all_streams_is_not_for_who_sees_one_tenant(scoped, seeded_url, monkeypatch):  # noqa: F811
+    scoped("care-people", seeded_url)
+    with pytest.raises(HiddenError, match="bob may see those of some tenants only"):
+        data.asked("count", lambda conn: 7)
+    with pytest.raises(HiddenError, match="is not among the streams"):
+        data.asked("count", lambda conn: 7, of="products/lang=de")
+    assert data.asked("count", lambda conn: 7, of=CARE).value == 7
+    monkeypatch.setattr(door, "by_headers", lambda *_: ("anna", ("sre",)))
+    assert data.asked("count", lambda conn: 7).value == 7
+
+
+def test_alerts_of_other_tenants_at_the_same_time_are_left_out_of_an_incident(reader, config_file):  # noqa: F811
+    past = found(reader, config_file, CARE)
+    known = incident.Found(past.at, past)
+    assert {row.alert.stream for row in known.only(lambda key: key == CARE).incident.others} == {CARE}
+    assert known.only(lambda key: False).incident.others == ()
+
+
+def test_viewers_get_no_commands_that_change_things_and_no_inputs(scoped, seeded_url, reader):  # noqa: F811
+    query = link(episode(reader, CARE))
+    viewer = scoped("care-people", seeded_url, "incident", **query)
+    assert [code.value.split()[1] for code in viewer.code] == ["diagnose", "reference"]
+    assert data.config()[0].stream(CARE).show_inputs is False
+    operator = scoped("sre", seeded_url, "incident", **query)
+    assert f"drift alert mark-false {episode(reader, CARE).alert.id}" in [code.value for code in operator.code]
+    assert data.config()[0].stream(CARE).show_inputs is True
+
+
+def test_who_is_signed_in_is_said_below_the_page(scoped, seeded_url):  # noqa: F811
+    assert "Signed in as bob, viewer, streams of care" in text(scoped("care-people", seeded_url))
+    assert "Signed in as bob, operator" in text(scoped("sre", seeded_url))
+    assert "bob, viewer, streams of no tenant" in text(scoped("others", seeded_url))
+
+
+def test_a_configuration_that_breaks_lets_nobody_in_who_was_not_before(scoped, seeded_url):  # noqa: F811
+    assert DOCS not in html(scoped("care-people", seeded_url))
+    scoped.path.write_text("streams: [")
+    app = scoped("care-people", seeded_url)
+    assert CARE not in html(app)  # whose it is, is not known any more
+    assert DOCS not in html(app)
+
+
+def test_a_configuration_that_was_never_right_lets_nobody_in(page, seeded_url, tmp_path: Path, monkeypatch):  # noqa: F811
+    (tmp_path / "drift.yaml").write_text("streams: [")
+    monkeypatch.setattr("sys.argv", ["app.py", "--config", str(tmp_path / "drift.yaml")])
+    app = page(seeded_url)
+    assert "Nobody can be let in while the configuration cannot be read" in text(app)
+    assert DOCS not in html(app)
+    with pytest.raises(SignInError):
+        data.fleet()
