@@ -42,7 +42,12 @@ $(VENV)/.run: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
 $(VENV)/.dev: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
 	@echo "installing drift[$(EXTRAS),dev] into $(VENV) (a few minutes the first time)"
 	@$(PIP) -e '.[$(EXTRAS),dev]'
+	@$(BIN)/python -W ignore -c 'import timm' 2>/dev/null || $(PIP) --no-deps $(TIMM)
 	@touch $@ $(VENV)/.run
+
+# Later releases of torchvision on PyPI are compiled for CUDA, and refuse to be imported beside another torch. This one does
+# without its operators, of which timm uses none.
+TIMM := timm==1.0.31 torchvision==0.16.2
 
 # Each also alone. The first run installs the other libraries into .drift/peers; power takes an hour on two cores, goes on
 # where it was stopped, and prints what it has kept at once.

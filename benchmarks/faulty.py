@@ -114,6 +114,12 @@ def stripped(texts: Sequence[str]) -> list[str]:
     return [text.translate(str.maketrans("", "", string.punctuation)) for text in texts]
 
 
+def integers(x: Vectors, reference: Vectors) -> Vectors:
+    """What sentence-transformers makes of vectors as int8."""
+    low, high = reference.min(0), reference.max(0)
+    return np.trunc((x - low) / ((high - low) / 255) - 128).clip(-128, 127).astype(np.float32)
+
+
 def zeroed(x: Vectors) -> Vectors:
     return np.where(np.arange(x.shape[1]) % 12 == 0, 0, x).astype(np.float32)
 
@@ -159,6 +165,17 @@ FAULTS: Final[Mapping[str, tuple[str, Serve]]] = {
     "stored in 8 bits": ("quantised-storage", lambda p, t, x, r: quantised(x, 8)),
     "stored in 4 bits": ("quantised-storage", lambda p, t, x, r: quantised(x, 4)),
     "stored as signs": ("quantised-storage", lambda p, t, x, r: normalise(np.sign(x))),
+    "stored as signs about the median": (
+        "quantised-storage",
+        lambda p, t, x, r: normalise(np.sign(x - np.median(p.reference, axis=0))),
+    ),
+    "stored as bits": ("quantised-storage", lambda p, t, x, r: normalise(x > 0)),
+    "served as integers": ("quantised-storage", lambda p, t, x, r: integers(x, p.reference)),
+    "stored in 2 decimals": ("quantised-storage", lambda p, t, x, r: np.round(x, 2)),
+    "stored in 8-bit floats": (
+        "quantised-storage",
+        lambda p, t, x, r: torch.from_numpy(x).to(torch.float8_e5m2).float().numpy(),
+    ),
     "rotated": ("rotated", lambda p, t, x, r: (x @ rotation(x.shape[1], r)).astype(np.float32)),
     "other sign": ("rotated", lambda p, t, x, r: -x),
     "negative numbers lost": ("unknown", lambda p, t, x, r: normalise(np.maximum(x, 0))),
@@ -167,6 +184,9 @@ FAULTS: Final[Mapping[str, tuple[str, Serve]]] = {
     "each 12th dimension zero": ("zeroed-dimensions", lambda p, t, x, r: zeroed(x)),
     "vectors of the next row": ("id-join", lambda p, t, x, r: np.roll(x, 1, axis=0)),
     "vectors of rows elsewhere": ("id-join", lambda p, t, x, r: r.permutation(p.reference)[: len(x)]),
+    "half of the dimensions": ("zeroed-dimensions", lambda p, t, x, r: normalise(x * (np.arange(x.shape[1]) < 192))),
+    "small numbers lost": ("unknown", lambda p, t, x, r: normalise(np.where(np.abs(x) < 0.03, 0, x))),
+    "length 2": ("missing-normalisation", lambda p, t, x, r: 2 * x),
     "one cached vector": ("constant-output", lambda p, t, x, r: np.repeat(x[:1], len(x), axis=0)),
     "collapse to 8 directions": ("dimensional-collapse", lambda p, t, x, r: collapsed(x, *principal(p.reference, 8))),
     "collapse to 64 directions": ("dimensional-collapse", lambda p, t, x, r: collapsed(x, *principal(p.reference, 64))),

@@ -64,10 +64,9 @@ def main(texts: int) -> None:
     print(f"of {texts} texts it found {kept} and encoded {part.encoded}, in {part.seconds:.0f} s on the {part.device}")
     rate = part.encoded / part.seconds
     print(f"{rate:.1f} texts a second: a million in {MILLION / rate / 3600:.1f} h (extrapolated)")
-    result = (MILLION - texts) * part.dim * FLOAT
     print(
-        f"memory: {part.loaded / MEBI:.0f} MiB with the model, {part.most / MEBI:.0f} MiB at most for {texts} texts, "
-        f"{(part.most + result) / MEBI:.0f} MiB with the vectors of a million, which are the result"
+        f"memory: {part.loaded / MEBI:.0f} MiB with the model, {part.most / MEBI:.0f} MiB at most for {texts} texts; "
+        f"the vectors lie in a file, as those of a million do, of {MILLION * part.dim * FLOAT / MEBI:.0f} MiB"
     )
 
 
@@ -81,7 +80,7 @@ def encode(file: Path, count: int) -> None:
     with gzip.open(os.environ.get("DRIFT_CLINC150", DATA), "rt") as opened:
         known = [row["text"] for row in csv.DictReader(opened)]
     texts = [known[i % len(known)] + (f" {i // len(known)}" if i >= len(known) else "") for i in range(count)]
-    encoder = CachedEncoder(load(EncoderSpec()), file)
+    encoder = CachedEncoder(load(EncoderSpec()), file, held=0)
     loaded = _most()
     for start in range(0, count, PIECE):
         encoder.encode(texts[start : start + PIECE])

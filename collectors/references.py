@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int64
 
 from collectors.columns import columns_of, read_batches, read_texts
 from collectors.files import SourceFile, open_files, reading
@@ -29,6 +30,14 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def take(self, index: Int64[np.ndarray, "k"]) -> "Inputs":
+        """The inputs at `index`, in that order."""
+        at = index.tolist()
+        labels, *others = (
+            tuple(column[i] for i in at) if column else () for column in (self.labels, *self.segments.values())
+        )
+        return Inputs(tuple(self.texts[i] for i in at), labels, dict(zip(self.segments, others, strict=True)))
 
 
 def read_reference(path: Path, stream: Stream, *, limit: int, segments: tuple[str, ...] = ()) -> Rows | Inputs:

@@ -68,6 +68,24 @@ def test_an_encoder_brings_the_skew_objective(written):
     assert "skew" in config.streams[0].detector_names
 
 
+def test_an_encoders_precision_place_and_weights_are_declared_and_checked(written):
+    said = (
+        f'encoder: {{model: bundled, dtype: bfloat16, device: "cuda:1", prefix: "query: ", weights_sha256: {"a" * 64}}}'
+    )
+    (stream,) = written(LEAST + f"    {said}\n").streams
+    spec = stream.encoder
+    assert (spec.dtype, spec.device, spec.prefix, spec.weights_sha256) == ("bfloat16", "cuda:1", "query: ", "a" * 64)
+    # Another precision makes another reference; the same numbers on another device do not.
+    assert "dtype bfloat16" in spec.declared
+    assert "prefix query: " in spec.declared
+    assert "cuda" not in spec.declared
+    for wrong in ("dtype: int8", "device: gpu", "weights_sha256: 12ab"):
+        with pytest.raises(ConfigError, match=wrong.partition(":")[0]):
+            written(LEAST + f"    encoder: {{model: bundled, {wrong}}}\n")
+    with pytest.raises(ConfigError, match="`dtype` is decided by the endpoint"):
+        written(LEAST + "    encoder: {model: https://e.example/v1/embeddings, dtype: bfloat16}\n")
+
+
 def test_an_encoder_brings_the_environment_unless_it_is_turned_off(written):
     (stream,) = written(LEAST + "    encoder: {model: bundled}\n").streams
     assert ("environment" in stream.measured_names, stream.looks_every) == (True, timedelta(days=1))

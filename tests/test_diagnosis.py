@@ -84,7 +84,19 @@ def test_the_fault_is_named_first(case, fault, share):
     assert found.causes[0].cause == expected, found
 
 
-VECTORS = ("other sign", "negative numbers lost", "averaged with the row before", "each 12th dimension zero")
+VECTORS = (
+    "stored as signs about the median",
+    "stored as bits",
+    "stored in 2 decimals",
+    "stored in 8-bit floats",
+    "other sign",
+    "negative numbers lost",
+    "small numbers lost",
+    "averaged with the row before",
+    "each 12th dimension zero",
+    "half of the dimensions",
+    "length 2",
+)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.2, 0.05])
@@ -93,6 +105,13 @@ def test_what_was_done_to_vectors_is_named_or_unknown_and_never_wrong(case, faul
     pairs = pairs_of(tuple(case.texts), faulty(case, fault, share), case.right, Tolerance())
     tried = list(explanations(pairs, case.reference.vectors, None, {}))
     assert next(rank(tried, len(tried[0].explained))).cause == FAULTS[fault][0]
+
+
+def test_integers_are_known_from_as_many_rows_as_a_scale_of_each_dimension_needs(case):
+    for share, cause in ((1.0, "quantised-storage"), (0.2, "quantised-storage"), (0.05, "unknown")):
+        pairs = pairs_of(tuple(case.texts), faulty(case, "served as integers", share), case.right, Tolerance())
+        tried = list(explanations(pairs, case.reference.vectors, None, {}))
+        assert next(rank(tried, len(tried[0].explained))).cause == cause
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,7 @@
 """The cache of vectors: the same bits, no second call, across restarts, processes and kills."""
 
 import hashlib
+import mmap
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from drift.encoder.cache import PIECE, CachedEncoder
 from drift.encoder.meter import Meter
@@ -62,6 +64,32 @@ def test_an_input_that_occurs_twice_is_encoded_once(path):
     assert same(cached.encode(["a", "b", "a", "c", "b"]), Counting().encode(["a", "b", "a", "c", "b"]))
     assert same(cached.encode(["c", "d"]), Counting().encode(["c", "d"]))
     assert encoder.asked == [["a", "b", "c"], ["d"]]
+    cached.close()
+
+
+def test_a_long_result_lies_in_a_file_that_goes_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("drift.encoder.cache.PIECE", 2)
+    texts = [f"text {i}" for i in range(7)]
+    cached = CachedEncoder(Counting(), tmp_path / "cache.sqlite", held=7 * DIM * 4 - 1)
+    found = cached.encode(texts)
+    assert isinstance(found.base.base.obj, mmap.mmap)
+    assert same(found, Counting().encode(texts))
+    assert {each.name.partition("-")[0] for each in tmp_path.iterdir()} == {"cache.sqlite"}
+    found[0] = 1  # a caller's own, as any
+    assert same(cached.encode(texts), Counting().encode(texts))
+    assert not isinstance(cached.encode(texts[:6]).base, np.ndarray)
+    cached.close()
+
+
+def test_a_long_result_for_which_the_disk_has_no_room_is_held_in_memory(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with capture_logs() as logs:
+        cached = CachedEncoder(Counting(), tmp_path / "cache.sqlite", held=0)
+        assert same(cached.encode(["a", "b"]), Counting().encode(["a", "b"]))
+    assert [log["event"] for log in logs] == ["vectors kept in memory"]
     cached.close()
 
 

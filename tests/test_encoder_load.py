@@ -65,6 +65,16 @@ def test_cls_and_raw_equal_sentence_transformers(encoder, tmp_path):
     assert np.linalg.norm(ours.encode(TEXTS), axis=1).min() > 2
 
 
+def test_a_device_that_is_not_here_is_refused_by_name():
+    with pytest.raises(EncoderError, match=r"device needs to be one that torch .* has here.*found 'xpu:7'"):
+        load(EncoderSpec(device="xpu:7"))
+
+
+def test_other_weights_than_those_asked_for_are_refused_of_the_bundled_model_too():
+    with pytest.raises(EncoderError, match=f"needs sha256 {'0' * 64}, found {BUNDLED_WEIGHTS_SHA256}"):
+        load(EncoderSpec(device="cpu", weights_sha256="0" * 64))
+
+
 def test_wrong_weights_are_refused(tmp_path, monkeypatch):
     folder = copy_of(MODEL, tmp_path / "tampered")
     (folder / "model.safetensors").unlink()

@@ -1,11 +1,8 @@
-"""Models of timm: by a file of weights and an architecture, and by the directories of its hub.
+"""Models of timm: by a file of weights and an architecture, and by the directories of its hub."""
 
-timm needs torchvision, which is compiled for one build of torch: on PyPI for CUDA. So it is in no set of packages that
-the tests bring, and they run where somebody has installed it.
-"""
-
-import importlib
+import importlib.util
 import json
+import os
 
 import numpy as np
 import pytest
@@ -13,26 +10,25 @@ import safetensors.torch
 import torch
 from image_models import picture, url
 
+from drift.encoder import architectures
 from drift.encoder.load import EncoderSpec, load
 from drift.errors import EncoderError
 
 
-def installed() -> bool:
+@pytest.fixture(scope="module")
+def timm():
     try:
-        importlib.import_module("timm")
-    except (ImportError, RuntimeError):
-        return False
-    return True
+        return importlib.import_module("timm")
+    except (ImportError, RuntimeError) as error:
+        # `make test` brings it, and a torchvision that goes beside any torch.
+        text = f"timm is not installed, or its torchvision is not for this build of torch: {error}"
+        pytest.fail(text) if os.environ.get("CI") == "true" else pytest.skip(text)
 
 
-needs_timm = pytest.mark.skipif(not installed(), reason="timm is not installed, or not for this build of torch")
 INPUTS = [url(picture(seed, 200, 180)) for seed in range(3)]
 
 
-@needs_timm
-def test_vectors_equal_those_of_timm(tmp_path):
-    import timm
-
+def test_vectors_equal_those_of_timm(timm, tmp_path):
     torch.random.manual_seed(0)
     whole = timm.create_model("test_vit", pretrained=False).eval()
     weights = tmp_path / "weights.safetensors"
@@ -53,10 +49,7 @@ def test_vectors_equal_those_of_timm(tmp_path):
         load(EncoderSpec(str(hub), pooling="cls", device="cpu"))
 
 
-@needs_timm
-def test_weights_of_another_architecture_are_refused(tmp_path):
-    import timm
-
+def test_weights_of_another_architecture_are_refused(timm, tmp_path):
     weights = tmp_path / "weights.safetensors"
     safetensors.torch.save_file(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     with pytest.raises(EncoderError, match="has not the weights of its architecture"):
@@ -68,8 +61,9 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         load(EncoderSpec(str(weights), architecture="timm/test_vit", device="cpu"))
 
 
-@pytest.mark.skipif(installed(), reason="timm is there")
-def test_a_missing_timm_names_the_extra(tmp_path):
+def test_a_missing_timm_names_the_extra(tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(architectures.importlib.util, "find_spec", lambda name: None if name == "timm" else find(name))
     weights = tmp_path / "weights.safetensors"
     safetensors.torch.save_file({"x": torch.zeros(1)}, weights)
     with pytest.raises(EncoderError, match=r"pip install drift\[timm\]"):

@@ -24,7 +24,7 @@ from drift.encoder.difference import unlike_layers
 from drift.encoder.fingerprint import Pooling
 from drift.encoder.load import EncoderSpec, load
 from drift.encoder.transformer import TransformerEncoder
-from drift.errors import SourceError
+from drift.errors import SourceError, UnreadableInputsError
 from drift.gate.thresholds import Thresholds, Verdict
 from drift.wiring.gate import Request, of_encoders
 
@@ -152,6 +152,45 @@ def test_another_model_of_the_same_shape_is_not_one_with_layers_gone(case):
 def test_a_probe_without_the_segment_is_refused(case):
     with pytest.raises(SourceError, match="needs a column 'lang' to tell segments apart"):
         case.decide(case.encoder, segment="lang")
+
+
+@dataclass(frozen=True)
+class Choosy:
+    """The encoder, which does not take inputs that have one of `words` in them."""
+
+    encoder: TransformerEncoder
+    words: tuple[str, ...]
+    dim: int = 384
+
+    def encode(self, inputs):
+        faults = {at: "it is no image" for at, text in enumerate(inputs) if any(word in text for word in self.words)}
+        if faults:
+            raise UnreadableInputsError(faults, len(inputs))
+        return self.encoder.encode(inputs)
+
+
+def test_what_an_encoder_cannot_read_is_left_out_on_both_sides_and_told(case):
+    texts = pq.read_table(case.probe)["input"].to_pylist()
+    lost = sum("Can" in text for text in texts)
+    assert 0 < lost < ROWS / 4
+    found = case.decide(Choosy(case.encoder, ("Can",)))
+    coverage = found.checks[0]
+    assert (found.rows, coverage.name, coverage.value) == (ROWS - lost, "coverage", 1 - lost / ROWS)
+    assert found.notes == (
+        f"{lost} of {ROWS} inputs cannot be read and are left out on both sides; first: it is no image.",
+    )
+    # The others are held against their own vectors: nothing has moved up by a row.
+    assert {check.value for check in found.checks if check.name in {"compatibility", "overlap"}} == {1.0}
+    assert found.cause is None
+
+
+def test_what_neither_encoder_reads_says_nothing_of_the_candidate(case):
+    both = replace(case, encoder=Choosy(case.encoder, ("Can",)))
+    found = both.decide(both.encoder)
+    assert found.checks[0].value == 1.0
+    assert found.notes
+    with pytest.raises(SourceError, match="32 inputs that both models take, found"):
+        both.decide(Choosy(case.encoder, ("o", "t")))
 
 
 def test_the_command_encodes_the_probe_with_both(case):

@@ -5,7 +5,19 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Channel = Annotated[int, Field(ge=0, le=255)]
-HERE: Final = ("architecture", "background", "deterministic", "max_length", "normalise", "pooling", "revision")
+HERE: Final = (
+    "architecture",
+    "background",
+    "deterministic",
+    "device",
+    "dtype",
+    "max_length",
+    "normalise",
+    "pooling",
+    "prefix",
+    "revision",
+    "weights_sha256",
+)
 THERE: Final = ("api_key", "served_model")
 
 
@@ -15,6 +27,9 @@ class EncoderConfig(BaseModel):
     Where the directory has an image model, inputs are images, and what is transparent in them is laid on `background`.
     So they are where `model` is a file of weights (.safetensors) with its `architecture`, such as `timm/resnet18`.
     A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
+    `prefix` is put before each text, "" for none where the model declares one; only weights of `weights_sha256` load.
+    `dtype` is that of the weights; bfloat16 is float32 on a CPU without instructions for it. `device` is one of
+    torch's, by default CUDA where there is one.
     `deterministic` gives an input the same bits whatever is encoded with it, and is slower.
 
     Or the address of an endpoint of OpenAI's kind (`https://…/v1/embeddings`), which is then asked for `served_model`,
@@ -33,6 +48,10 @@ class EncoderConfig(BaseModel):
     pooling: Literal["mean", "cls", "head"] | None = None
     normalise: bool | None = None
     max_length: int | None = Field(default=None, ge=1)
+    prefix: str | None = None
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|(cuda|xpu)(:\d+)?)$")] | None = None
     deterministic: bool = False
     threads: int | None = Field(default=None, ge=1)
     served_model: str = ""
@@ -56,5 +75,6 @@ class EncoderConfig(BaseModel):
         """What is said of the vectors that it should give."""
         names = {"model", "served_model", "revision", "pooling", "normalise", "max_length"}
         said = self.model_dump(include=names, exclude_none=True)
-        said |= self.model_dump(include={"architecture", "background", "deterministic"}, exclude_defaults=True)
+        others = {"architecture", "background", "deterministic", "dtype", "prefix", "weights_sha256"}
+        said |= self.model_dump(include=others, exclude_defaults=True)
         return ", ".join(f"{name} {value}" for name, value in said.items() if value != "")

@@ -10,8 +10,8 @@ import numpy as np
 
 from drift.diagnosis.causes import cause_of
 from drift.diagnosis.explain import Explanation, Ranked, explained, rank
-from drift.diagnosis.pairs import Pairs, Vectors, deviation
-from drift.diagnosis.served import Failing, relengthened
+from drift.diagnosis.pairs import Pairs, Vectors, deviation, turned
+from drift.diagnosis.served import TURNED, Failing, relengthened
 from drift.diagnosis.served import explanations as of_vectors
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
@@ -54,11 +54,8 @@ def explanations(
     """What may explain the first failing rows: their vectors, other models, then each variant of the recipe."""
     rows = Failing.of(pairs, reference)
     texts = [text for text, failing in zip(pairs.inputs, pairs.failing, strict=True) if failing][:RECOMPUTED]
-    served = rows.served[: len(texts)]
-    apart = deviation(served, rows.again[: len(texts)])
-    if encoder is None:
-        yield replace(one := relengthened(rows), explained=one.explained[: len(texts)])
-    for one in of_vectors(rows):
+    served, apart = rows.served[: len(texts)], rows.apart[: len(texts)]
+    for one in chain([relengthened(rows)], of_vectors(rows)):
         yield replace(one, explained=one.explained[: len(texts)])
     if encoder is None:
         return
@@ -74,8 +71,10 @@ def explanations(
     )
     recipes = variants(inner, texts) if isinstance(inner, TransformerEncoder) else ()
     for variant in chain(others, recipes):
-        left = deviation(served[:, None], variant.vectors).min(1)
-        yield Explanation(variant.cause, variant.how, explained(left, variant.leeway * apart))
+        # Whatever else is wrong with the lengths.
+        left = turned(served[:, None], variant.vectors).min(1)
+        share = np.where(apart > TURNED, explained(left, variant.leeway * apart), 0.0)
+        yield Explanation(variant.cause, variant.how, share)
 
 
 def evidence(pairs: Pairs, one: Ranked, rows: int, called: str = "re-encoded rows") -> str:

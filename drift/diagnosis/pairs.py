@@ -88,6 +88,13 @@ def deviation(x: Float[np.ndarray, "*n d"], y: Float[np.ndarray, "*n d"]) -> Flo
     return result
 
 
+def turned(x: Float[np.ndarray, "*#n d"], y: Float[np.ndarray, "*#n d"]) -> Float[np.ndarray, "*n"]:
+    """1 - cosine of each pair of rows, exact where it is small; 1/2 where one of them is zero."""
+    a, b = (z / np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-30) for z in map(np.float64, (x, y)))
+    result: Float[np.ndarray, "*n"] = np.square(a - b).sum(-1) / 2
+    return result
+
+
 def like(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
     """`x` with each row as long as that of `y`; a zero row stays zero."""
     lengths = np.linalg.norm(y, axis=1, keepdims=True) / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-30)

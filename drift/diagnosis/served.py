@@ -11,10 +11,13 @@ from scipy.optimize import linear_sum_assignment
 from detectors.kernels import entropy_rank, spectrum, tensor
 from drift.diagnosis.explain import Explanation, Shares, explained
 from drift.diagnosis.pairs import Pairs, Vectors, deviation, like
-from drift.diagnosis.storage import as_stored
+from drift.diagnosis.storage import as_integers, as_stored
 
+LENGTH: Final = "missing-normalisation"
 EXACT: Final = 0.02
 """What has many free numbers (a rotation, an order of dimensions) must leave less than this part of the deviation."""
+CLOSE: Final = 0.25
+"""What has two free numbers for each row must leave less than this part: any common part of all rows explains some."""
 FEW: Final = 8
 TURNED: Final = 1e-5
 SAME: Final = 1e-6
@@ -55,24 +58,35 @@ def explanations(rows: Failing) -> Iterator[Explanation]:
 
 
 def relengthened(rows: Failing) -> Explanation:
-    """Rows of the right direction whose right vector has length 1, and theirs has not."""
-    normal = np.abs(np.linalg.norm(rows.again, axis=1) - 1) < 1e-3
-    share = np.where(normal & (rows.apart <= LENGTHS_APART), 1.0, 0.0)
-    return Explanation("missing-normalisation", "vectors are not normalised", share)
+    """Rows of the right direction of which either the right vector or theirs has length 1, and not both."""
+    served, right = (np.abs(np.linalg.norm(x, axis=1) - 1) < 1e-3 for x in (rows.served, rows.again))
+    share = np.where((served != right) & (rows.apart <= LENGTHS_APART), 1.0, 0.0)
+    how = "vectors are not normalised" if right.mean() > 0.5 else "vectors are normalised, the recipe does not"
+    return Explanation(LENGTH, how, share)
 
 
 def _explanations(rows: Failing) -> Iterator[Explanation]:
     yield constant(rows)
     yield zeroed(rows)
     yield joined(rows)
-    for how, vectors in as_stored(rows.again, rows.reference):
-        yield Explanation("quantised-storage", how, rows.by(vectors))
+    yield from stored(rows)
     yield Explanation("rotated", "all numbers have the other sign", rows.by(-rows.again))
     if len(rows.served) >= FEW:
         yield permuted(rows)
         yield rotated(rows)
     yield shrunk(rows)
     yield collapsed(rows)
+
+
+def stored(rows: Failing) -> Iterator[Explanation]:
+    """Rows that lack bits."""
+    for how, vectors in as_stored(rows.again, rows.reference):
+        yield Explanation("quantised-storage", how, rows.by(vectors))
+    # Half of the numbers gone looks a little like many other things.
+    bits = like((rows.again > 0).astype(np.float32), rows.served)
+    yield Explanation("quantised-storage", "only bits are stored", exact(deviation(rows.served, bits), rows))
+    whole = as_integers(rows.served, rows.again)
+    yield Explanation("quantised-storage", "whole numbers are served as they were stored", np.where(whole, 1.0, 0.0))
 
 
 def constant(rows: Failing) -> Explanation:
@@ -100,10 +114,11 @@ def dead(served: Vectors, again: Vectors) -> Bool[np.ndarray, "n d"]:
     """Where a served number is zero and should not be, in dimensions where that is so in several rows or in all."""
     zero = (np.abs(served) < 1e-9) & (np.abs(again) > 1e-6)
     gone: Bool[np.ndarray, "n d"] = zero & (zero.sum(0) >= min(3, len(zero)))
-    # Dimensions that are zero in some rows only, and there in place of negative numbers, were clipped and not lost.
+    # What is lost is lost alike in many rows. Where each row lacks dimensions of its own, small or negative numbers
+    # were set to zero; what all lack counts even so.
     ragged = gone & ~zero[gone.any(1)].all(0)
-    clipped = ragged.any() and (again[ragged] < 0).mean() > 0.9
-    kept: Bool[np.ndarray, "n d"] = gone & ~ragged if clipped else gone
+    patterns = len(np.unique(ragged[ragged.any(1)], axis=0))
+    kept: Bool[np.ndarray, "n d"] = gone & ~ragged if patterns > max(2, ragged.any(1).sum() / 2) else gone
     return kept
 
 
@@ -173,7 +188,7 @@ def shrunk(rows: Failing) -> Explanation:
     left = deviation(served, a[:, None] * own + b[:, None] * across)
     kept = a - b * along
     toward = np.median(b / np.maximum(kept, 1e-12))
-    share = np.where(kept > 0, explained(left, rows.apart), 0.0) if toward > 0 else np.zeros(len(own))
+    share = np.where(kept > 0, explained(left, CLOSE * rows.apart), 0.0) if toward > 0 else np.zeros(len(own))
     return Explanation("shrink", f"rows are mixed with {toward:.2g} times the reference's mean", share)
 
 

@@ -4,16 +4,29 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from detectors.quantised import on_lattice
 from drift.diagnosis.pairs import Vectors
 
 BITS: Final = (8, 6, 4, 3, 2)
+DECIMALS: Final = (3, 2, 1)
+FLOATS: Final = (("e4m3", 3, -6, 448.0), ("e5m2", 2, -14, 57344.0))
+"""8-bit floats by name: bits of the mantissa, exponent of the least normal number, largest number."""
+FITTED: Final = 12
+"""Rows to which a scale and an offset for each dimension can be fitted."""
+NEAR: Final = 1.0
+"""Steps between a number and what was rounded, at most: half a step, one where it was cut, and what the fit errs."""
+MOST_OUTSIDE: Final = 0.05
+"""Of a row's numbers so many may lie beyond the range that was stored."""
+STEPS: Final = 2.0
+"""Fewer steps to a standard deviation are near to anything."""
 
 
 def as_stored(x: Vectors, reference: Vectors) -> Iterator[tuple[str, Vectors]]:
-    """`x` rounded to so many bits: with one scale for each row, one for all, or a range for each dimension."""
+    """`x` in so many bits: with one scale for each row, one for all, or a range for each dimension; or in decimals."""
     yield "only signs are stored", np.where(x > 0, 1, -1).astype(np.float32)
+    yield "only signs about the mean are stored", np.where(x > reference.mean(0), 1, -1).astype(np.float32)
     whole = np.abs(reference).max()
     low, high = reference.min(0), reference.max(0)
     for bits in BITS:
@@ -29,6 +42,42 @@ def as_stored(x: Vectors, reference: Vectors) -> Iterator[tuple[str, Vectors]]:
             f"{bits} bits are stored, one range for each vector",
             rounded(x - least, (x.max(1, keepdims=True) - least) / (2**bits - 1)) + least,
         )
+    for name, mantissa, least_exponent, most in FLOATS:
+        for scale in (1.0, most / whole):
+            kept = small_float(np.clip(x * scale, -most, most), mantissa, least_exponent)
+            yield f"8-bit floats ({name}) are stored", (kept / scale).astype(np.float32)
+    for places in DECIMALS:
+        yield f"{places} decimal{'s' if places > 1 else ''} are stored", np.round(x, places)
+
+
+def small_float(x: Float[np.ndarray, "n d"], mantissa: int, least_exponent: int) -> Float[np.ndarray, "n d"]:
+    """`x` rounded to floats with so many bits of mantissa."""
+    exponent = np.maximum(np.frexp(x)[1] - 1, least_exponent)
+    step = np.exp2(exponent - mantissa)
+    back: Float[np.ndarray, "n d"] = np.round(x / step) * step
+    return back
+
+
+def as_integers(served: Vectors, right: Vectors) -> Bool[np.ndarray, "n"]:
+    """Which served rows are whole numbers of steps, as `right` gives with a scale and an offset for each dimension.
+
+    None where fewer than `FITTED` are whole: so few would fit anything.
+    """
+    found = on_lattice(served)
+    if found.sum() < FITTED:
+        return np.zeros(len(served), bool)
+    x, y = served[found].astype(np.float64), right[found].astype(np.float64)
+    off = y - y.mean(0)
+    slope = (off * (x - x.mean(0))).sum(0) / np.maximum(np.square(off).sum(0), 1e-30)
+    step = float(np.median([_step(row) for row in x]))
+    beyond = np.abs(x - x.mean(0) - slope * off) > NEAR * step
+    found[found] = (beyond.mean(1) <= MOST_OUTSIDE) & (x.std() > STEPS * step)
+    return found
+
+
+def _step(row: Float[np.ndarray, "d"]) -> float:
+    gaps = np.diff(np.unique(row))
+    return float(gaps[gaps > 1e-6 * np.abs(row).max()].min())
 
 
 def rounded(x: Float[np.ndarray, "n d"], step: Float[np.ndarray, "*#s"] | np.float32) -> Vectors:

@@ -12,11 +12,15 @@ from jaxtyping import Float32
 
 from drift.encoder.base import Encoder
 from drift.encoder.meter import Meter
+from drift.encoder.room import Room
 from drift.encoder.shelf import Shelf
 from drift.errors import UnreadableInputsError
 
 PIECE: Final = 2048
 """Inputs that are encoded before they are kept: what a kill loses at most. An encoder sorts so many by length."""
+
+HELD: Final = 256 << 20
+"""Bytes of a result that are held in memory: of 384 dimensions 170,000 vectors."""
 
 Row = Float32[np.ndarray, "d"]
 Progress: TypeAlias = Callable[[range], Iterable[int]]
@@ -31,13 +35,26 @@ class CachedEncoder:
     restarts and is shared by processes. A file that fails later on is logged and given up; encoding goes on.
 
     A job of any length is encoded in pieces, each in the file before the next: killed, it goes on from there when it is
-    asked for again. Memory takes the result and a piece. `progress` goes along with jobs of several pieces, `meter`
+    asked for again. Memory takes a piece, and a result of up to `held` bytes; a longer one lies in a nameless file
+    beside `path`, to be read like any other. `progress` goes along with jobs of several pieces, `meter`
     counts what was encoded.
 
     `encoder` is the one itself, for those who must know what it gives today.
     """
 
-    __slots__ = ("_lock", "_rows", "_shelf", "capacity", "dim", "encoder", "fingerprint", "meter", "progress")
+    __slots__ = (
+        "_folder",
+        "_lock",
+        "_rows",
+        "_shelf",
+        "capacity",
+        "dim",
+        "encoder",
+        "fingerprint",
+        "held",
+        "meter",
+        "progress",
+    )
 
     def __init__(
         self,
@@ -46,6 +63,7 @@ class CachedEncoder:
         *,
         capacity: int = 20_000,
         shelved: int = 1_500_000,
+        held: int = HELD,
         progress: Progress | None = None,
         meter: Meter | None = None,
     ) -> None:
@@ -53,7 +71,9 @@ class CachedEncoder:
         self._rows: OrderedDict[bytes, Row] = OrderedDict()
         self._lock = Lock()
         self._shelf = Shelf(path, shelved) if path is not None else None
+        self._folder = path.parent if path is not None else None
         self.capacity = capacity
+        self.held = held
         self.progress = progress
         self.meter = meter or Meter()
         self.dim = encoder.dim
@@ -70,17 +90,17 @@ class CachedEncoder:
         Raises:
             UnreadableInputsError: some are not what the encoder takes; the other pieces are remembered all the same.
         """
-        vectors = np.empty((len(inputs), self.dim), np.float32)
+        room = Room.of(len(inputs), self.dim, self._folder, held=self.held)
         starts = range(0, len(inputs), PIECE)
         faults: dict[int, str] = {}
         for start in starts if self.progress is None or len(starts) < 2 else self.progress(starts):
             try:
-                vectors[start : start + PIECE] = self._encode(inputs[start : start + PIECE])
+                room.put(start, self._encode(inputs[start : start + PIECE]))
             except UnreadableInputsError as error:
                 faults |= {start + at: why for at, why in error.faults.items()}
         if faults:
             raise UnreadableInputsError(faults, len(inputs))
-        return vectors
+        return room.vectors
 
     def _encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         keys = [self._key(text) for text in inputs]

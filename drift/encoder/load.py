@@ -13,6 +13,8 @@ from drift.encoder.load_images import Place, load_images
 from drift.errors import EncoderError
 
 if TYPE_CHECKING:
+    import torch
+
     from drift.encoder.arrays import ArrayEncoder
     from drift.encoder.tokens import TokensEncoder
     from drift.encoder.transformer import TransformerEncoder
@@ -82,7 +84,7 @@ def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder | TokensEncode
 
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
-    device = torch.device(spec.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = place_of(spec.device)
     dtype = dtype_on(device, getattr(torch, spec.dtype))
     try:
         if source.suffix in GRAPHS and source.is_file():
@@ -94,13 +96,29 @@ def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder | TokensEncode
         raise EncoderError(f"transformers cannot load the model in {source} on {device}: {fault}") from fault
 
 
+def place_of(name: str | None) -> "torch.device":
+    """The device of that name, None for the best that there is. Raises EncoderError where it is not here."""
+    import torch  # noqa: PLC0415
+
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name or best)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        raise EncoderError(
+            f"an encoder's device needs to be one that torch {torch.__version__} has here, such as {best}, found "
+            f"{name!r}: {str(fault).partition('. ')[0]}"
+        ) from fault
+    return device
+
+
 def load_texts(spec: EncoderSpec, folder: Path, place: Place) -> "TransformerEncoder":
     """The text encoder in a directory."""
     from drift.encoder.transformer import TransformerEncoder, longest, read_model, read_tokenizer  # noqa: PLC0415
 
     files, said = checksums(folder), declared(folder)
-    expected = BUNDLED_WEIGHTS_SHA256 if spec.model == BUNDLED else spec.weights_sha256
-    if expected is not None and files.weights != expected.lower():
+    wanted = (BUNDLED_WEIGHTS_SHA256 if spec.model == BUNDLED else None, spec.weights_sha256)
+    if expected := next((one for one in wanted if one is not None and files.weights != one.lower()), None):
         weights = ", ".join(str(path) for path in sorted(folder.glob("*.safetensors")))
         raise EncoderError(
             f"{weights} needs sha256 {expected}, found {files.weights}: "

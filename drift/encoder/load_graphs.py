@@ -28,6 +28,10 @@ def load_graph(spec: "EncoderSpec", path: Path, settled: Settled) -> "TokensEnco
     """
     from drift.encoder.arrays import ArrayEncoder  # noqa: PLC0415
 
+    if spec.dtype != "float32" or spec.device is not None:
+        raise EncoderError(
+            f"{path} was exported for a dtype and a device and keeps to them: leave out `dtype` and `device`"
+        )
     files = {"graph": sha256_of(path)}
     if path.suffix == ".onnx" and (beside := weights_beside(path)):
         files["weights"] = sha256_of_all(beside)

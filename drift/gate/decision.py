@@ -13,11 +13,15 @@ GRAVITY: Final = (Verdict.FAIL, Verdict.WARN, Verdict.PASS)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """All checks on `rows` inputs, and the cause of the difference, None where there is none or it has no name."""
+    """All checks on `rows` inputs, and the cause of the difference, None where there is none or it has no name.
+
+    `notes` are sentences on what the checks do not say.
+    """
 
     rows: int
     checks: tuple[Check, ...]
     cause: Cause | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

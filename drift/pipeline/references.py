@@ -166,10 +166,8 @@ def _encoded(stream: Stream, inputs: Inputs, source: Source) -> Rows:
     if found.faults:
         first = next(iter(found.faults.values()))
         log.warning("inputs left out of a reference", source=str(source.path), inputs=len(found.faults), first=first)
-    vectors = np.empty((len(inputs), encoder.dim), np.float32)
-    vectors[found.index] = found.vectors
-    rows = Rows(vectors, inputs=inputs.texts, labels=inputs.labels, segments=inputs.segments)
-    return rows.take(found.index)
+    kept = inputs.take(found.index) if found.faults else inputs
+    return Rows(found.vectors, inputs=kept.texts, labels=kept.labels, segments=kept.segments)
 
 
 def state_of(stream: Stream, source: Source) -> str:

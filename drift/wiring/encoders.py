@@ -10,6 +10,7 @@ from drift.config import EncoderConfig, StreamConfig
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.load import EncoderSpec, load
+from drift.encoder.load_graphs import GRAPHS
 from drift.encoder.meter import Meter
 from drift.encoder.remote import RemoteEncoder, is_address
 from drift.errors import ConfigError
@@ -37,8 +38,14 @@ def candidates_of(stream: StreamConfig, home: Path) -> dict[str, Encoder]:
     """The models that may be served in place of the stream's encoder, by the names that the file gives them."""
     if (spec := stream.encoder) is None:
         return {}
-    others = {name: EncoderConfig(model=name, threads=spec.threads) for name in spec.candidates}
-    return {name: build_encoder(other, home) for name, other in others.items()}
+    return {name: build_encoder(candidate(spec, name), home) for name in spec.candidates}
+
+
+def candidate(spec: EncoderConfig, name: str) -> EncoderConfig:
+    """Another model, on the device and in the precision of `spec` where those are ours to choose."""
+    if is_address(name) or name.endswith(GRAPHS):
+        return EncoderConfig(model=name, threads=spec.threads)
+    return EncoderConfig(model=name, threads=spec.threads, dtype=spec.dtype, device=spec.device)
 
 
 @cache
@@ -66,6 +73,10 @@ def open_encoder(spec: EncoderConfig) -> Encoder:
         pooling=spec.pooling,
         normalise=spec.normalise,
         max_length=spec.max_length,
+        prefix=spec.prefix,
+        weights_sha256=spec.weights_sha256,
+        dtype=spec.dtype,
+        device=spec.device,
         deterministic=spec.deterministic,
         threads=spec.threads,
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -175,12 +175,17 @@ def of_encoders(
     """The decision on two encoders, which encode the inputs of `request.probe`; `clock` gives seconds.
 
     Raises:
-        SourceError: the probe cannot be read, or has too few inputs.
+        SourceError: the probe cannot be read, or has too few inputs that both take.
     """
     found = inputs_of(request)
-    old, new = encoded(found.texts, (baseline, candidate), progress, clock)
-    segments = found.segments[request.segment] if request.segment else ()
-    embedded = Embedded(old.vectors, new.vectors, 1.0, found.texts, found.labels, segments, request.neighbours)
+    made = encoded(found.texts, (baseline, candidate), progress, clock)
+    if len(made.index) < LEAST_ROWS:
+        raise SourceError(
+            f"{request.probe} needs {LEAST_ROWS} inputs that both models take, found {len(made.index)}: {made.note}"
+        )
+    (old, new), kept = made.sides, found.take(made.index)
+    segments = kept.segments[request.segment] if request.segment else ()
+    embedded = Embedded(old.vectors, new.vectors, made.coverage, kept.texts, kept.labels, segments, request.neighbours)
     decision = decide(
         embedded,
         limits,
@@ -189,7 +194,7 @@ def of_encoders(
         cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline),
         seed=request.seed,
     )
-    return Found(decision, embedded)
+    return Found(replace(decision, notes=(made.note,) if made.note else ()), embedded)
 
 
 def cause_of(of: Embedded, encoder: Encoder | None) -> Cause | None:

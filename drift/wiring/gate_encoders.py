@@ -1,18 +1,21 @@
 """What `drift gate` asks of two encoders: vectors of the same inputs, what they cost, where their weights differ."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from drift.config import EncoderConfig
 from drift.config.read import documents, read
 from drift.encoder.base import Encoder
-from drift.errors import ConfigError
+from drift.encoder.readable import Encoded as Readable
+from drift.encoder.readable import encode_readable
+from drift.errors import ConfigError, UnreadableInputsError
 from drift.records import Cause
 from drift.wiring.encoders import open_encoder
 
@@ -27,10 +30,38 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """One encoder's vectors, and the seconds that it took for an input, the median over pieces."""
+    """One encoder's vectors, and the seconds that it took for an input, the median over pieces; None: not known."""
 
     vectors: Float32[np.ndarray, "n d"]
-    seconds: float
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """What several encoders make of the inputs at the positions `index`, ascending, which all of them take.
+
+    `faults` says of each other input why one of them does not; `readable` inputs are taken by one of them at least.
+    """
+
+    index: Int64[np.ndarray, "k"]
+    sides: tuple[Encoded, ...]
+    faults: Mapping[int, str]
+    readable: int
+
+    @property
+    def coverage(self) -> float:
+        """Share of the inputs that any takes which all take."""
+        return len(self.index) / self.readable
+
+    @property
+    def note(self) -> str:
+        """What was left out and why, a sentence; "" where nothing was."""
+        if not self.faults:
+            return ""
+        count, why = len(self.faults), next(iter(self.faults.values()))
+        return (
+            f"{count} of {count + len(self.index)} inputs cannot be read and are left out on both sides; first: {why}."
+        )
 
 
 def open_side(side: str, precision: str) -> Encoder:
@@ -66,22 +97,51 @@ def declared(side: str) -> EncoderConfig:
     return read(path, found[0], EncoderConfig)[0]
 
 
-def encoded(
-    texts: Sequence[str], encoders: Sequence[Encoder], progress: Progress, clock: Callable[[], float]
-) -> tuple[Encoded, ...]:
-    """The vectors of `texts`, at least one, by each encoder; `progress` is told how many are done."""
-    vectors: list[list[Float32[np.ndarray, "n d"]]] = [[] for _ in encoders]
-    seconds: list[list[float]] = [[] for _ in encoders]
-    for encoder in encoders:
-        encoder.encode(texts[:1])  # what is loaded or compiled at first is no cost of an input
+def encoded(texts: Sequence[str], encoders: Sequence[Encoder], progress: Progress, clock: Callable[[], float]) -> Taken:
+    """The vectors of `texts`, at least one, by each encoder; `progress` is told how many are done.
+
+    Raises:
+        UnreadableInputsError: there is no text that all encoders take.
+    """
+    with suppress(UnreadableInputsError):
+        for encoder in encoders:
+            encoder.encode(texts[:1])  # what is loaded or compiled at first is no cost of an input
+    pieces = []
     for start in range(0, len(texts), PIECE):
-        piece = texts[start : start + PIECE]
-        for encoder, made, took in zip(encoders, vectors, seconds, strict=True):
-            begun = clock()
-            made.append(encoder.encode(piece))
-            took.append((clock() - begun) / len(piece))
-        progress(start + len(piece), len(texts))
-    return tuple(Encoded(np.concatenate(v), median(s)) for v, s in zip(vectors, seconds, strict=True))
+        pieces.append(_piece(texts[start : start + PIECE], start, encoders, clock))
+        progress(min(start + PIECE, len(texts)), len(texts))
+    faults = {at: why for piece in pieces for at, why in piece.faults.items()}
+    if len(faults) == len(texts):
+        raise UnreadableInputsError(faults, len(texts))
+    return Taken(
+        np.concatenate([piece.index for piece in pieces]),
+        tuple(_joined([piece.sides[i] for piece in pieces]) for i in range(len(encoders))),
+        faults,
+        sum(piece.readable for piece in pieces),
+    )
+
+
+def _piece(texts: Sequence[str], start: int, encoders: Sequence[Encoder], clock: Callable[[], float]) -> Taken:
+    """The same of some texts, which are those from `start` on; none of them may be what all take."""
+    common, faults, sides = np.arange(len(texts)), dict[int, str](), []
+    some = common[:0]
+    for encoder in encoders:
+        begun = clock()
+        try:
+            found = encode_readable(encoder, texts)
+        except UnreadableInputsError as error:
+            found = Readable(common[:0], np.empty((0, encoder.dim), np.float32), error.faults)
+        # What has a fault is encoded twice, and says nothing of what an input costs.
+        sides.append((found, None if found.faults else (clock() - begun) / len(texts)))
+        faults |= {start + at: why for at, why in found.faults.items()}
+        common, some = np.intersect1d(common, found.index), np.union1d(some, found.index)
+    rows = tuple(Encoded(found.vectors[np.isin(found.index, common)], took) for found, took in sides)
+    return Taken(start + common, rows, faults, len(some))
+
+
+def _joined(pieces: Sequence[Encoded]) -> Encoded:
+    took = [piece.seconds for piece in pieces if piece.seconds is not None]
+    return Encoded(np.concatenate([piece.vectors for piece in pieces]), median(took) if took else None)
 
 
 def size_of(encoder: Encoder) -> int | None:

@@ -1,5 +1,6 @@
 """`drift gate --quantised`: one encoder in each precision, what it gives and what it takes."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def trade(
             made[precision] = in_precision(encoder, precision)
         except EncoderError as error:
             missing.append(str(error))
-    vectors = dict(zip(made, encoded(texts, [*made.values()], progress, clock), strict=True))
+    vectors = dict(zip(made, encoded(texts, [*made.values()], progress, clock).sides, strict=True))
     whole = vectors["fp32"]
     rows = [
         _priced(made[name], one, whole, request, precision=name, accuracy=_accuracy(one.vectors, labels, request.seed))
@@ -98,6 +99,7 @@ def _priced(
     accuracy: float | None,
 ) -> Priced:
     found = compare_versions(whole.vectors, one.vectors, request.neighbours)
+    took, usual = (of.seconds or math.nan for of in (one, whole))  # a text model takes any text, so both are known
     return Priced(
         precision=precision,
         accuracy=accuracy,
@@ -107,8 +109,8 @@ def _priced(
         cosine_p01=found.cosine_p01 or 0.0,
         memory=bytes_in_memory(encoder.model),
         disk=bytes_on_disk(encoder.model),
-        seconds=one.seconds,
-        speed=whole.seconds / max(one.seconds, 1e-12),
+        seconds=took,
+        speed=usual / took,
     )
 
 

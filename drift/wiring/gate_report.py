@@ -37,6 +37,7 @@ def as_json(found: Decision, request: Request) -> dict[str, object]:
             }
             for check in found.checks
         ],
+        "notes": list(found.notes),
         "rows": found.rows,
         "baseline": request.names[0],
         "candidate": request.names[1],
@@ -52,12 +53,12 @@ def headline(found: Decision, request: Request) -> str:
 
 
 def notes(found: Decision) -> tuple[str, ...]:
-    """What to do about the cause, or which difference there is though all checks pass."""
+    """What the checks do not say; then what to do about the cause, or which difference there is though all pass."""
     if found.cause is None:
-        return ()
+        return found.notes
     if found.verdict is Verdict.PASS:
-        return (f"The vectors differ, within limits. {found.cause.cause}: {found.cause.evidence}",)
-    return (f"Next step: {found.cause.next_step}",)
+        return (*found.notes, f"The vectors differ, within limits. {found.cause.cause}: {found.cause.evidence}")
+    return (*found.notes, f"Next step: {found.cause.next_step}")
 
 
 def as_text(found: Decision, request: Request) -> RenderableType:
