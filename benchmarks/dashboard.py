@@ -40,9 +40,10 @@ from drift.store.embedded import DURABLE, EmbeddedPostgres
 APP: Final = Path(dashboard.__file__).with_name("app.py")
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 # What is filled by a script can be filled again.
-QUICK: Final = replace(DURABLE, parameters=(*DURABLE.parameters, ("fsync", "off"), ("max_wal_size", "4GB")))
+FILLING: Final = (("fsync", "off"), ("full_page_writes", "off"), ("synchronous_commit", "off"), ("max_wal_size", "8GB"))
+QUICK: Final = replace(DURABLE, parameters=(*DURABLE.parameters, *FILLING))
 ROWS: Final = "() => document.querySelectorAll('.drift tbody tr').length >= {}"
-CHARTS: Final = "() => document.querySelectorAll('[data-testid=stVegaLiteChart] :is(canvas, svg.marks)').length >= {}"
+CHARTS: Final = "() => document.querySelectorAll('svg.chart').length >= {}"
 LIMIT_MEGABYTES: Final = 600
 
 

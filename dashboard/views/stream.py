@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import calibration, charts, data, diagnosis, episodes, markup, moved, palette, parts, words
+from dashboard import calibration, charts, data, diagnosis, drawn, episodes, markup, moved, palette, parts, words
 from dashboard.layers import Chart
 from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensible
 from dashboard.standing import Fleet, Line, lines
@@ -168,10 +168,7 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
         parts.html(moved.section(history.moved))
     if history.others:
         parts.html("<h3>The other objectives of this stream</h3>")
-        columns = st.columns(2)
-        for i, series in enumerate(history.others):
-            with columns[i % 2]:
-                _brief(series)
+        drawn.charts("others", *(charts.brief(series) for series in history.others))
     _episodes(history)
 
 
@@ -202,14 +199,7 @@ def _full(series: Series) -> None:
 
 def _drawn(title: str, entries: Sequence[tuple[str, str, str]], chart: Chart) -> None:
     parts.html(f"<h3>{escape(title)}</h3>", markup.key(entries))
-    parts.draw(chart, title)
-
-
-def _brief(series: Series) -> None:
-    link = markup.link("stream", series.slo.name, stream=series.slo.stream, slo=series.slo.name)
-    good = f'<span class="soft">good: {escape(words.good(series.slo.sli))}</span>'
-    parts.html(f"<p><b>{link}</b> {good} {calibration.brief(series.calibration)}</p>")
-    parts.draw(charts.judged(series, charts.LOW), f"measurements of {series.slo.name}")
+    drawn.charts(title, chart)
 
 
 def _episodes(history: History) -> None:
