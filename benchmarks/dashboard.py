@@ -32,6 +32,7 @@ from rich.table import Table
 import dashboard
 from benchmarks import crowd
 from dashboard import STREAMLIT_OPTIONS, data
+from dashboard.views.fleet import MOST
 from drift.config import load
 from drift.store import migrate, reads
 from drift.store.connect import connect
@@ -77,7 +78,7 @@ def looks(streams: int) -> tuple[Look, ...]:
 
     # Five objectives: two charts of what was measured where it is a test, the budget, the burn, and the other four.
     return (
-        Look("Fleet", 1.5, ROWS.format(min(200, 5 * streams)), lambda _: "fleet"),
+        Look("Fleet", 1.5, ROWS.format(min(MOST, 5 * streams)), lambda _: "fleet"),
         Look("Stream", 1.0, CHARTS.format(8), lambda i: f"stream?stream={stream(i)}"),
         Look("Stream, 90 days", 1.0, CHARTS.format(8), lambda i: f"stream?stream={stream(40 + i)}&range=all"),
         Look("Matrix of 90 days", 2.0, CHARTS.format(1), lambda i: f"times?stream={stream(i)}&last=90+d"),

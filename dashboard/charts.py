@@ -50,6 +50,17 @@ def brief(series: Series) -> Chart:
     return replace(judged(series, LOW), heading=slo.name, href=href, note=note)
 
 
+def of_segment(series: Series) -> Chart:
+    """The same of one segment, with its name, a link to it, and its newest number."""
+    slo, name = series.slo, series.slo.stream.rpartition("/")[2]
+    heading = name if "/" in slo.stream else "all of it"
+    newest = f"newest {words.number(slo.sli.number(series.measurements[-1]))}" if series.measurements else "no window"
+    bad = sum(slo.sli.judge(m) is Outcome.BAD for m in series.measurements)
+    note = f"{newest}, {words.several(bad, 'bad window')}" if bad else newest
+    href = markup.address("stream", stream=slo.stream, slo=slo.name)
+    return replace(judged(series, LOW), heading=heading, href=href, note=note)
+
+
 def p_values(series: Series, height: int) -> Chart:
     """The p-value of each window on a logarithmic axis, with the bound below which it is bad."""
     sli, known = series.slo.sli, [m for m in series.measurements if m.p_value is not None]

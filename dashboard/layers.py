@@ -125,7 +125,8 @@ Mark: TypeAlias = Line | Area | Points | Bars | Stretches | Moments | Level
 class Chart:
     """Marks one upon the other, as wide as the page allows and `height` pixels high; `title` is read out instead of it.
 
-    `heading`, a link where there is `href`, and `note` stand above it where several are side by side.
+    `heading`, a link where there is `href`, stands above it with a `note`, or with a `key` to its colours: text, colour
+    and style of the sample.
     """
 
     title: str
@@ -136,10 +137,11 @@ class Chart:
     heading: str = ""
     href: str = ""
     note: str = ""
+    key: tuple[tuple[str, str, str], ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """What the browser draws."""
-        told = {name: getattr(self, name) for name in ("title", "height", "heading", "href", "note")}
+        told = {name: getattr(self, name) for name in ("title", "height", "heading", "href", "note", "key")}
         layers = [{"mark": type(mark).__name__.lower()} | _columns(mark) for mark in self.marks]
         return told | {"x": _axis(self.x), "y": _axis(self.y), "layers": layers}
 

@@ -29,19 +29,24 @@ def read(conn: Connection, chosen: Slo, others: Sequence[Slo], wanted: Range) ->
     stream = next((row.stream for row in reads.streams(conn, key=chosen.stream)), None)
     planned, (deployed, trained) = _planned(conn, stream, span), _changes(conn, stream)
 
-    def series(slo: Slo, most: int) -> Series:
-        measured = views.thinned_measurements(conn, slo, span, most=most)
-        gaps = views.gap_runs(conn, slo.stream, slo.sli.detector, span)
-        promised, changed = kept.get((slo.stream, slo.name)), moments(deployed, trained, measured)
-        return Series(slo, span, tuple(measured), tuple(gaps), (), _of(slo, alerts), promised, planned, changed)
+    def around(slo: Slo, most: int) -> Series:
+        found = series(conn, slo, span, most=most)
+        told = replace(found, alerts=_of(slo, alerts), calibration=kept.get((slo.stream, slo.name)))
+        return replace(told, maintenance=planned, moments=moments(deployed, trained, found.measurements))
 
     budgets = views.thinned_budgets(conn, chosen.stream, chosen.name, span, most=POINTS)
-    full = replace(series(chosen, POINTS), budgets=tuple(budgets))
+    full = replace(around(chosen, POINTS), budgets=tuple(budgets))
     moved = views.attributed(conn, chosen.stream, span.start, span.end, detector=chosen.sli.detector)
     messages = tuple(views.messages(conn) if alerts else ())
     why = next(iter(diagnoses.made(conn, chosen.stream, since=span.start, until=span.end, limit=1)), None)
-    rest = tuple(series(slo, FEW_POINTS) for slo in others)
+    rest = tuple(around(slo, FEW_POINTS) for slo in others)
     return History(span, full, rest, alerts, messages, next(iter(moved), None), why)
+
+
+def series(conn: Connection, slo: Slo, span: Span, *, most: int) -> Series:
+    """What was measured for `slo` and what was not, about `most` windows."""
+    measured = views.thinned_measurements(conn, slo, span, most=most)
+    return Series(slo, span, tuple(measured), tuple(views.gap_runs(conn, slo.stream, slo.sli.detector, span)))
 
 
 def _planned(conn: Connection, stream: Stream | None, span: Span) -> tuple[Maintenance, ...]:

@@ -7,7 +7,7 @@ export default function ({ data, parentElement }) {
   let page = shown.get(parentElement);
   if (!page) {
     const root = parentElement.appendChild(document.createElement("div"));
-    root.className = "charts";
+    root.className = "drift charts";
     page = { root, charts: [], width: 0 };
     page.watch = new ResizeObserver(() => root.clientWidth !== page.width && redraw(page));
     page.watch.observe(root);
@@ -22,13 +22,16 @@ export default function ({ data, parentElement }) {
 
 function redraw(page) {
   page.width = page.root.clientWidth;
-  if (page.width) for (const { chart, box } of page.charts) draw(chart, box);
+  if (!page.width) return;
+  // All are measured before any is drawn, for to measure after a change lays out the whole page.
+  const widths = page.charts.map(({ box }) => box.clientWidth);
+  page.charts.forEach(({ chart, box }, i) => draw(chart, box, widths[i]));
 }
 
-function draw(chart, box) {
-  const [caption, paper, told] = box.children;
+function draw(chart, box, width) {
+  const [caption, paper, told] = box.children, height = chart.height;
+  const hasFocus = paper.contains(document.activeElement);
   head(chart, caption);
-  const width = box.clientWidth, height = chart.height;
   const x = scale(chart.x, LEFT, width - RIGHT), y = scale(chart.y, height - BOTTOM, TOP);
   const svg = make("svg", { class: "chart", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: 0 });
   svg.setAttribute("aria-label", chart.title);
@@ -38,6 +41,7 @@ function draw(chart, box) {
   for (const layer of chart.layers) MARKS[layer.mark](inside, layer, frame);
   const cursor = svg.appendChild(make("circle", { r: 5, class: "cursor", visibility: "hidden" }));
   paper.replaceChildren(svg);
+  if (hasFocus) svg.focus({ preventScroll: true });
   told.textContent = "";
   listen(svg, chart, frame, cursor, told);
 }
@@ -45,12 +49,19 @@ function draw(chart, box) {
 function head(chart, caption) {
   caption.replaceChildren();
   if (!chart.heading) return;
-  const name = document.createElement(chart.href ? "a" : "b");
+  const name = document.createElement(chart.href ? "a" : "h3");
   name.textContent = chart.heading;
   if (chart.href) Object.assign(name, { href: chart.href, target: "_self" });
-  const note = document.createElement("span");
+  const note = document.createElement("span"), key = document.createElement("p");
   note.textContent = chart.note;
-  caption.append(name, " ", note);
+  key.className = "key";
+  for (const [text, colour, style] of chart.key) {
+    const sample = document.createElement("i"), entry = document.createElement("span");
+    Object.assign(sample, { className: style }).style.color = colour;
+    entry.append(sample, text);
+    key.append(entry);
+  }
+  caption.append(name, " ", chart.key.length ? key : note);
 }
 
 // ---- what the pointer and the arrow keys say

@@ -7,7 +7,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let page = shown.get(parentElement);
   if (!page) {
     const root = parentElement.appendChild(document.createElement("div"));
-    root.className = "charts";
+    root.className = "drift charts";
     page = { box: boxAt(root, 0), width: 0 };
     page.watch = new ResizeObserver(() => root.clientWidth !== page.width && show(page));
     page.watch.observe(root);
