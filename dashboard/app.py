@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
-from altair.utils import schemapi
 
 from dashboard import data, sign_in
 from dashboard.door import SignInError
@@ -15,7 +14,6 @@ HERE: Final = Path(__file__).parent
 
 def main() -> None:
     """Show the page that the address names."""
-    schemapi.disable_debug_mode()  # else Altair checks all that a chart is made of, for half of the time that it takes
     st.set_page_config(page_title="drift", page_icon=str(HERE / "favicon.svg"), layout="wide")
     st.html(HERE / "style.css")
     try:

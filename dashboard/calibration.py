@@ -39,6 +39,6 @@ def told(found: Calibration) -> str:
     )
 
 
-def brief(found: Calibration | None) -> str:
-    """A mark where a test alarms too often."""
-    return markup.chip(Standing.TICKET, "alarms too often") if found and found.too_many else ""
+def is_loud(found: Calibration | None) -> bool:
+    """Whether a test alarms too often."""
+    return found is not None and found.too_many

@@ -11,28 +11,23 @@ from typing import Final, TypeVar, cast
 
 import streamlit as st
 
+from dashboard import past
 from dashboard.answers import Incidents, Narrow, Registered, Shown
 from dashboard.door import HiddenError, config, sees, visitor
-from dashboard.series import History, Range, Series
+from dashboard.past import EPISODES, EVERY
+from dashboard.series import History, Range
 from dashboard.standing import Fleet
-from drift.alert import Alert, AlertState
 from drift.config import Settings
 from drift.errors import StoreError
-from drift.records import Maintenance, Span
 from drift.slo import Slo
-from drift.store import diagnoses, maintenance, objectives, reads, views
+from drift.store import maintenance, reads, views
 from drift.store.connect import Connection, connect_reader
-from drift.store.reads import AlertRow
 from drift.store.views import Reader
 
 __all__ = ["Incidents", "Registered", "Shown", "config", "visitor"]
 T = TypeVar("T")
 TTL: Final = timedelta(seconds=2)
-POINTS: Final = 800  # a wide screen shows no more
-FEW_POINTS: Final = 300
-EPISODES: Final = 500
 KEPT: Final = 24
-EVERY: Final = (AlertState.PENDING, AlertState.FIRING, AlertState.RESOLVED)
 
 
 def fleet(stream: str | None = None) -> Shown[Fleet]:
@@ -87,28 +82,7 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
 
     def read() -> History:
         with views.reading(_reader(url())) as conn:
-            at = views.now(conn)
-            span = wanted.span(at, views.reach(conn, chosen.stream, chosen.name))
-            kept = objectives.calibrations(conn, now=at, stream=chosen.stream)
-            found = reads.alerts(conn, states=EVERY, since=span.start, stream=chosen.stream, limit=EPISODES)
-            alerts = tuple(row for row in found if row.alert.started_at < span.end)
-
-            planned = _planned(conn, chosen.stream, span)
-
-            def series(slo: Slo, most: int) -> Series:
-                measured = views.thinned_measurements(conn, slo, span, most=most)
-                gaps = views.gap_runs(conn, slo.stream, slo.sli.detector, span)
-                promised = kept.get((slo.stream, slo.name))
-                return Series(slo, span, tuple(measured), tuple(gaps), (), _of(slo, alerts), promised, planned)
-
-            full = series(chosen, POINTS)
-            budgets = views.thinned_budgets(conn, chosen.stream, chosen.name, span, most=POINTS)
-            full = replace(full, budgets=tuple(budgets))
-            rest = tuple(series(slo, FEW_POINTS) for slo in others)
-            moved = views.attributed(conn, chosen.stream, span.start, span.end, detector=chosen.sli.detector)
-            messages = tuple(views.messages(conn) if alerts else ())
-            why = next(iter(diagnoses.made(conn, chosen.stream, since=span.start, until=span.end, limit=1)), None)
-            return History(span, full, rest, alerts, messages, next(iter(moved), None), why)
+            return past.read(conn, chosen, others, wanted)
 
     return _shown(("history", url(), chosen, others, wanted), read, of=chosen.stream)
 
@@ -161,16 +135,6 @@ def url() -> str:
     if not found:
         raise StoreError("no database was named: set DRIFT_DASHBOARD_DATABASE_URL, or DRIFT_DATABASE_URL")
     return found
-
-
-def _planned(conn: Connection, key: str, span: Span) -> tuple[Maintenance, ...]:
-    """The maintenance windows of a stream that are on at some time in `span`."""
-    stream = next((row.stream for row in reads.streams(conn) if row.stream.key == key), None)
-    return tuple(one for one in maintenance.during(conn, span) if stream and one.covers.includes(stream))
-
-
-def _of(slo: Slo, alerts: tuple[AlertRow, ...]) -> tuple[Alert, ...]:
-    return tuple(row.alert for row in alerts if row.alert.slo == slo.name)
 
 
 def _shown(key: Hashable, read: Callable[[], T], *, of: str | None = None, ttl: timedelta | None = None) -> Shown[T]:

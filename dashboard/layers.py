@@ -1,161 +1,188 @@
-"""What the charts are layered from: the time axis, the backdrop, the dots and the bounds. Pure."""
+"""What charts are made of: axes, the marks upon them, and the backdrop of all charts over time. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, TypeAlias
 
-import altair as alt
-import pyarrow as pa
-
 from dashboard import palette, words
+from dashboard.series import Moment
 from drift.alert import Alert, AlertKind
 from drift.records import EPOCH, Gap, Maintenance, Span
 from drift.slo import Sli
 
-Row: TypeAlias = dict[str, str | float | None]
-
-TIPS: Final = [alt.Tooltip("tip:N", title="is"), alt.Tooltip("when:N", title="when")]
-# Channels are objects, since Altair takes tens of milliseconds to find out what a text means.
-AT: Final = alt.X("at:T")
-UNTIL: Final = alt.X2("end:T")
-_MIDDLE: Final = alt.X("middle:T")
-_MARGIN: Final = 48
+Numbers: TypeAlias = tuple[float | None, ...]
 _KINDS: Final = {AlertKind.PAGE: palette.BAD, AlertKind.NODATA: palette.GREY, AlertKind.INSUFFICIENT: palette.GREY}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Chart:
-    """Layers one upon the other, as wide as the page allows and `height` pixels high.
+class Kind(StrEnum):
+    """How numbers lie along an axis; times are milliseconds since the Unix epoch."""
 
-    It is no LayerChart of Altair's, which copies and validates each layer several times: a tenth of a second a chart.
-    """
-
-    layers: tuple[alt.Chart, ...]
-    height: int
-
-    def to_dict(self) -> dict[str, object]:
-        """What Vega-Lite takes, with the rows of all layers in `datasets`, by name, as Arrow; each is there once."""
-        names: dict[bytes, str] = {}
-        layers = []
-        for layer in self.layers:
-            rows = names.setdefault(_arrow(layer.data), f"rows{len(names)}")
-            named: alt.Chart = layer.properties(data=alt.NamedData(rows))
-            layers.append(named.to_dict(validate=False, context={"top_level": False}))
-        datasets = {name: data for data, name in names.items()}
-        return {"layer": layers, "height": self.height, "width": "container", "datasets": datasets}
+    TIME = "time"
+    LINEAR = "linear"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """What all layers of a chart share: the stretch of time, the height in pixels, and the vertical axis."""
+class Axis:
+    """From `start` to `end`. `form` is "number" or "percent"; `ticks` are named where there are any."""
 
-    span: Span
-    height: int
-    title: str
-    scale: alt.Scale
-    form: str = ".4~g"
+    kind: Kind
+    start: float
+    end: float
+    title: str = ""
+    form: str = "number"
     ticks: tuple[float, ...] = ()
 
-    def layered(self, *layers: alt.Chart) -> Chart:
-        """The chart of these layers.
 
-        An invisible layer carries the time axis for all: repeated in each, its bounds would be merged, not shared.
-        """
-        edges: list[Row] = [{"at": millis(self.span.start)}, {"at": millis(self.span.end)}]
-        axis = over(edges).mark_point(opacity=0).encode(x=self._x())
-        return Chart((axis, *layers), self.height)
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through the points; None in either column is a break."""
 
-    def _x(self) -> alt.X:
-        form = "%H:%M:%S" if self.span.length < timedelta(minutes=10) else "%H:%M"
-        form = form if self.span.length <= timedelta(days=2) else "%-d %b"
-        scale = alt.Scale(type="utc", domain=[_moment(self.span.start), _moment(self.span.end)])
-        axis = alt.Axis(format=form, tickCount=8, title=None, grid=False, labelOverlap=True)
-        return alt.X("at:T", scale=scale, axis=axis)
-
-    def y(self, field: str) -> alt.Y:
-        """The vertical axis; its labels have the same width on all charts, so that the time axes agree."""
-        shown = alt.Undefined if not self.ticks else list(self.ticks)
-        axis = alt.Axis(minExtent=_MARGIN, maxExtent=_MARGIN, titlePadding=2, format=self.form, values=shown)
-        return alt.Y(f"{field}:Q", title=self.title, scale=self.scale, axis=axis)
+    x: Numbers
+    y: Numbers
+    colour: str
+    width: float = 1.5
+    dash: tuple[int, ...] = ()
+    step: bool = False
 
 
-def over(rows: Sequence[Row]) -> alt.Chart:
-    """A chart of `rows`, without a mark yet."""
-    return alt.Chart(pa.Table.from_pylist(list(rows)))
+@dataclass(frozen=True, slots=True)
+class Area:
+    """What lies between `low` and `high`; None is a break."""
+
+    x: Numbers
+    low: Numbers
+    high: Numbers
+    colour: str
+    opacity: float
+    step: bool = False
 
 
-def _arrow(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as stream:
-        stream.write_table(rows)
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Single points of a `shape` (dot, triangle; none for those that only tell), and what each tells."""
+
+    x: Numbers
+    y: Numbers
+    shape: str
+    colour: str
+    size: float
+    tips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Upright bars from `low` to `high`, each from `x` to `end`."""
+
+    x: Numbers
+    end: Numbers
+    low: Numbers
+    high: Numbers
+    colour: str
+    opacity: float
+    tips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Stretches of time over the whole height, of a `kind` that is drawn in its own way: planned, firing, gap."""
+
+    kind: str
+    x: Numbers
+    end: Numbers
+    colours: tuple[str, ...]
+    opacity: float
+    tips: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Moments at which something changed, with short names."""
+
+    x: Numbers
+    texts: tuple[str, ...]
+    colour: str
+    tips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A dashed line right across, named above or below it."""
+
+    y: float
+    text: str
+    colour: str
+    above: bool
+
+
+Mark: TypeAlias = Line | Area | Points | Bars | Stretches | Moments | Level
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Marks one upon the other, as wide as the page allows and `height` pixels high; `title` is read out instead of it.
+
+    `heading`, a link where there is `href`, stands above it with a `note`, or with a `key` to its colours: text, colour
+    and style of the sample.
+    """
+
+    title: str
+    height: int
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+    heading: str = ""
+    href: str = ""
+    note: str = ""
+    key: tuple[tuple[str, str, str], ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """What the browser draws."""
+        told = {name: getattr(self, name) for name in ("title", "height", "heading", "href", "note", "key")}
+        layers = [{"mark": type(mark).__name__.lower()} | _columns(mark) for mark in self.marks]
+        return told | {"x": _axis(self.x), "y": _axis(self.y), "layers": layers}
+
+
+def over(span: Span) -> Axis:
+    """The axis of a stretch of time."""
+    return Axis(Kind.TIME, millis(span.start), millis(span.end))
 
 
 def backdrop(
-    frame: Frame, alerts: Sequence[Alert], gaps: Sequence[Gap], maintenance: Sequence[Maintenance] = ()
-) -> Iterator[alt.Chart]:
-    """What everything else is drawn upon: maintenance, when alerts fired, and where nothing could be measured."""
-    if planned := [row for window in maintenance for row in _planned(window, frame.span)]:
-        stretches = over(planned).encode(x=AT, x2=UNTIL, tooltip=TIPS)
-        yield stretches.mark_rect(color=palette.SHORT, opacity=0.16)
-        # A bar above all of it, so that it is told from alerts without its colour.
-        yield stretches.mark_rect(color=palette.SHORT, opacity=0.9).encode(y=alt.value(0), y2=alt.value(4))
-    if episodes := [row for alert in alerts for row in _episode(alert, frame.span)]:
-        shaded = over(episodes).encode(x=AT, color=alt.Color("colour:N", scale=None), tooltip=TIPS)
-        yield shaded.mark_rect(opacity=0.13).encode(x2=UNTIL)
-        yield shaded.mark_rule(strokeWidth=1.5)
-    if not (holes := [_hole(gap, frame.span) for gap in gaps]):
-        return
-    where = over(holes).encode(tooltip=TIPS)
-    yield where.mark_rect(color=palette.GREY, opacity=0.2).encode(x=AT, x2=UNTIL)
-    crosses = where.mark_point(shape="cross", angle=45, color=palette.GREY, filled=True, size=45, opacity=1)
-    yield crosses.encode(x=_MIDDLE, y=_above_floor(8))
-    if wide := [row for row, gap in zip(holes, gaps, strict=True) if gap.span.length > 0.12 * frame.span.length]:
-        named = over(wide).mark_text(color=palette.GREY)
-        yield named.encode(x=_MIDDLE, y=_above_floor(22), text=alt.Text("reason:N"))
+    span: Span,
+    alerts: Sequence[Alert] = (),
+    gaps: Sequence[Gap] = (),
+    maintenance: Sequence[Maintenance] = (),
+    moments: Sequence[Moment] = (),
+) -> Iterator[Mark]:
+    """What everything else is drawn upon: maintenance, when alerts fired, where nothing could be measured, changes."""
+    if planned := [stretch for window in maintenance for stretch in _planned(window, span)]:
+        yield _stretches("planned", planned, 0.16)
+    if firing := [stretch for alert in alerts for stretch in _episode(alert, span)]:
+        yield _stretches("firing", firing, 0.13)
+    if holes := [_hole(gap, span) for gap in gaps]:
+        texts = tuple(words.REASONS[gap.reason] for gap in gaps)
+        yield _stretches("gap", holes, 0.2, texts)
+    if seen := [moment for moment in moments if span.contains(moment.at)]:
+        tips = tuple(f"{moment.detail}\n{moment.at:%-d %b %Y %H:%M:%S} UTC" for moment in seen)
+        at = tuple(millis(moment.at) for moment in seen)
+        yield Moments(at, tuple(moment.name for moment in seen), palette.GREY, tips)
 
 
-def dots(frame: Frame, rows: Sequence[Row]) -> list[alt.Chart]:
-    """A dot for each good window, a triangle for each bad one, at the field `number`."""
-    styles = (("good", palette.LINE, "circle", 16), ("bad", palette.BAD, "triangle-up", 48))
-    layers = []
-    for verdict, colour, shape, size in styles:
-        if mine := [row for row in rows if row["verdict"] == verdict]:
-            marks: alt.Chart = over(mine).mark_point(filled=True, opacity=0.85, color=colour, shape=shape, size=size)
-            layers.append(marks.encode(x=AT, y=frame.y("number"), tooltip=TIPS))
-    return layers
-
-
-def bounds(frame: Frame, sli: Sli) -> list[alt.Chart]:
+def bounds(sli: Sli) -> list[Level]:
     """A line at each bound of what is good, with its number."""
-    named = [(sli.at_least, "≥", 9), (sli.at_most, "≤", -7)]
-    lines = [limit(frame, b, f"good {sign} {words.number(b)}", dy) for b, sign, dy in named if b is not None]
-    return [layer for pair in lines for layer in pair]
-
-
-def limit(frame: Frame, at: float, text: str, dy: int) -> tuple[alt.Chart, alt.Chart]:
-    """A dashed line right across, and its text `dy` pixels below it."""
-    base = over([{"number": at, "text": text}]).encode(y=frame.y("number"))
-    label = base.mark_text(color=palette.BAD, align="left", x=0, dx=4, dy=dy, fontSize=11)
-    rule = base.mark_rule(color=palette.BAD, strokeDash=[6, 4], strokeWidth=1.3)
-    return rule, label.encode(text=alt.Text("text:N"))
-
-
-def _moment(at: datetime) -> alt.DateTime:
-    # Not milliseconds: Vega would take a number in a domain for a year.
-    date = {"year": at.year, "month": at.month, "date": at.day, "hours": at.hour, "minutes": at.minute}
-    return alt.DateTime(**date, seconds=at.second, milliseconds=at.microsecond // 1000, utc=True)
-
-
-def _above_floor(pixels: int) -> dict[str, dict[str, str]]:
-    return {"value": {"expr": f"height - {pixels}"}}
+    named = [(sli.at_least, "≥", False), (sli.at_most, "≤", True)]
+    return [
+        Level(at, f"good {sign} {words.number(at)}", palette.BAD, above) for at, sign, above in named if at is not None
+    ]
 
 
 def millis(at: datetime) -> float:
-    """Milliseconds since the Unix epoch, as the charts count time; whole, but no integer, for Arrow's are too long."""
-    return float(round((at - EPOCH) / timedelta(milliseconds=1)))
+    """Milliseconds since the Unix epoch, as the charts count time."""
+    return round((at - EPOCH) / timedelta(milliseconds=1))
 
 
 def when(span: Span) -> str:
@@ -164,40 +191,48 @@ def when(span: Span) -> str:
     return f"{span.start:%-d %b %Y %H:%M:%S} to {end} UTC"
 
 
-def _episode(alert: Alert, span: Span) -> Iterator[Row]:
+def rounded(numbers: Sequence[float | None]) -> Numbers:
+    """Six digits, which is more than is seen and much shorter on the wire."""
+    return tuple(None if number is None else float(f"{number:.6g}") for number in numbers)
+
+
+_Stretch: TypeAlias = tuple[Span, str, str]
+
+
+def _stretches(kind: str, found: Sequence[_Stretch], opacity: float, texts: tuple[str, ...] = ()) -> Stretches:
+    at, end = (tuple(millis(getattr(span, edge)) for span, *_ in found) for edge in ("start", "end"))
+    return Stretches(
+        kind, at, end, tuple(colour for _, colour, _ in found), opacity, tuple(t for *_, t in found), texts
+    )
+
+
+def _episode(alert: Alert, span: Span) -> Iterator[_Stretch]:
     if alert.fired_at is None or alert.fired_at >= span.end or (alert.resolved_at or span.end) <= span.start:
         return
-    start, end = max(alert.fired_at, span.start), min(alert.resolved_at or span.end, span.end)
+    seen = Span(max(alert.fired_at, span.start), min(alert.resolved_at or span.end, span.end))
     rule = f", rule {alert.rule}" if alert.rule else ""
     until = "and still fires" if alert.resolved_at is None else f"to {alert.resolved_at:%-d %b %H:%M:%S} UTC"
-    yield {
-        "at": millis(start),
-        "end": millis(end),
-        "colour": _KINDS.get(alert.kind, palette.WARN),
-        "tip": f"{words.KINDS[alert.kind]} firing{rule}",
-        "when": f"{alert.fired_at:%-d %b %H:%M:%S} {until}",
-    }
+    tip = f"{words.KINDS[alert.kind]} firing{rule}\n{alert.fired_at:%-d %b %H:%M:%S} {until}"
+    yield seen, _KINDS.get(alert.kind, palette.WARN), tip
 
 
-def _planned(window: Maintenance, span: Span) -> Iterator[Row]:
+def _planned(window: Maintenance, span: Span) -> Iterator[_Stretch]:
     for one in window.effective:
         if one.start < span.end and one.end > span.start:
-            yield {
-                "at": millis(max(one.start, span.start)),
-                "end": millis(min(one.end, span.end)),
-                "tip": f"maintenance {window.id}: {window.reason} ({window.owner})",
-                "when": when(one),
-            }
+            seen = Span(max(one.start, span.start), min(one.end, span.end))
+            yield seen, palette.SHORT, f"maintenance {window.id}: {window.reason} ({window.owner})\n{when(one)}"
 
 
-def _hole(gap: Gap, span: Span) -> Row:
+def _hole(gap: Gap, span: Span) -> _Stretch:
     start, end = max(gap.span.start, span.start), min(gap.span.end, span.end)
-    reason = words.REASONS[gap.reason]
-    return {
-        "at": millis(start),
-        "end": millis(end),
-        "middle": millis(start + (end - start) / 2),
-        "reason": reason,
-        "tip": f"not measured: {reason}. {gap.detail}",
-        "when": when(gap.span),
-    }
+    tip = f"not measured: {words.REASONS[gap.reason]}. {gap.detail}\n{when(gap.span)}"
+    return Span(start, max(end, start + timedelta(milliseconds=1))), palette.GREY, tip
+
+
+def _axis(axis: Axis) -> dict[str, object]:
+    told = {"kind": axis.kind.value, "from": axis.start, "to": axis.end}
+    return told | {"title": axis.title, "form": axis.form, "ticks": axis.ticks}
+
+
+def _columns(mark: Mark) -> dict[str, object]:
+    return {field.name: getattr(mark, field.name) for field in fields(mark)}

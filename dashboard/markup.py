@@ -36,9 +36,14 @@ def slug(standing: Standing) -> str:
     return standing.replace(" ", "-")
 
 
+def address(page: str, **query: str) -> str:
+    """Where another page of the dashboard is."""
+    return f"{page}?{urlencode(query, quote_via=quote)}"
+
+
 def link(page: str, text: str, **query: str) -> str:
     """A link to another page of the dashboard."""
-    return f'<a href="{escape(page + "?" + urlencode(query, quote_via=quote))}" target="_self">{escape(text)}</a>'
+    return f'<a href="{escape(address(page, **query))}" target="_self">{escape(text)}</a>'
 
 
 def outside(address: str, text: str) -> str:

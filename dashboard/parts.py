@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import data, markup, words
 from dashboard.data import Registered, Shown
 from dashboard.door import HiddenError, SignInError
-from dashboard.layers import Chart
 from drift.errors import StoreError
 
 T = TypeVar("T")
@@ -20,11 +19,6 @@ NO_STREAM: Final = "**No stream is registered yet.** Declare one in `drift.yaml`
 def html(*parts: str) -> None:
     """Show a block of HTML in the style of the dashboard."""
     st.html(markup.block(*parts))
-
-
-def draw(chart: Chart, title: str) -> None:
-    """Show a chart; `title` is read out instead of it."""
-    st.vega_lite_chart(spec=chart.to_dict(), width="stretch", alt=title)
 
 
 def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:

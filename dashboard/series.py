@@ -12,10 +12,20 @@ from drift.store.views import MessageRow
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment at which something was changed on purpose: a short name, and a sentence."""
+
+    at: datetime
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One objective over `span`: its measurements and gaps, its slots, the episodes of its alerts, and maintenance.
 
-    `calibration` says whether a test keeps its level of late; None where nothing is promised.
+    `calibration` says whether a test keeps its level of late; None where nothing is promised. `moments` are changes of
+    version and of the reference.
     """
 
     slo: Slo
@@ -26,6 +36,7 @@ class Series:
     alerts: tuple[Alert, ...] = ()
     calibration: Calibration | None = None
     maintenance: tuple[Maintenance, ...] = ()
+    moments: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

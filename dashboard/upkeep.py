@@ -1,14 +1,12 @@
 """The service about itself in HTML, and a chart of what it takes in. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import timedelta
 from html import escape
 from typing import Final
 
-import altair as alt
-
 from dashboard import markup, palette, words
-from dashboard.layers import AT, TIPS, UNTIL, Chart, Frame, Row, millis, over, when
+from dashboard.layers import Axis, Bars, Chart, Kind, millis, over, when
 from dashboard.service import OVER, SLOW, Operations
 from drift.records import Span
 from drift.store.operations import Intake
@@ -158,42 +156,25 @@ def encoders(found: Operations) -> str:
 
 def taken_in(found: Operations) -> Chart:
     """Rows by the hour: kept as a sample, received and not sampled, refused."""
-    end = found.at
-    span = Span(end - OVER, end)
-    rows = [row for hour in found.intake for row in _bars(hour)]
     most = max((hour.received for hour in found.intake), default=0)
-    frame = Frame(span, 140, "rows an hour", alt.Scale(domain=[0, 1.05 * most or 1], nice=False), "~s")
-    names, colours = zip(*PARTS, strict=True)
-    bars: alt.Chart = (
-        over(rows)
-        .mark_rect()
-        .encode(
-            x=AT,
-            x2=UNTIL,
-            y=frame.y("low"),
-            y2=alt.Y2("high:Q"),
-            color=alt.Color("part:N", scale=alt.Scale(domain=list(names), range=list(colours)), legend=None),
-            tooltip=TIPS,
-        )
+    bars = tuple(_bars(found.intake, i) for i in range(len(PARTS)))
+    axis = Axis(Kind.LINEAR, 0.0, 1.05 * most or 1.0, "rows an hour")
+    return Chart("rows by the hour", 140, over(Span(found.at - OVER, found.at)), axis, bars)
+
+
+def _bars(hours: Sequence[Intake], part: int) -> Bars:
+    """One part of each hour, upon those before it."""
+    name, colour = PARTS[part]
+    counts = [(hour.kept, max(0, hour.received - hour.kept - hour.refused), hour.refused) for hour in hours]
+    low, high = (tuple(float(sum(rows[:end])) for rows in counts) for end in (part, part + 1))
+    spans = [Span(hour.start, hour.start + HOUR) for hour in hours]
+    # A hair's breadth between two hours.
+    start, end = (tuple(millis(span.start + part * HOUR) for span in spans) for part in (1 / 30, 29 / 30))
+    tips = tuple(
+        f"{words.several(rows[part], 'row')} {name}, of {words.count(hour.received)} received\n{when(span)}"
+        for rows, hour, span in zip(counts, hours, spans, strict=True)
     )
-    return frame.layered(bars)
-
-
-def _bars(hour: Intake) -> Iterator[Row]:
-    low, span = 0, Span(hour.start, hour.start + HOUR)
-    counts = (hour.kept, max(0, hour.received - hour.kept - hour.refused), hour.refused)
-    for (name, _), rows in zip(PARTS, counts, strict=True):
-        yield {
-            # A hair's breadth between two hours.
-            "at": millis(span.start + HOUR / 30),
-            "end": millis(span.end - HOUR / 30),
-            "low": float(low),
-            "high": float(low + rows),
-            "part": name,
-            "tip": f"{words.several(rows, 'row')} {name}, of {words.count(hour.received)} received",
-            "when": when(span),
-        }
-        low += rows
+    return Bars(start, end, low, high, colour, 1.0, tips)
 
 
 def _took(half: timedelta | None, most: timedelta | None) -> str:

@@ -28,6 +28,7 @@ _LOOKS_AT: Final = {
     "effective_rank": "directions in use, against the reference",
     "variance_ratio": "spread, against the reference",
     "probe": "accuracy of a linear probe",
+    "estimated_accuracy": "accuracy of a linear probe, estimated without labels",
     "refit_probe": "accuracy of a linear probe fitted on the window itself",
     "knn_probe": "accuracy of a vote of the nearest reference rows",
     "recall": "share of rows that find their own label in the reference",

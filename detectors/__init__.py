@@ -13,6 +13,7 @@ from detectors.crossed import crossed_probe
 from detectors.duplicates import Duplicates
 from detectors.effective_rank import EffectiveRank
 from detectors.energy import Energy
+from detectors.estimated_accuracy import AccuracyEstimate
 from detectors.frozen_probe import Probe
 from detectors.joint import Joint
 from detectors.knn_probe import KnnProbe
@@ -43,6 +44,7 @@ from drift.records import Measurement, Part, Reference, Rows
 __all__ = [
     "DETECTORS",
     "Accuracy",
+    "AccuracyEstimate",
     "Alarm",
     "Attribution",
     "Classifier",
@@ -107,6 +109,7 @@ __all__ = [
 DETECTORS: Final[Mapping[str, type[Detector]]] = {
     d.name: d
     for d in (
+        AccuracyEstimate,
         Classifier,
         ContextMmd,
         Duplicates,

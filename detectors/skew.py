@@ -1,8 +1,9 @@
 """Serving skew: does production serve what the encoder gives for the same inputs?"""
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy.random import Generator
@@ -10,7 +11,10 @@ from torch import Tensor
 
 from detectors.kernels import tensor, wilson
 from drift.errors import MissingInputsError, TooFewRowsError
-from drift.records import Measurement, Reference, Window
+from drift.records import PERCENTILES, Measurement, Reference, Window
+
+FARTHEST: Final = 1e6
+_LEAST: Final = 1e-15
 
 
 @final
@@ -21,7 +25,8 @@ class Skew:
     Share in [0, 1], 0 when healthy, whatever the traffic; low and high are Wilson's. A share and not a mean, because a
     fault that hits some rows (truncation) leaves mean and median where they were. Of all rows, copies too: each is held
     against its own input, and so is a constant output against many. The norm is checked apart from the
-    direction, because a cosine does not see a missing normalisation.
+    direction, because a cosine does not see a missing normalisation. Percentiles are of how far each row is off, in
+    tolerances: beyond is above 1.
 
     `tolerance` bounds 1 - cosine: 1e-5 for vectors computed in float32 or float16, 3e-4 in bfloat16, 2e-3 with 8-bit
     weights. `norm_tolerance` bounds |served norm / re-encoded norm - 1|.
@@ -52,10 +57,18 @@ class Skew:
                 f"skew needs at least {self.min_rows} rows that were encoded again, window {window} has {rows}: "
                 "send `input` with more rows or widen the window"
             )
-        faulty = beyond(tensor(window.vectors[again.index]), tensor(again.vectors), self.tolerance, self.norm_tolerance)
-        count = int(faulty.sum())
+        served, right = tensor(window.vectors[again.index]), tensor(again.vectors)
+        count = int(beyond(served, right, self.tolerance, self.norm_tolerance).sum())
+        off = in_tolerances(served, right, self.tolerance, self.norm_tolerance)
+        percentiles = np.quantile(off.cpu().numpy(), PERCENTILES, method="higher")
         return Measurement.of(
-            window, reference, detector=self.name, value=count / rows, rows=rows, interval=wilson(count, rows)
+            window,
+            reference,
+            detector=self.name,
+            value=count / rows,
+            rows=rows,
+            interval=wilson(count, rows),
+            percentiles=tuple(percentiles.tolist()),
         )
 
 
@@ -63,9 +76,25 @@ def beyond(
     served: Float[Tensor, "k d"], again: Float[Tensor, "k d"], tolerance: float, norm_tolerance: float
 ) -> Bool[Tensor, "k"]:
     """Which rows differ by more than the tolerances; a vector that is zero or not finite always does."""
-    x, y = served.double(), again.double()
-    norm_x, norm_y = torch.linalg.vector_norm(x, dim=1), torch.linalg.vector_norm(y, dim=1)
-    apart = 1 - (x * y).sum(1) / (norm_x * norm_y)
-    longer = (norm_x / norm_y - 1).abs()
+    apart, longer = _off(served, again)
     # The negation of both, so that NaN counts as beyond.
     return torch.logical_not((apart <= tolerance) & (longer <= norm_tolerance))
+
+
+def in_tolerances(
+    served: Float[Tensor, "k d"], again: Float[Tensor, "k d"], tolerance: float, norm_tolerance: float
+) -> Float[Tensor, "k"]:
+    """How far each row is off, in tolerances: the worse of direction and norm, in [0, `FARTHEST`].
+
+    A vector that is zero or not finite is as far off as can be, and so is any difference where the tolerance is 0.
+    """
+    apart, longer = _off(served, again)
+    worse = torch.maximum(apart / max(tolerance, _LEAST), longer / max(norm_tolerance, _LEAST))
+    return worse.nan_to_num(nan=FARTHEST, posinf=FARTHEST).clamp(0.0, FARTHEST)
+
+
+def _off(served: Float[Tensor, "k d"], again: Float[Tensor, "k d"]) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
+    """1 - cosine of each row, and by how much its norm is off."""
+    x, y = served.double(), again.double()
+    norm_x, norm_y = torch.linalg.vector_norm(x, dim=1), torch.linalg.vector_norm(y, dim=1)
+    return 1 - (x * y).sum(1) / (norm_x * norm_y), (norm_x / norm_y - 1).abs()

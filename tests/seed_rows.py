@@ -1,12 +1,13 @@
 """What is kept of the rows of the seeded fleet: a reference, the rows of windows, and sums of windows over weeks."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
 
-from drift.records import Lineage, Reference, Rows, Sketch, Span, Stream, Window
-from drift.store import references, writes
+from drift.records import Lineage, Measurement, Reference, Rows, Sketch, Span, Stream, Window
+from drift.store import references, tables, writes
 
 KEPT_BY = "mean_shift"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -50,8 +51,30 @@ def sums(conn: sa.Connection, held: Reference, now: datetime, *, days: int = 28)
 
 
 def keep(conn: sa.Connection, stream: str, dim: int, now: datetime) -> None:
-    """A reference of `stream`, in use, and sums of its windows."""
+    """A reference of `stream`, in use, sums of its windows, and what a close look at it finds."""
     held = reference(stream, dim, now)
     references.save(conn, held)
     references.choose(conn, stream, held.version, state="")
     sums(conn, held, now)
+    beside(conn, held, now)
+
+
+def beside(conn: sa.Connection, held: Reference, now: datetime) -> None:
+    """Two days of accuracy, measured and estimated, and of skew whose worst rows go bad at the end; a deployment."""
+    rng = np.random.default_rng(7)
+    for i in range(48):
+        at = Span.containing(now - (48 - i) * HOUR, HOUR)
+        right, off = 0.92 + 0.015 * rng.standard_normal(), 10 ** (-3 + 0.1 * rng.standard_normal(6).cumsum())
+        blank = Measurement(held.stream, at, "probe", held.version, right, 256)
+        worst = tuple(np.sort(off * (1, 1, 1, 1, 1, 4e3 if i > 40 else 1)).tolist())
+        writes.record(
+            conn,
+            [
+                replace(blank, p_value=0.4, low=right - 0.035, high=right + 0.03, band_low=0.88, band_high=0.97),
+                replace(blank, detector="estimated_accuracy", value=0.94),
+                replace(blank, detector="skew", value=float(i > 40) / 64, rows=64, percentiles=worst),
+            ],
+        )
+    deployed = sa.insert(tables.version).values(stream=held.stream, model="all-MiniLM-L6-v2")
+    conn.execute(deployed.values(version="2026-08", since=now - 9 * DAY))
+    conn.execute(sa.update(tables.version).where(tables.version.c.version == "2026-09").values(since=now - 9 * HOUR))

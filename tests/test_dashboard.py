@@ -1,5 +1,6 @@
 """The pages, as Streamlit runs them, against a real database."""
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -65,6 +66,11 @@ def text(app: AppTest) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html(app)))
 
 
+def charts(app: AppTest) -> list[dict]:
+    """The charts, as the browser is given them."""
+    return [chart for mounted in app.get("bidi_component") for chart in json.loads(mounted.proto.json)["charts"]]
+
+
 def rows(app: AppTest) -> list[str]:
     """The rows of the first table."""
     table = html(app).split("<tbody>")[1].split("</tbody>")[0]
@@ -117,7 +123,11 @@ def test_stream_page_draws_the_urgent_objective_in_full_and_the_others_briefly(p
     app = page(seeded_url, "stream", stream="docs-search")
     assert f"traffic: {looks_at('joint')}" in text(app)
     assert app.session_state["range"] == "15 min"
-    assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 4 + 6
+    full, others = charts(app)[:4], charts(app)[4:]
+    assert [chart["y"]["title"] for chart in full] == ["p-value", "value", "budget left", "burn / limit"]
+    assert len(others) == 6
+    assert not any(chart["heading"] for chart in full)
+    assert others[0]["href"] == "stream?stream=docs-search&slo=duplicates"
 
 
 def test_stream_page_names_the_cause_with_its_evidence_and_what_was_ruled_out(page, seeded_url):

@@ -102,9 +102,11 @@ def test_each_page_shows_what_it_is_for(tab, address):
     expect(tab.locator("tr.page")).to_have_count(1)
     tab.locator("tr.page a").click()
     expect(tab.locator(".callout.page .summary")).to_contain_text("no longer looks like the reference", timeout=20_000)
-    expect(tab.locator("[data-testid=stVegaLiteChart] svg.marks, [data-testid=stVegaLiteChart] canvas")).to_have_count(
-        10, timeout=20_000
-    )
+    expect(tab.locator("svg.chart")).to_have_count(10, timeout=20_000)
+    first = tab.locator("svg.chart").first
+    first.focus()
+    first.press("ArrowLeft")
+    expect(tab.locator(".charts output").first).to_contain_text("bad: p-value 0.001")
     assert "stream=docs-search" in tab.url
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     tab.goto(f"{address}/incidents?episode=open")
@@ -129,7 +131,7 @@ def test_an_alerts_link_leads_to_the_cause(tab, address, seeded_url):  # noqa: F
 
 def test_a_click_on_a_cell_compares_its_two_times(tab, address):
     tab.goto(f"{address}/times?stream=support-tickets&last=30+d")
-    drawn = tab.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg.marks").first
+    drawn = tab.locator("svg.matrix")
     expect(drawn).to_be_visible(timeout=20_000)
     box = drawn.bounding_box()
     # Left and high: an early time against a late one.

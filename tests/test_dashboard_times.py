@@ -8,6 +8,7 @@ from seed_rows import reference as made
 from test_dashboard import config_file, page, seeded_url, text  # noqa: F401
 
 from dashboard import matrix, pairs
+from dashboard.layers import millis
 from drift.records import Reference, Sketch, Span
 from drift.store import references, sketches, writes
 from drift.store.connect import connect
@@ -124,6 +125,6 @@ def test_sums_outlive_vectors(engine):
 def test_cells_carry_the_numbers_of_their_stretches():
     starts = (START, START + HOUR)
     found = matrix.Matrix(HOUR, starts, (10, 10), np.array([[0.0, 1.0], [1.0, 0.0]]))
-    chart = pairs.chart(found, 100).to_dict()
-    (cells,) = chart["datasets"].values()
-    assert [(cell["a"], cell["b"], cell["distance"]) for cell in cells] == [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
+    drawn = pairs.picture(found, 100)
+    assert drawn["starts"] == [millis(START), millis(START + HOUR)]
+    assert (drawn["distances"], drawn["most"]) == ([[0.0, 1.0], [0.0]], 1.0)

@@ -23,7 +23,13 @@ from detectors.strips import native_bfloat16
 from drift.errors import TooFewRowsError, UnmeasurableError
 from drift.records import Measurement, Reference, Window
 
-LABELLED = ("knn_probe", "probe", "recall", "refit_probe")  # which need labels
+LABELLED = (
+    "estimated_accuracy",
+    "knn_probe",
+    "probe",
+    "recall",
+    "refit_probe",
+)  # which need labels, or the reference's
 EVERY = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values()], ids=list(DETECTORS))
 EVERY_TEST = pytest.mark.parametrize("detector", [d() for d in DETECTORS.values() if d.is_test], ids=lambda d: d.name)
 
@@ -159,7 +165,8 @@ def test_any_dimension_will_do(detector: Detector, dim: int):
     rng = np.random.default_rng(4)
     x = rng.standard_normal((640, dim)).astype(np.float32)
     held = labelled_reference(x[:512], rng)
-    assert np.isfinite(measured(detector, complete(x[512:], rng), held).value)
+    of = complete(x[512:], rng)
+    assert np.isfinite(measured(detector, encoded_again(of, of.vectors), held).value)
 
 
 @EVERY

@@ -11,7 +11,7 @@ from dashboard import data, markup, parts, words
 from dashboard.standing import Fleet, Line, Standing, lines
 
 EVERY: Final = 5.0
-MOST: Final = 200
+MOST: Final = 100  # more is read by nobody, and takes the browser as long as all the rest
 
 
 @st.fragment(run_every=EVERY)

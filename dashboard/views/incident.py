@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import account, charts, data, diagnosis, incident, markup, palette, parts, postmortem
+from dashboard import account, charts, data, diagnosis, drawn, incident, markup, palette, parts, postmortem
 from dashboard.data import Shown
 from dashboard.incident import Found, Incident, Named
 from dashboard.series import Series
@@ -110,7 +110,7 @@ def _next(found: Incident) -> None:
 def _chart(series: Series) -> None:
     title = "What was measured, with something to both sides"
     parts.html(f"<h3>{title}</h3>", markup.key(KEY))
-    parts.draw(charts.judged(series, charts.LOW), title)
+    drawn.charts("around", charts.judged(series, charts.LOW))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, markup, parts, service, upkeep, words
+from dashboard import data, drawn, markup, parts, service, upkeep, words
 
 EVERY: Final = 30.0
 
@@ -27,7 +27,7 @@ def show() -> None:
     title = "Rows by the hour, of all streams"
     parts.html(f"<h3>{title}</h3>", markup.key([(name, colour, "") for name, colour in upkeep.PARTS]))
     if found.intake:
-        parts.draw(upkeep.taken_in(found), title)
+        drawn.charts("intake", upkeep.taken_in(found))
     else:
         st.caption("No row has arrived.")
     parts.html("<h3>What could not be measured, and why</h3>", upkeep.gaps(found))

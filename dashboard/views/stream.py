@@ -1,13 +1,27 @@
 """One stream: what fires and why, and what each of its objectives went through."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Final
 
 import streamlit as st
 
-from dashboard import calibration, charts, data, diagnosis, episodes, markup, moved, palette, parts, words
+from dashboard import (
+    calibration,
+    charts,
+    closer,
+    data,
+    diagnosis,
+    drawn,
+    episodes,
+    markup,
+    moved,
+    palette,
+    parts,
+    words,
+)
 from dashboard.layers import Chart
 from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensible
 from dashboard.standing import Fleet, Line, lines
@@ -29,6 +43,7 @@ _AROUND: Final = (
     ("ticket firing", palette.WARN, "faint"),
     ("not measured", palette.GREY, "mark gap"),
     ("maintenance", palette.SHORT, "faint"),
+    ("change of version or reference", palette.GREY, "dash"),
 )
 
 
@@ -55,6 +70,7 @@ def show() -> None:
     others = tuple(sorted((o.slo for o in mine if o.slo and o is not chosen), key=lambda slo: slo.name))
     pace = None if not live or wanted.fixed else _pace(wanted)
     st.fragment(_charts, run_every=pace)(chosen.slo, others, wanted)
+    st.fragment(closer.show)(chosen.slo, wanted)
 
 
 def _again() -> None:
@@ -168,10 +184,7 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
         parts.html(moved.section(history.moved))
     if history.others:
         parts.html("<h3>The other objectives of this stream</h3>")
-        columns = st.columns(2)
-        for i, series in enumerate(history.others):
-            with columns[i % 2]:
-                _brief(series)
+        drawn.charts("others", *(charts.brief(series) for series in history.others))
     _episodes(history)
 
 
@@ -188,28 +201,23 @@ def _full(series: Series) -> None:
     if not series.measurements and not series.gaps:
         st.info("No window in this range.")
         return
-    if sli.quantity is Quantity.P_VALUE:
-        _drawn("How surprising each window is", (*_SEEN, _MEASURED[-1], *_AROUND), charts.p_values(series, charts.TALL))
-        _drawn("How far each window is off", _MEASURED[:-1], charts.values(series, charts.TALL))
+    drawn.charts("full", *_in_full(series), least=2000)
+
+
+def _in_full(series: Series) -> Iterator[Chart]:
+    """The charts of an objective, one below the other."""
+    if series.slo.sli.quantity is Quantity.P_VALUE:
+        surprise = charts.p_values(series, charts.TALL)
+        yield replace(surprise, heading="How surprising each window is", key=(*_SEEN, _MEASURED[-1], *_AROUND))
+        yield replace(charts.values(series, charts.TALL), heading="How far each window is off", key=_MEASURED[:-1])
     else:
-        _drawn("What was measured", (*_MEASURED, *_AROUND), charts.values(series, charts.TALL))
+        yield replace(charts.values(series, charts.TALL), heading="What was measured", key=(*_MEASURED, *_AROUND))
     if not series.budgets:
         return
-    _drawn("Error budget", (("left", palette.GOOD, "line"),), charts.left(series))
+    yield replace(charts.left(series), heading="Error budget", key=(("left", palette.GOOD, "line"),))
     looks = (("long look-back", palette.LINE, "line"), ("short look-back", palette.SHORT, "dash"))
-    _drawn("Burn over what the nearest rule asks for: it fires when both are above 1", looks, charts.burning(series))
-
-
-def _drawn(title: str, entries: Sequence[tuple[str, str, str]], chart: Chart) -> None:
-    parts.html(f"<h3>{escape(title)}</h3>", markup.key(entries))
-    parts.draw(chart, title)
-
-
-def _brief(series: Series) -> None:
-    link = markup.link("stream", series.slo.name, stream=series.slo.stream, slo=series.slo.name)
-    good = f'<span class="soft">good: {escape(words.good(series.slo.sli))}</span>'
-    parts.html(f"<p><b>{link}</b> {good} {calibration.brief(series.calibration)}</p>")
-    parts.draw(charts.judged(series, charts.LOW), f"measurements of {series.slo.name}")
+    nearest = "Burn over what the nearest rule asks for: it fires when both are above 1"
+    yield replace(charts.burning(series), heading=nearest, key=looks)
 
 
 def _episodes(history: History) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, matrix, pairs, parts, words
+from dashboard import data, drawn, matrix, pairs, parts, words
 from dashboard.data import Registered, Shown
 from dashboard.matrix import LENGTHS, Kept, Matrix, Pair
 from drift.slo import Slo
@@ -68,14 +68,10 @@ def _asked(known: Registered) -> tuple[str, timedelta]:
 
 def _drawn(kept: Matrix) -> tuple[int, int] | None:
     """The matrix; returns the cell that was clicked, else the two times in the address."""
-    event = st.altair_chart(
-        pairs.chart(kept, SIDE), width="stretch", key="matrix", on_select="rerun", alt="distances of all pairs"
-    )
-    cells = event.get("selection", {}).get(pairs.SELECTED, [])
-    if cells and max(cells[0]["a"], cells[0]["b"]) < len(kept.starts):
-        first, second = int(cells[0]["a"]), int(cells[0]["b"])
-        st.query_params["a"], st.query_params["b"] = (kept.starts[i].isoformat() for i in (first, second))
-        return first, second
+    chosen = drawn.matrix(pairs.picture(kept, SIDE))
+    if chosen is not None and max(chosen) < len(kept.starts):
+        st.query_params["a"], st.query_params["b"] = (kept.starts[i].isoformat() for i in chosen)
+        return chosen
     asked = [_place(kept, st.query_params.get(name, "")) for name in ("a", "b")]
     return None if None in asked else (asked[0] or 0, asked[1] or 0)
 

@@ -69,7 +69,10 @@ class StreamAnswer(BaseModel):
 
 
 class MeasurementAnswer(BaseModel):
-    """One detector's number for one window; see the detector for its unit."""
+    """One detector's number for one window; see the detector for its unit.
+
+    `percentiles` are those of its rows at .5, .75, .9, .95, .99 and 1, where the detector has a number for each row.
+    """
 
     stream: str
     detector: str
@@ -83,6 +86,7 @@ class MeasurementAnswer(BaseModel):
     band_high: float | None
     rows: int
     reference: str
+    percentiles: tuple[float, ...]
 
     @classmethod
     def of(cls, m: Measurement) -> "MeasurementAnswer":
@@ -99,6 +103,7 @@ class MeasurementAnswer(BaseModel):
             band_high=m.band_high,
             rows=m.rows,
             reference=m.reference,
+            percentiles=m.percentiles,
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from drift.config.model import Config, StreamConfig
+from drift.config.slos import CONTEXT
 from drift.config.values import format_duration
 from drift.slo import Slo
 
@@ -31,6 +32,7 @@ def problems(config: Config) -> Iterator[Problem]:
         yield ("digest",), "digest needs a receiver: add `events: [digest]` to one of receivers.webhooks"
     if config.digest is None and told:
         yield ("receivers", "webhooks"), 'the event digest needs an hour: write `digest: {at: "09:00"}`'
+    yield from _on_context(config)
     yield from _too_many_false_pages(config)
     yield from _forgotten(config)
     yield from _canaries(config)
@@ -60,6 +62,17 @@ def _used_twice(config: Config) -> Iterator[Problem]:
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield (*where[:-1], i, where[-1]), f"{where[-1]} {name!r} is used twice: each needs its own"
+
+
+def _on_context(config: Config) -> Iterator[Problem]:
+    """Objectives on what is no measurement."""
+    for i, slo in enumerate(config.slos):
+        if slo.detector in CONTEXT:
+            yield (
+                ("slos", i, "detector"),
+                f"objective {slo.name!r} is on {slo.detector!r}, an estimate that is most wrong when it matters: "
+                "put it on `probe` or `skew`",
+            )
 
 
 def _too_many_false_pages(config: Config) -> Iterator[Problem]:

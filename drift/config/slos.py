@@ -35,6 +35,9 @@ EXACT: Final = ("mean_shift", "novelty", "probe", "knn_probe", "recall")
 ASKED_FOR: Final = ("classifier", "context_mmd", "energy", "ks", "lsdd", "mmd_fuse", "sliced_wasserstein")
 """Two-sample tests that nobody gets who does not ask for them."""
 
+CONTEXT: Final = ("estimated_accuracy",)
+"""Estimates that are shown beside what was measured, and on which there is no objective."""
+
 SURE: Final = Fraction("0.99")
 """The target where a bad window is a fact and no chance: three of five minutes page, where 95 % would wait for nine."""
 

@@ -9,7 +9,7 @@ from drift.records.inputs import array_url, content_of, data_url, is_data
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
 from drift.records.maintenance import Coverage, Maintenance, Planned, covering
-from drift.records.measurements import CANARY, CANARY_PROBE, ENVIRONMENT, Gap, GapReason, Measurement
+from drift.records.measurements import CANARY, CANARY_PROBE, ENVIRONMENT, PERCENTILES, Gap, GapReason, Measurement
 from drift.records.retrains import IN_FLIGHT, Retrain, RetrainPolicy, RetrainState
 from drift.records.rows import NO_TIME, RowFault, RowReason, Rows, Texts, checksum, require_valid, tally
 from drift.records.sketches import Sketch, merged_name, parse_name
@@ -27,6 +27,7 @@ __all__ = [
     "NONE",
     "NO_TIME",
     "OWN_BITS",
+    "PERCENTILES",
     "TENANT",
     "UNKNOWN",
     "Bounds",

@@ -19,6 +19,8 @@ CANARY: Final = "canary"
 """What the measurements of canary inputs are called, the segment that they are kept under, and their objective."""
 CANARY_PROBE: Final = "canary_probe"
 
+PERCENTILES: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -27,6 +29,7 @@ class Measurement:
     `value` is in the detector's own unit (its docstring says which). `p_value` is in (0, 1], None where the detector
     is not a test. `low` and `high` bound the value (a 95 % interval), `band_low` and `band_high` bound what healthy
     windows of the same size give; None where the detector does not know. `rows` is the number of rows used.
+    `percentiles` are of the rows (at `PERCENTILES`), where the detector has a number for each of them.
     `attribution` says where the change comes from, where the detector can tell and there is something to tell; it is
     kept in a place of its own, and not read with the numbers.
     """
@@ -43,6 +46,7 @@ class Measurement:
     band_low: float | None = None
     band_high: float | None = None
     attribution: KeptAttribution | None = None
+    percentiles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.value):
@@ -65,6 +69,7 @@ class Measurement:
         interval: tuple[float, float] | None = None,
         band: tuple[float, float] | None = None,
         attribution: KeptAttribution | None = None,
+        percentiles: tuple[float, ...] = (),
     ) -> "Measurement":
         """The number `value` that `detector` gives `window` held against `reference`."""
         low, high = interval or (None, None)
@@ -83,6 +88,7 @@ class Measurement:
             band_low,
             band_high,
             attribution,
+            percentiles,
         )
 
 

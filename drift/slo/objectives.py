@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from drift.records import Measurement
@@ -106,14 +107,9 @@ class Slo:
         return tuple(r for r in self.rules if not any(self._covers(other, r) for other in self.rules))
 
     def _tier(self, rule: BurnRateRule) -> Tier:
-        threshold, long, short = self.threshold(rule), self.long(rule), self.short(rule)
-        slots_long, slots_short = long // self.interval, short // self.interval
-        allowed_long, allowed_short = (self.budget * (back // _MICRO) for back in (long, short))
-        # The floor counts windows, of which a slot may have several.
-        floor = -(-MIN_BAD[rule.severity] // self.windows)
-        bad_long, bad_short = (int(threshold * self.budget * slots) + 1 for slots in (slots_long, slots_short))
-        backs = (long, short, allowed_long, allowed_short)
-        return Tier(rule, threshold, *backs, floor, slots_long, slots_short, max(bad_long, floor), bad_short)
+        backs = (self.long(rule), self.short(rule))
+        terms = (self.budget, self.interval, self.windows)
+        return _tier(rule, self.threshold(rule), backs, terms)
 
     def _covers(self, other: BurnRateRule, rule: BurnRateRule) -> bool:
         endless = timedelta.max
@@ -154,3 +150,24 @@ class Slo:
                 f"{format_duration(needed)}, and the period is {period}, with which the interval may be at most {most}"
             )
         return found
+
+
+@lru_cache(maxsize=4096)
+def _tier(
+    rule: BurnRateRule,
+    threshold: Fraction,
+    backs: tuple[timedelta, timedelta],
+    terms: tuple[Fraction, timedelta, int],
+) -> Tier:
+    """`rule` by its look-backs and the budget, interval and windows of a slot.
+
+    It is made once for all objectives alike: exact arithmetic takes long, and there are thousands of them.
+    """
+    (long, short), (budget, interval, windows) = backs, terms
+    slots_long, slots_short = long // interval, short // interval
+    allowed_long, allowed_short = (budget * (back // _MICRO) for back in (long, short))
+    # The floor counts windows, of which a slot may have several.
+    floor = -(-MIN_BAD[rule.severity] // windows)
+    bad_long, bad_short = (int(threshold * budget * slots) + 1 for slots in (slots_long, slots_short))
+    counted = (floor, slots_long, slots_short, max(bad_long, floor), bad_short)
+    return Tier(rule, threshold, long, short, allowed_long, allowed_short, *counted)

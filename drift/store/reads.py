@@ -219,7 +219,8 @@ def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:
     """A row of the table `measurement`."""
     f = row._mapping
     numbers = (f["value"], f["rows"], f["p_value"], f["low"], f["high"], f["band_low"], f["band_high"])
-    return Measurement(f["stream"], Span(f["start"], f["end"]), f["detector"], f["reference"], *numbers)
+    identity = (f["stream"], Span(f["start"], f["end"]), f["detector"], f["reference"])
+    return Measurement(*identity, *numbers, percentiles=tuple(f["percentiles"] or ()))
 
 
 def alert_row(row: sa.Row[tuple[object, ...]]) -> AlertRow:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from drift.errors import StoreError
-from drift.records import Gap, GapReason, Measurement, Span
+from drift.records import PERCENTILES, Gap, GapReason, Measurement, Span
 from drift.slo import Slo
 from drift.store import codec, reads, tables
 from drift.store.reads import BudgetRow, DeliveryRow
@@ -110,6 +110,17 @@ def thinned_measurements(conn: sa.Connection, slo: Slo, span: Span, *, most: int
     others = [column for column in t.c if column is not t.c.p_value]
     query = sa.select(*others, judged.label("p_value")).select_from(t.outerjoin(s, of)).where(*mine)
     return [reads.measurement_of(row) for row in conn.execute(_thinned(query, t, judged, span, most))]
+
+
+def thinned(conn: sa.Connection, stream: str, detector: str, span: Span, *, most: int) -> list[Measurement]:
+    """Measurements of `detector` as above, judged or not: what stays has the least and the greatest value.
+
+    Where rows have percentiles, it has the least and the greatest of the last of them.
+    """
+    t = tables.measurement
+    query = sa.select(t).where(t.c.stream == stream, t.c.detector == detector, *_starts_in(t, span))
+    worst = sa.func.coalesce(t.c.percentiles[len(PERCENTILES)], t.c.value)
+    return [reads.measurement_of(row) for row in conn.execute(_thinned(query, t, worst, span, most))]
 
 
 def thinned_budgets(conn: sa.Connection, stream: str, slo: str, span: Span, *, most: int) -> list[BudgetRow]:

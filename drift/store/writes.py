@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from drift.alert import Alert, AlertState, Watch
 from drift.records import Gap, KeptAttribution, Measurement, Sketch, Stream, Window
 from drift.slo import Budget, BudgetingMethod, Conformal, Outcome, Slo, Slot
-from drift.store import codec, tables
+from drift.store import codec, tables, versions
 from drift.store.partitions import ensure_month
 
 
@@ -29,6 +29,8 @@ def register(conn: sa.Connection, stream: Stream, *, team: str, open_from: datet
     new = insert(tables.stream).values(key=stream.key, open_from=open_from, **declared)
     opened = sa.func.coalesce(tables.stream.c.open_from, new.excluded.open_from)
     conn.execute(new.on_conflict_do_update(index_elements=["key"], set_={**declared, "open_from": opened}))
+    if not stream.segment:
+        versions.note(conn, stream)
 
 
 def close_until(conn: sa.Connection, stream: str, end: datetime) -> None:
@@ -89,6 +91,7 @@ def _measurement_row(m: Measurement) -> dict[str, object]:
         "high": m.high,
         "band_low": m.band_low,
         "band_high": m.band_high,
+        "percentiles": list(m.percentiles) or None,
     }
 
 

@@ -6,7 +6,7 @@ from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
 from drift.store.tables.processes import encoder
 from drift.store.tables.retrains import endpoint, retrain
-from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, window
+from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, version, window
 from drift.store.tables.schema import SCHEMA, metadata
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "sketch",
     "slot",
     "stream",
+    "version",
     "watch",
     "window",
 ]

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 
 from drift.store.tables.schema import At, metadata, required
 
-# Partitioned by month of `start`.
+# Partitioned by month of `start`. `percentiles` are of its rows, where the detector has a number for each of them.
 measurement: Final = sa.Table(
     "measurement",
     metadata,
@@ -23,6 +23,7 @@ measurement: Final = sa.Table(
     sa.Column("high", sa.Double),
     sa.Column("band_low", sa.Double),
     sa.Column("band_high", sa.Double),
+    sa.Column("percentiles", sa.ARRAY(sa.Double)),
     postgresql_partition_by='RANGE ("start")',
 )
 

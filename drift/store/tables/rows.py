@@ -22,6 +22,16 @@ stream: Final = sa.Table(
     sa.Column("open_from", At),
 )
 
+# Which version of which model a stream was declared to have, from `since` on: a row for each change.
+version: Final = sa.Table(
+    "version",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("since", At, primary_key=True),
+    required("model", sa.Text()),
+    required("version", sa.Text()),
+)
+
 reference: Final = sa.Table(
     "reference",
     metadata,

@@ -1,0 +1,36 @@
+"""Charts and the matrix of all pairs on a page: drawn in the browser by some lines of our own.
+
+Vega is two megabytes of code, and takes a tenth of a second for each chart (`benchmarks/dashboard.py`).
+"""
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from dashboard.layers import Chart
+
+SCRIPTS: Final = Path(__file__).parent / "js"
+
+
+def _script(*names: str) -> str:
+    return "\n".join((SCRIPTS / f"{name}.js").read_text() for name in names)
+
+
+_charts = st.components.v2.component("drift.charts", js=_script("axes", "marks", "charts"), isolate_styles=False)
+_matrix = st.components.v2.component("drift.matrix", js=_script("axes", "matrix"), isolate_styles=False)
+
+
+def charts(key: str, *shown: Chart, least: int = 340) -> None:
+    """Charts, side by side where each has `least` pixels. `key` is theirs alone on the page."""
+    _charts(key=f"charts-{key}", data={"charts": [chart.to_dict() for chart in shown], "least": least})
+
+
+def matrix(picture: dict[str, object]) -> tuple[int, int] | None:
+    """All pairs; returns the one that was just chosen, by the numbers of its stretches."""
+    cell = _matrix(key="matrix", data=picture, on_cell_change=_nothing).cell
+    return (int(cell[0]), int(cell[1])) if cell else None
+
+
+def _nothing() -> None:
+    """A choice runs the page again; that is all there is to do."""

@@ -1,0 +1,89 @@
+"""What a closer look at a stream reads and computes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Final
+
+from dashboard import dimensions, past, sides, spectrum
+from dashboard.dimensions import Dimensions
+from dashboard.series import Range, Series
+from dashboard.sides import Sides
+from dashboard.spectrum import Spectrum
+from drift.records import Measurement, Span
+from drift.slo import Sli, Slo
+from drift.store import reads, views
+from drift.store.connect import Connection
+
+SEGMENTS: Final = 24  # as many as are seen at a glance
+POINTS: Final = 400
+GUESSED: Final = "estimated_accuracy"
+PROBES: Final = ("probe", "refit_probe", "knn_probe", "recall")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Measurements as they are known at `at`: of several detectors, or of one on several segments.
+
+    `guessed` is accuracy as it was estimated without labels.
+    """
+
+    at: datetime
+    series: tuple[Series, ...]
+    guessed: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Rows of windows and of the reference, as they are known at `at`, with what a look made of them.
+
+    All None where there is no reference, or too few rows are kept still.
+    """
+
+    at: datetime
+    sides: Sides | None
+    dimensions: Dimensions | None = None
+    spectrum: Spectrum | None = None
+
+
+def by_dimension(conn: Connection, chosen: Slo, wanted: Range, also: int | None) -> Compared:
+    """The newest rows in `wanted`, dimension by dimension; `also` is one that is wanted in any case."""
+    at, found = views.now(conn), sides.read(conn, chosen.stream, _span(conn, chosen, wanted))
+    return Compared(at, found, dimensions=dimensions.compare(found, also=also) if found else None)
+
+
+def by_direction(conn: Connection, chosen: Slo, wanted: Range) -> Compared:
+    """The spectrum of the newest rows in `wanted`."""
+    at, found = views.now(conn), sides.read(conn, chosen.stream, _span(conn, chosen, wanted))
+    return Compared(at, found, spectrum=spectrum.compare(found) if found else None)
+
+
+def measured(conn: Connection, chosen: Slo, wanted: Range, detectors: Sequence[str], guess: str = "") -> Measured:
+    """What `detectors` measured in `wanted`, whether or not there are objectives on them; and `guess`, where named."""
+    span = _span(conn, chosen, wanted)
+
+    def series(detector: str) -> Series:
+        found = views.thinned(conn, chosen.stream, detector, span, most=POINTS)
+        gaps = views.gap_runs(conn, chosen.stream, detector, span)
+        return Series(_unjudged(chosen, detector), span, tuple(found), tuple(gaps))
+
+    guessed = views.thinned(conn, chosen.stream, guess, span, most=POINTS) if guess else ()
+    return Measured(views.now(conn), tuple(map(series, detectors)), tuple(guessed))
+
+
+def by_segment(conn: Connection, chosen: Slo, wanted: Range, declared: Mapping[str, Slo]) -> Measured:
+    """The objective `chosen` on the whole stream and on each of its segments, as each is `declared`, by its key."""
+    span, name = _span(conn, chosen, wanted), chosen.stream.split("/", 1)[0]
+    keys = [row.stream.key for row in reads.streams(conn) if row.stream.name == name]
+    slos = (declared.get(key) or replace(chosen, stream=key) for key in keys[: SEGMENTS + 1])
+    return Measured(views.now(conn), tuple(past.series(conn, slo, span, most=past.FEW_POINTS) for slo in slos))
+
+
+def _span(conn: Connection, chosen: Slo, wanted: Range) -> Span:
+    return wanted.span(views.now(conn), views.reach(conn, chosen.stream, chosen.name))
+
+
+def _unjudged(chosen: Slo, detector: str) -> Slo:
+    """Stands for a measurement by itself: nothing of it is bad."""
+    return Slo(detector, chosen.stream, Sli(detector), Fraction(1, 2), chosen.interval)

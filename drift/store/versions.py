@@ -1,0 +1,39 @@
+"""Which versions a stream was declared to have, and since when: what a deployment changes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from drift.records import Stream
+from drift.store import tables
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """From `since` on the stream was declared to have this version of this model."""
+
+    since: datetime
+    model: str
+    version: str
+
+
+def note(conn: sa.Connection, stream: Stream) -> None:
+    """Keep that `stream` has its model and version from now on, by the database's clock, unless it had them before."""
+    t = tables.version
+    newest = sa.select(t.c.model, t.c.version).where(t.c.stream == stream.name).order_by(t.c.since.desc()).limit(1)
+    known = newest.subquery()
+    same = sa.exists().where(known.c.model == stream.model, known.c.version == stream.version)
+    now = sa.func.now()
+    row = sa.select(sa.literal(stream.name), now, sa.literal(stream.model), sa.literal(stream.version))
+    new = insert(t).from_select(["stream", "since", "model", "version"], row.where(~same))
+    conn.execute(new.on_conflict_do_nothing())
+
+
+def versions(conn: sa.Connection, name: str, *, limit: int = 100) -> list[VersionRow]:
+    """The versions of the stream of that name, oldest first; of more than `limit` the newest."""
+    t = tables.version
+    query = sa.select(t.c.since, t.c.model, t.c.version).where(t.c.stream == name)
+    rows = conn.execute(query.order_by(t.c.since.desc()).limit(limit)).all()
+    return [VersionRow(*row) for row in reversed(rows)]
