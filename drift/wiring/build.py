@@ -33,6 +33,7 @@ from drift.wiring.canary_inputs import build_canary_inputs
 from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
 from drift.wiring.gate_child import GateChild
+from drift.wiring.picture_child import build_painter
 from drift.wiring.receivers import (
     build_alertmanagers,
     build_digest,
@@ -79,6 +80,7 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         registry=RegistryKey(secret.get_secret_value()) if (secret := config.retrain.mlflow_secret) else None,
         canary_inputs=build_all_canary_inputs(config, engine, monitors, now=now),
         process=f"{gethostname()} {getpid()}",
+        painter=build_painter(),
     )
 
 
