@@ -21,7 +21,7 @@ def newest(conn: sa.Connection, stream: str, *, at: datetime | None = None) -> S
 
 
 def first_stream(conn: sa.Connection) -> str | None:
-    """The first registered stream, by key, that is held against a reference and of which a window has its rows still."""
+    """The first registered stream, by key, that has a reference and a window whose rows are still kept."""
     t, s, c = tables.window, tables.stream, tables.choice
     has = sa.exists().where(t.c.stream == s.c.key, t.c.rows > 0) & sa.exists().where(c.c.stream == s.c.key)
     return conn.execute(sa.select(s.c.key).where(has).order_by(s.c.key).limit(1)).scalar_one_or_none()
