@@ -133,7 +133,7 @@ class Chart {
     if (!shown || !size[0]) return;
     const place = (x, y) =>
       `translate(${size[0] / 2 + (x - view.x) * view.scale}px, ${size[1] / 2 - (y - view.y) * view.scale}px)`;
-    for (const { drawn, x, y } of this.names) drawn.style.transform = `${place(x, y)} translate(-50%, -50%)`;
+    this.label(place);
     this.find("ring").hidden = told < 0;
     if (told >= 0) this.find("ring").style.transform = place(shown.at[2 * told], shown.at[2 * told + 1]);
     clearTimeout(this.resting);
@@ -142,6 +142,20 @@ class Chart {
     const { painted } = this, by = view.scale / painted.scale;
     const [right, down] = [(painted.x - view.x) * view.scale, (view.y - painted.y) * view.scale];
     this.canvas.style.transform = `translate(${right}px, ${down}px) scale(${by})`;
+  }
+
+  // Of names that would lie upon one another the first is shown.
+  label(place) {
+    const { view } = this, kept = [];
+    for (const each of this.names) {
+      const { drawn, x, y } = each;
+      each.width ||= drawn.offsetWidth;
+      const lies = (o) => Math.abs(o.x - x) * view.scale < (o.width + each.width) / 2 && Math.abs(o.y - y) * view.scale < 16;
+      const isFree = !kept.some(lies);
+      if (isFree) kept.push(each);
+      drawn.style.transform = `${place(x, y)} translate(-50%, -50%)`;
+      drawn.style.visibility = isFree ? "visible" : "hidden";
+    }
   }
 
   repaint() {
