@@ -1,7 +1,7 @@
 """Pieces of a page that talk to Streamlit: states of the database, headings, and blocks of HTML."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import streamlit as st
@@ -10,9 +10,11 @@ from dashboard import data, markup, words
 from dashboard.data import Registered, Shown
 from dashboard.door import HiddenError, SignInError
 from drift.errors import StoreError
+from drift.store.connect import Connection
 
 T = TypeVar("T")
 
+FIRST_TTL: Final = timedelta(minutes=1)
 NO_STREAM: Final = "**No stream is registered yet.** Declare one in `drift.yaml` and start the service: `drift run`."
 
 
@@ -64,6 +66,18 @@ def registered() -> Registered | None:
         st.info(NO_STREAM)
         return None
     return found
+
+
+def chosen_stream(known: Registered, first: Callable[[Connection], str | None]) -> str:
+    """Which stream, in the address; at first the one that `first` names, which has something to show."""
+    names = [row.stream.key for row in known.streams]
+    if "stream" not in st.query_params and "stream" not in st.session_state:
+        try:
+            found = data.asked(first, first, ttl=FIRST_TTL).value
+        except StoreError:
+            found = None  # what is asked next says so
+        st.session_state["stream"] = found if found in names else names[0]
+    return st.selectbox("Stream", names, key="stream", bind="query-params", width=260) or names[0]
 
 
 def as_of(at: datetime, every: float | None) -> str:

@@ -1,18 +1,22 @@
-"""Reference and windows in one plane: the two directions in which the reference varies most, so that axes stay put."""
+"""Reference and windows in one picture: the plane in which the reference varies most, or one that was fitted to it."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
+from math import ceil
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32, Float64
-from scipy.cluster.vq import kmeans2
+from jaxtyping import Float32, Int
 
-from drift.records import Reference, Rows, Span
-from drift.store import references, views, windows
+from dashboard.clusters import Cluster, Side, clusters
+from dashboard.plane import fitted
+from dashboard.sight import Seen, Sight
+from drift.records import Reference, Rows, Span, Texts
+from drift.store import pictures, references, views, windows
 from drift.store.connect import Connection
+from drift.store.pictures import MOST_FITTED, Picture
 
 LAST: Final = {
     "1 h": timedelta(hours=1),
@@ -21,55 +25,39 @@ LAST: Final = {
     "14 d": timedelta(days=14),
 }
 ROWS: Final = {"2k": 2_000, "10k": 10_000, "100k": 100_000}
-SHOWN: Final = 5_000  # rows of the reference that are drawn, and clustered
-NEAR: Final = 500  # rows of the reference among which the nearest is looked for
-CLUSTERS: Final = 6
-MAJORITY: Final = 0.6  # of a cluster's rows, to be named by what they share
-LONGEST: Final = 32  # characters of a name
+SAMPLED: Final = 10_000  # rows of windows that clusters are made of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plane:
-    """The centre of a reference and its first two principal directions, with their shares of the variance."""
+class Method(StrEnum):
+    """How rows come into the plane."""
 
-    centre: Float64[np.ndarray, "d"]
-    axes: Float64[np.ndarray, "d 2"]
-    shares: tuple[float, float]
-
-    def of(self, vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n 2"]:
-        """Where the rows of `vectors` lie."""
-        found: Float32[np.ndarray, "n 2"] = ((vectors - self.centre) @ self.axes).astype(np.float32)
-        return found
+    PCA = "PCA"
+    UMAP = "UMAP"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """Rows in the plane (n, 2): by what they are known, when their windows began, and how far the nearest row of the
-    reference is (n,), NaN where that was not asked."""
+    """Rows in the picture (n, 2): by what they are known, in which of `starts` their windows began, their segments,
+    and what sets each apart."""
 
     places: Float32[np.ndarray, "n 2"]
-    names: tuple[str, ...]
+    names: Texts
     starts: tuple[datetime, ...]
-    groups: tuple[str, ...]
-    distances: Float32[np.ndarray, "n"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cluster:
-    """A cluster of the reference's rows: its place in the plane, its share of them, what it is called."""
-
-    x: float
-    y: float
-    share: float
-    name: str
+    start: Int[np.ndarray, "n"]
+    groups: Texts
+    seen: Seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """Rows of the newest windows and of the reference, in one plane."""
+    """Rows of the newest windows and of the reference of that version, in one picture.
+
+    `shares` are those of the variance that its two directions have, by PCA alone.
+    """
 
     version: str
-    plane: Plane
+    method: Method
+    shares: tuple[float, float] | None
     reference: Points
     window: Points
     clusters: tuple[Cluster, ...]
@@ -77,119 +65,102 @@ class Projection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """What is known at `at`: None where the stream has no reference, or no window has its rows still."""
+    """What is known at `at`: None where the stream has no reference, or no window has its rows still.
+
+    `picture` is what was fitted to the reference, where the stream has one; `placed` is the end of the newest window
+    that has its place in it.
+    """
 
     at: datetime
     projection: Projection | None
+    picture: Picture | None = None
+    placed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which rows of `stream`: at most `most` of windows that start in the newest `last`, split by the column `by`.
-
-    The nearest row is looked for among so many of the reference as `near` says.
-    """
+    """Which rows of `stream`: at most `most` of windows that start in the newest `last`, with the column `column`."""
 
     stream: str
     last: timedelta
     most: int
-    by: str = ""
-    near: int = 0
+    column: str = ""
+    method: Method = Method.PCA
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The rows of one window that are shown, and where they lie."""
+
+    span: Span
+    rows: Rows
+    places: Float32[np.ndarray, "n 2"]
 
 
 def read(conn: Connection, wanted: Wanted, *, show_inputs: bool) -> Kept:
-    """The newest rows of a stream, and those of the reference that it is held against."""
+    """The newest rows of a stream, and those of the reference that it is held against.
+
+    Where the picture that was fitted is wanted and no row has its place in it, they are in the plane of PCA.
+    """
     at = views.now(conn)
     chosen = references.choice(conn, wanted.stream)
     held = references.reference(conn, wanted.stream, chosen.in_use) if chosen else None
     if held is None:
         return Kept(at, None)
-    plane, near = fitted(held), held.vectors[: wanted.near]
+    span = Span(at - wanted.last, at)
     found = [
-        _points(rows, span.start, plane, near, wanted.by)
-        for span, rows in windows.latest(conn, wanted.stream, Span(at - wanted.last, at), most=wanted.most)
+        (window, rows)
+        for window, rows in windows.latest(conn, wanted.stream, span, most=wanted.most)
         if rows.vectors.shape[1] == held.vectors.shape[1]
     ]
+    picture = pictures.find(conn, wanted.stream, held.version) if wanted.method is Method.UMAP else None
+    if picture is not None and picture.is_fitted:
+        places = pictures.placed(conn, wanted.stream, held.version, span)
+        parts = [
+            Part(window, rows, places[window.start][: len(rows)]) for window, rows in found if window.start in places
+        ]
+        if parts:
+            drawn = _drawn(held, parts, picture.places, wanted, show_inputs=show_inputs)
+            return Kept(at, drawn, picture, parts[0].span.end)
     if not found:
-        return Kept(at, None)
-    shown = held.rows.take(np.arange(min(SHOWN, len(held.rows))))
-    # A row is not its own neighbour.
-    drawn = _points(
-        shown, held.created_at, plane, held.vectors[-NEAR:] if len(held.rows) > 2 * NEAR else near, wanted.by
+        return Kept(at, None, picture)
+    plane = fitted(held)
+    parts = [Part(window, rows, plane.of(rows.vectors)) for window, rows in found]
+    drawn = _drawn(held, parts, plane.of(held.vectors[:MOST_FITTED]), wanted, show_inputs=show_inputs)
+    return Kept(at, replace(drawn, method=Method.PCA, shares=plane.shares), picture)
+
+
+def _drawn(
+    held: Reference, parts: Sequence[Part], places: Float32[np.ndarray, "m 2"], wanted: Wanted, *, show_inputs: bool
+) -> Projection:
+    sample = _sample(parts)
+    sight = Sight.between(held, sample.rows.vectors)
+    shown = held.rows.take(np.arange(len(places)))
+    seen = sight.of(shown.vectors)
+    reference = Points(
+        places, ("",) * len(shown), (), np.zeros(len(shown), np.int64), _column(shown, wanted.column), seen
     )
-    names = clusters(shown, plane, show_inputs=show_inputs)
-    return Kept(at, Projection(held.version, plane, drawn, _stacked(found), names))
-
-
-def fitted(reference: Reference) -> Plane:
-    """The plane in which the rows of `reference` vary most; signs are such that it is always the same one."""
-    x = reference.vectors.astype(np.float64)
-    centre = x.mean(0)
-    variances, directions = np.linalg.eigh(np.cov(x, rowvar=False).reshape(len(centre), -1))
-    axes = np.zeros((len(centre), 2))
-    count = min(2, len(centre))
-    axes[:, :count] = directions[:, ::-1][:, :count]
-    axes *= np.where(axes[np.abs(axes).argmax(0), [0, 1]] < 0, -1.0, 1.0)
-    shares = [*(variances[::-1][:count] / variances.sum()), 0.0]
-    return Plane(centre, axes, (float(shares[0]), float(shares[1])))
-
-
-def nearest(vectors: Float32[np.ndarray, "n d"], among: Float32[np.ndarray, "m d"]) -> Float32[np.ndarray, "n"]:
-    """The distance of each row to the nearest of `among` that is not equal to it; NaN where there are none."""
-    if not len(among):
-        return np.full(len(vectors), np.nan, np.float32)
-    squares = (vectors**2).sum(1)[:, None] + (among**2).sum(1)[None, :] - 2 * vectors @ among.T
-    apart = np.where(squares > 1e-6, squares, np.inf).min(1)
-    found: Float32[np.ndarray, n] = np.sqrt(np.where(np.isfinite(apart), apart, 0.0)).astype(np.float32)
-    return found
-
-
-def clusters(rows: Rows, plane: Plane, *, show_inputs: bool) -> tuple[Cluster, ...]:
-    """Clusters of the reference's rows (k-means) that have a name, the largest first.
-
-    They are called like their most typical input where inputs may be shown, else by a label or segment that most share.
-    """
-    if len(rows) < 10 * CLUSTERS:
-        return ()
-    centres, of = kmeans2(rows.vectors.astype(np.float64), CLUSTERS, minit="++", rng=np.random.default_rng(0))
-    found = []
-    for i in np.unique(of):
-        mine = np.flatnonzero(of == i)
-        typical = mine[((rows.vectors[mine] - centres[i]) ** 2).sum(1).argmin()]
-        x, y = plane.of(centres[i][None].astype(np.float32))[0]
-        name = _name(rows, mine, int(typical), show_inputs=show_inputs)
-        found.append(Cluster(float(x), float(y), len(mine) / len(rows), name))
-    # Two of one name are parts of one thing: it is named once, where most of it lies.
-    named = {cluster.name: cluster for cluster in sorted(found, key=lambda cluster: cluster.share) if cluster.name}
-    return tuple(sorted(named.values(), key=lambda cluster: -cluster.share))
-
-
-def _name(rows: Rows, mine: np.ndarray, typical: int, *, show_inputs: bool) -> str:
-    text = rows.inputs[typical] if show_inputs and rows.inputs else None
-    if text:
-        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    for column in (rows.labels, *rows.segments.values()):
-        common = Counter(column[i] for i in mine if column and column[i]).most_common(1)
-        value, count = common[0] if common else (None, 0)
-        if value and count >= MAJORITY * len(mine):
-            return str(value)[:LONGEST]
-    return ""
-
-
-def _points(rows: Rows, start: datetime, plane: Plane, near: Float32[np.ndarray, "m d"], by: str) -> Points:
-    n = len(rows)
-    groups = rows.segments.get(by, (None,) * n)
-    names = tuple(row or "" for row in rows.ids) if rows.ids else ("",) * n
-    return Points(
-        plane.of(rows.vectors), names, (start,) * n, tuple(group or "" for group in groups), nearest(rows.vectors, near)
-    )
-
-
-def _stacked(parts: Sequence[Points]) -> Points:
-    return Points(
+    window = Points(
         np.concatenate([part.places for part in parts]),
-        tuple(name for part in parts for name in part.names),
-        tuple(start for part in parts for start in part.starts),
-        tuple(group for part in parts for group in part.groups),
-        np.concatenate([part.distances for part in parts]),
+        tuple(name for part in parts for name in (part.rows.ids or ("",) * len(part.rows))),
+        tuple(part.span.start for part in parts),
+        np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts]),
+        tuple(group for part in parts for group in _column(part.rows, wanted.column)),
+        Seen.stacked([sight.of(part.rows.vectors) for part in parts]),
     )
+    sides = Side(shown, places, seen.novelty), replace(sample, novelty=sight.of(sample.rows.vectors).novelty)
+    named = clusters(*sides, show_inputs=show_inputs)
+    return Projection(held.version, wanted.method, None, reference, window, named)
+
+
+def _sample(parts: Sequence[Part]) -> Side:
+    """Of each part the same share of its rows, which are in random order; of few rows all."""
+    share = min(1.0, SAMPLED / sum(len(part.rows) for part in parts))
+    heads = [np.arange(ceil(share * len(part.rows))) for part in parts]
+    rows = Rows.stack([part.rows.take(head) for part, head in zip(parts, heads, strict=True)])
+    places = np.concatenate([part.places[head] for part, head in zip(parts, heads, strict=True)])
+    return Side(rows, places, np.zeros(len(rows), np.float32))
+
+
+def _column(rows: Rows, name: str) -> Texts:
+    return rows.segments.get(name) or (None,) * len(rows)

@@ -1,115 +1,99 @@
-"""Rows in a plane as points, drawn by the graphics card; what their colour means is said beside them. Pure."""
+"""Rows in a picture as bytes for the graphics card: where, of what colour, and what is told of each. Pure."""
 
-from collections import Counter
-from collections.abc import Iterator
+import json
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
-import plotly.graph_objects as go
+import numpy.typing as npt
+from jaxtyping import Float32, Int
 
-from dashboard import palette, words
-from dashboard.projection import Cluster, Points, Projection
+from dashboard import words
+from dashboard.colouring import By, Look, look
+from dashboard.projection import Points, Projection
 
-NAMED: Final = 20_000  # more points than this are drawn without names
-GROUPS: Final = 6
-HEIGHT: Final = 620
-OTHER: Final = "other"
-# Seen on light and on dark, and by the colour-blind.
-SCALE: Final = ((0.0, palette.LINE), (0.5, "#F0E442"), (1.0, palette.BAD))
-COLOURS: Final = (palette.LINE, palette.WARN, palette.GOOD, palette.SHORT, "#56B4E9", "#F0E442", palette.GREY)
+FEW: Final = 5_000  # points are smaller where there are more, so that where they lie thick is still seen
+MANY: Final = 20_000
+FAINT: Final = 115  # of 255
+CLEAR: Final = 190
+MOST_WORDS: Final = 65_535
 
-
-class By(StrEnum):
-    """What the colour of a window's row says."""
-
-    SIDE = "reference or window"
-    SEGMENT = "segment"
-    TIME = "time"
-    NOVELTY = "novelty"
+Numbers: TypeAlias = Float32[np.ndarray, "n"]
 
 
-def figure(found: Projection, by: By, now: datetime) -> go.Figure:
-    """Reference below, windows upon it, clusters of the reference named where they lie."""
-    first, second = (words.share(share) for share in found.plane.shares)
-    drawn = go.Figure([_reference(found.reference), *_window(found.window, by, now)])
-    drawn.update_layout(
-        height=HEIGHT,
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        legend={"orientation": "h", "y": -0.12, "itemsizing": "constant"},
-        dragmode="pan",
-        annotations=[_named(cluster) for cluster in found.clusters],
-    )
-    drawn.update_xaxes(title=f"first direction of the reference ({first} of its variance)", zeroline=False)
-    drawn.update_yaxes(title=f"second ({second})", zeroline=False, scaleanchor="x", scaleratio=1)
-    return drawn
+def packed(found: Projection, by: By, now: datetime) -> bytes:
+    """Everything that is drawn and told, as `dashboard/plot/chart.js` reads it: reference first, windows upon it."""
+    seen = look(found, by, now)
+    segments, segment = _numbered((*found.reference.groups, *found.window.groups))
+    starts = ["", *(f"{start:%-d %b %H:%M:%S} UTC" for start in found.window.starts)]
+    m, n = len(found.reference.places), len(found.window.places)
+    arrays: list[tuple[str, str, npt.NDArray[np.generic]]] = [
+        ("at", "f32", np.concatenate([found.reference.places, found.window.places]).astype("<f4")),
+        ("colour", "u8", _inked(seen, m, n)),
+        ("group", "u8", seen.group.astype(np.uint8)),
+        ("segment", "u16", segment.astype("<u2")),
+        ("start", "u16", np.concatenate([np.zeros(m), found.window.start + 1]).astype("<u2")),
+        ("novelty", "f32", _both(found, lambda points: points.seen.novelty)),
+        ("witness", "f32", _both(found, lambda points: points.seen.witness)),
+    ]
+    header = {
+        "arrays": [(name, kind, array.size) for name, kind, array in arrays],
+        "frame": f"{found.method} {found.version}",
+        "label": f"{words.several(n, 'row')} of windows upon {words.several(m, 'row')} of the reference",
+        "axes": axes(found),
+        "sizes": (3, 5 if n <= FEW else 3),
+        "legend": [asdict(group) for group in seen.groups],
+        "scale": asdict(seen.ramp) if seen.ramp else None,
+        "names": [
+            {"name": each.name, "x": each.x, "y": each.y, "style": "new" if each.is_new else "known"}
+            for each in found.clusters
+        ],
+        "ids": [name or "" for name in (*found.reference.names, *found.window.names)],
+        "facts": [
+            {"title": "segment", "array": "segment", "words": segments},
+            {"title": "window of", "array": "start", "words": starts},
+            {"title": "novelty", "array": "novelty"},
+            {"title": "witness", "array": "witness"},
+        ],
+    }
+    return _joined(json.dumps(header).encode(), [array for *_, array in arrays])
 
 
-def _reference(points: Points) -> go.Scattergl:
-    marker = {"size": 3, "color": palette.BAND, "opacity": 0.45}
-    return _marks(points, np.arange(len(points.places)), "reference", marker, named=False)
+def axes(found: Projection) -> tuple[str, str]:
+    """What is written beside the two axes; those of a picture that was fitted mean nothing."""
+    if found.shares is None:
+        return f"{found.method}: near is alike; directions and long distances mean nothing", ""
+    first, second = (words.share(share) for share in found.shares)
+    return f"first direction of the reference ({first} of its variance)", f"second ({second})"
 
 
-def _window(points: Points, by: By, now: datetime) -> Iterator[go.Scattergl]:
-    every, n = np.arange(len(points.places)), len(points.places)
-    # Many points are small, so that where they lie thick is still seen.
-    base = {"size": 5 if n <= 5_000 else 3, "opacity": 0.75 if n <= 20_000 else 0.45}
-    match by:
-        case By.SIDE:
-            yield _marks(points, every, "window", base | {"color": palette.BAD})
-        case By.SEGMENT:
-            for name, colour, mine in _groups(points):
-                yield _marks(points, mine, name, base | {"color": colour})
-        case By.TIME:
-            ages = np.array([(now - start).total_seconds() / 3600 for start in points.starts], np.float32)
-            yield _marks(points, every, "window", base | _scale(-ages, "hours ago"))
-        case By.NOVELTY:
-            yield _marks(points, every, "window", base | _scale(points.distances, "to the nearest reference row"))
+def _inked(seen: Look, m: int, n: int) -> npt.NDArray[np.uint8]:
+    """Colours with how thick they are: those of the reference are faint, and so are many."""
+    alpha = np.repeat(np.array([FAINT, CLEAR if n <= MANY else FAINT], np.uint8), [m, n])
+    return np.concatenate([seen.colours, alpha[:, None]], 1)
 
 
-def _scale(numbers: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", title: str) -> dict[str, object]:
-    bar = {"title": {"text": title, "side": "right"}, "thickness": 10, "len": 0.7}
-    return {"color": numbers, "colorscale": SCALE, "colorbar": bar}
+def _both(found: Projection, of: Callable[[Points], Numbers]) -> Numbers:
+    return np.concatenate([of(found.reference), of(found.window)]).astype("<f4")
 
 
-def _groups(points: Points) -> Iterator[tuple[str, str, "np.ndarray[tuple[int], np.dtype[np.intp]]"]]:
-    """The largest groups, each with a colour and the rows that are in it; all others are one."""
-    groups = np.array(points.groups)
-    names = [name for name, _ in Counter(points.groups).most_common(GROUPS)]
-    for name, colour in zip(names, COLOURS, strict=False):
-        yield name or "none", colour, np.flatnonzero(groups == name)
-    if len(rest := np.flatnonzero(~np.isin(groups, names))):
-        yield OTHER, COLOURS[-1], rest
+def _numbered(names: Sequence[str | None]) -> tuple[list[str], Int[np.ndarray, "n"]]:
+    """Each name once, nothing first, and the place of each among them; of too many the last stand for nothing."""
+    place: dict[str, int] = {"": 0}
+    for name in names:
+        if len(place) <= MOST_WORDS:
+            place.setdefault(name or "", len(place))
+    return list(place), np.array([place.get(name or "", 0) for name in names], np.int64)
 
 
-def _marks(
-    points: Points,
-    mine: "np.ndarray[tuple[int], np.dtype[np.intp]]",
-    name: str,
-    marker: dict[str, object],
-    *,
-    named: bool = True,
-) -> go.Scattergl:
-    is_told = named and len(points.places) <= NAMED
-    return go.Scattergl(
-        x=points.places[mine, 0],
-        y=points.places[mine, 1],
-        mode="markers",
-        name=f"{name} ({words.count(len(mine))})",
-        marker=marker,
-        hovertext=[_told(points, i) for i in mine] if is_told else None,
-        hoverinfo="text" if is_told else "skip",
-    )
-
-
-def _told(points: Points, i: np.signedinteger) -> str:
-    name = points.names[i] or "no id"
-    apart = points.distances[i]
-    far = f", {apart:.3g} from the nearest reference row" if np.isfinite(apart) else ""
-    return f"{name}, window of {points.starts[i]:%-d %b %H:%M:%S} UTC{far}"
-
-
-def _named(cluster: Cluster) -> dict[str, object]:
-    text = cluster.name.replace("<", "&lt;")
-    return {"x": cluster.x, "y": cluster.y, "text": f"<b>{text}</b>", "showarrow": False, "font": {"size": 13}}
+def _joined(header: bytes, arrays: Sequence[npt.NDArray[np.generic]]) -> bytes:
+    """Each begins where four bytes may be read at once."""
+    head = header + b" " * (-len(header) % 4)
+    blocks = [struct.pack("<I", len(head)), head]
+    for array in arrays:
+        block = array.tobytes()
+        blocks += [block, b"\0" * (-len(block) % 4)]
+    return b"".join(blocks)

@@ -31,6 +31,13 @@ FLAGS = [
     "--no-first-run",
     "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 ]
+# How many pixels of a canvas are not empty, of those that a small copy of it has.
+DRAWN = """(canvas) => new Promise((done) => requestAnimationFrame(() => {
+  canvas.getRootNode().querySelector(".points").chart.repaint();
+  const copy = Object.assign(document.createElement("canvas"), { width: 300, height: 200 }).getContext("2d");
+  copy.drawImage(canvas, 0, 0, 300, 200);
+  done(copy.getImageData(0, 0, 300, 200).data.filter((value, i) => i % 4 === 3 && value > 0).length);
+}))"""
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
@@ -141,10 +148,30 @@ def test_a_click_on_a_cell_compares_its_two_times(tab, address):
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
 
 
-def test_the_projection_is_drawn_by_webgl(tab, address):
+def test_the_projection_is_drawn_by_webgl_and_tells_of_the_row_at_the_pointer_or_the_cross(tab, address):
     tab.goto(f"{address}/projection?stream=support-tickets&last=7+d")
-    expect(tab.locator(".js-plotly-plot canvas.gl-canvas").first).to_be_visible(timeout=20_000)
-    expect(tab.locator(".js-plotly-plot .annotation-text", has_text="billing")).to_be_visible()
+    expect(tab.locator(".points .names span", has_text="billing")).to_be_visible(timeout=20_000)
+    assert tab.locator(".points .canvas").evaluate(DRAWN) > 100
+    tab.locator(".points .surface").focus()
+    tab.keyboard.press("+")
+    expect(tab.locator(".points .cross")).to_be_visible()
+    tip = tab.locator(".points .tip")
+    for _ in range(20):  # from far enough some row is near the cross
+        if tip.is_visible():
+            break
+        tab.keyboard.press("-")
+    expect(tip).to_contain_text("novelty")
+    tab.get_by_role("button", name="window (").click()
+    expect(tab.get_by_role("button", name="window (")).to_have_attribute("aria-pressed", "false")
+    before = tab.locator(".points .names span").first.bounding_box()
+    box = tab.locator(".points .surface").bounding_box()
+    tab.mouse.move(box["x"] + 100, box["y"] + 100)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 140, box["y"] + 130, steps=3)
+    tab.mouse.up()
+    tab.wait_for_timeout(300)
+    after = tab.locator(".points .names span").first.bounding_box()
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((40, 30), abs=1)
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
 
 

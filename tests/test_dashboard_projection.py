@@ -1,5 +1,8 @@
-"""Reference and windows in one plane."""
+"""Reference and windows in one picture: what is read, what sets rows apart, what is drawn and said."""
 
+import json
+import struct
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -7,59 +10,122 @@ import pytest
 import seed_rows
 from test_dashboard import config_file, page, seeded_url, text  # noqa: F401
 
-from dashboard import projection, scatter
-from dashboard.projection import Wanted
-from dashboard.scatter import By
-from drift.records import Span, Stream
-from drift.store import references, windows, writes
+from dashboard import clusters, looks, plane, projection, scatter
+from dashboard.clusters import Side
+from dashboard.looks import By
+from dashboard.projection import Method, Wanted
+from dashboard.sight import Sight
+from drift.records import Reference, Rows, Span, Stream
+from drift.store import pictures, references, sketches, windows, writes
+from drift.store.connect import connect_reader
+from drift.store.pictures import Picture
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 STREAM = Stream("search", "encoder", "1", 6)
+KINDS = {"f32": "<f4", "u16": "<u2", "u8": "u1"}
 
 
-def held(dim: int = 6):
+def held(dim: int = 6) -> Reference:
     return seed_rows.reference("search", dim, START)
+
+
+def normal(rng: np.random.Generator, n: int, dim: int = 6, **moved: float) -> np.ndarray:
+    return rng.normal(size=(n, dim), **moved).astype(np.float32)
+
+
+def unpacked(data: bytes) -> dict[str, object]:
+    """The header of what is drawn, with its arrays."""
+    length = struct.unpack_from("<I", data)[0]
+    header, at = json.loads(data[4 : 4 + length]), 4 + length
+    for name, kind, count in header["arrays"]:
+        header[name] = np.frombuffer(data, KINDS[kind], count, at)
+        at += -(-header[name].nbytes // 4) * 4
+    assert at == len(data)
+    return header
 
 
 def test_the_axes_are_those_along_which_the_reference_varies_most():
     x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32) * [1, 5, 3]
-    plane = projection.fitted(seed_rows.Reference("s", seed_rows.Rows(x.astype(np.float32)), START, "f"))
-    assert np.abs(plane.axes[1, 0]) > 0.99
-    assert np.abs(plane.axes[2, 1]) > 0.99
-    assert sum(plane.shares) == pytest.approx(34 / 35, abs=0.03)
-    assert np.allclose(plane.of(x).mean(0), 0, atol=1e-4)
+    found = plane.fitted(Reference("s", Rows(x.astype(np.float32)), START, "f"))
+    assert np.abs(found.axes[1, 0]) > 0.99
+    assert np.abs(found.axes[2, 1]) > 0.99
+    assert sum(found.shares) == pytest.approx(34 / 35, abs=0.03)
+    assert np.allclose(found.of(x).mean(0), 0, atol=1e-4)
 
 
 def test_the_same_reference_always_gives_the_same_picture():
     rows = held().rows
     order = np.random.default_rng(3).permutation(len(rows))
-    shuffled = seed_rows.Reference("search", rows.take(order), START, "f")
+    shuffled = Reference("search", rows.take(order), START, "f")
     some = rows.vectors[:20]
-    assert np.allclose(projection.fitted(held()).of(some), projection.fitted(shuffled).of(some), atol=1e-4)
+    assert np.allclose(plane.fitted(held()).of(some), plane.fitted(shuffled).of(some), atol=1e-4)
 
 
 def test_one_dimension_is_a_line():
     x = np.random.default_rng(0).standard_normal((50, 1)).astype(np.float32)
-    plane = projection.fitted(seed_rows.Reference("s", seed_rows.Rows(x), START, "f"))
-    assert plane.shares == pytest.approx((1.0, 0.0))
-    assert not plane.of(x)[:, 1].any()
+    found = plane.fitted(Reference("s", Rows(x), START, "f"))
+    assert found.shares == pytest.approx((1.0, 0.0))
+    assert not found.of(x)[:, 1].any()
 
 
-def test_the_nearest_row_is_never_the_row_itself():
-    x = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
-    apart = np.linalg.norm(x[:, None] - x[None], axis=2)
+def test_one_in_a_hundred_of_the_references_own_kind_is_novel_and_what_is_far_is():
+    rng = np.random.default_rng(0)
+    sight = Sight.between(Reference("s", Rows(normal(rng, 3000)), START, "f"), normal(rng, 200))
+    assert (sight.of(normal(rng, 5000)).novelty > 1).mean() == pytest.approx(0.01, abs=0.006)
+    assert (sight.of(normal(rng, 50, loc=5)).novelty > 2).all()
+
+
+def test_a_row_is_not_its_own_neighbour():
+    x = normal(np.random.default_rng(0), 400)
+    sight = Sight.between(Reference("s", Rows(x), START, "f"), x)
+    apart = np.linalg.norm(x[:200, None] - x[None, :200], axis=2)
     np.fill_diagonal(apart, np.inf)
-    assert np.allclose(projection.nearest(x, x), apart.min(1), atol=1e-3)
+    assert np.allclose(sight.of(x[:200]).novelty * sight.usual, apart.min(1), rtol=1e-3)
+    assert sight.of(x).witness.mean() == pytest.approx(0, abs=0.01)
+
+
+def test_the_witness_says_where_windows_have_more_rows_than_the_reference():
+    rng = np.random.default_rng(0)
+    reference, moved = normal(rng, 1000), np.concatenate([normal(rng, 400), normal(rng, 100, loc=2)])
+    sight = Sight.between(Reference("s", Rows(reference), START, "f"), moved)
+    witness = sight.of(moved).witness
+    assert witness[400:].mean() > 0 > witness[:400].mean()
+    # Its mean over windows less that over the reference is the squared MMD, in either sample.
+    assert witness.mean() > sight.of(reference).witness.mean()
+
+
+def side(rows: Rows, novelty: float = 0.5) -> Side:
+    return Side(rows, rows.vectors[:, :2], np.full(len(rows), novelty, np.float32))
 
 
 def test_clusters_are_named_by_what_they_share_or_by_an_input_where_that_is_allowed():
-    reference = held()
-    plane = projection.fitted(reference)
-    shared = projection.clusters(reference.rows, plane, show_inputs=False)
+    rows, window = replace(held().rows, ids=()), seed_rows.drawn(np.random.default_rng(1), 200, 6)
+    shared = clusters.clusters(side(rows), side(window), show_inputs=False)
     assert {cluster.name for cluster in shared} == set(seed_rows.CLUSTERS)
-    private = projection.clusters(reference.rows, plane, show_inputs=True)
+    assert all(typical in window.ids for cluster in shared for typical in cluster.typical)
+    assert sum(cluster.reference for cluster in shared) == pytest.approx(1)
+    assert sum(cluster.window for cluster in shared) == pytest.approx(1)
+    private = clusters.clusters(side(rows), side(window), show_inputs=True)
     assert {cluster.name for cluster in private} == {f"a question about {name}" for name in seed_rows.CLUSTERS}
+
+
+def test_rows_unlike_the_reference_are_clusters_of_their_own_named_by_the_most_typical_id():
+    rng = np.random.default_rng(0)
+    rows = Rows(normal(rng, 400))
+    known, strange = normal(rng, 180), normal(rng, 20, loc=8, scale=0.1)
+    ids = tuple(f"known-{i}" for i in range(180)) + tuple(f"strange-{i}" for i in range(20))
+    novelty = np.repeat(np.array([0.5, 3], np.float32), [180, 20])
+    vectors = np.concatenate([known, strange])
+    window = Side(Rows(vectors, ids=ids), vectors[:, :2], novelty)
+    *others, new = clusters.clusters(side(rows), window, show_inputs=False)
+    assert new.is_new
+    assert new.name.startswith("strange-")
+    assert len(new.typical) == clusters.TYPICAL
+    assert (new.reference, new.window) == (0.0, pytest.approx(0.1))
+    assert not any(cluster.is_new or cluster.name.startswith("strange") for cluster in others)
+    few = replace(window, novelty=np.where(np.arange(200) < 197, np.float32(0.5), np.float32(3)))
+    assert not any(cluster.is_new for cluster in clusters.clusters(side(rows), few, show_inputs=False))
 
 
 def test_the_newest_rows_are_taken_first_and_no_more_than_asked(engine):
@@ -80,28 +146,98 @@ def test_a_stream_without_rows_or_reference_has_no_picture(engine):
         assert projection.read(conn, Wanted("search", HOUR, 100), show_inputs=False).projection is None
 
 
-@pytest.mark.parametrize("by", list(By))
-def test_every_row_is_drawn_once_whatever_its_colour_says(seeded_url, by):  # noqa: F811
-    from drift.store.connect import connect_reader
+def test_a_picture_that_was_fitted_is_read_with_the_windows_that_are_placed_in_it(engine):
+    reference, now = held(), datetime.now(UTC)
+    wanted = Wanted("search", 4 * HOUR, 100, method=Method.UMAP)
+    spans = [Span.containing(now - (i + 1) * HOUR, HOUR) for i in range(2)]
+    places = np.arange(800, dtype=np.float32).reshape(400, 2)
+    with engine.begin() as conn:
+        references.save(conn, reference)
+        references.choose(conn, "search", reference.version, state="")
+        for span in spans:
+            writes.save_window(conn, seed_rows.window(STREAM, span, depth=0, count=8))
+        plain = projection.read(conn, wanted, show_inputs=False)
+        assert (plain.projection.method, plain.picture) == (Method.PCA, None)
+        pictures.keep(conn, Picture("search", reference.version, "UMAP", now, 7.0, places))
+        assert projection.read(conn, wanted, show_inputs=False).projection.method is Method.PCA
+        pictures.place(conn, "search", reference.version, spans[1].start, places[:8])
+        fitted = projection.read(conn, wanted, show_inputs=False)
+    assert fitted.projection.method is Method.UMAP
+    assert np.array_equal(fitted.projection.window.places, places[:8])
+    assert np.array_equal(fitted.projection.reference.places, places)
+    assert fitted.projection.window.starts == (spans[1].start,)
+    assert (fitted.placed, fitted.picture.seconds) == (spans[1].end, 7.0)
 
+
+@pytest.fixture(scope="module")
+def kept(seeded_url):  # noqa: F811
     engine = connect_reader(seeded_url)
-    wanted = Wanted("support-tickets", timedelta(days=7), 2000, "topic", projection.NEAR)
     with engine.connect() as conn:
-        kept = projection.read(conn, wanted, show_inputs=False)
+        wanted = Wanted("support-tickets", timedelta(days=7), 2000, "topic")
+        found = projection.read(conn, wanted, show_inputs=False)
     engine.dispose()
-    drawn = scatter.figure(kept.projection, by, kept.at)
-    below, *above = drawn.data
-    assert len(below.x) == len(kept.projection.reference.places)
-    assert sum(len(trace.x) for trace in above) == len(kept.projection.window.places)
-    if by is By.SEGMENT:
-        assert {trace.name.split(" ")[0] for trace in above} == set(seed_rows.CLUSTERS)
+    return found
+
+
+@pytest.mark.parametrize("by", list(By))
+def test_every_row_is_drawn_once_whatever_its_colour_says(kept, by):
+    found = kept.projection
+    drawn = unpacked(scatter.packed(found, by, kept.at))
+    m, n = len(found.reference.places), len(found.window.places)
+    assert np.array_equal(drawn["at"].reshape(-1, 2), np.concatenate([found.reference.places, found.window.places]))
+    assert drawn["ids"] == [""] * m + list(found.window.names)
+    assert (drawn["group"][:m] == 0).all()
+    assert (drawn["group"][m:] > 0).all()
+    assert len(drawn["colour"]) == 4 * (m + n)
+    assert drawn["facts"][1]["words"][drawn["start"][-1]].startswith(f"{found.window.starts[-1]:%-d %b %H:%M}")
+    names = {group["name"].split(" ")[0] for group in drawn["legend"]}
+    assert names == {"reference", *(seed_rows.CLUSTERS if by is By.SEGMENT else {"window"})}
+    assert (drawn["scale"] is None) == (by in {By.SIDE, By.SEGMENT})
+
+
+def test_the_colour_of_a_scale_goes_from_its_first_to_its_last(kept):
+    found = kept.projection
+    seen = looks.look(found, By.NOVELTY, kept.at).colours[len(found.reference.places) :]
+    least, most = (seen[i].tolist() for i in (found.window.seen.novelty.argmin(), found.window.seen.novelty.argmax()))
+    assert (least[2], most[0]) > (least[0], most[2])  # from blue to red
+
+
+def test_more_segments_than_there_are_colours_are_one_group(kept):
+    found = kept.projection
+    groups = tuple(f"s{i % 30}" for i in range(len(found.window.groups)))
+    many = replace(found, window=replace(found.window, groups=groups))
+    seen = looks.look(many, By.SEGMENT, kept.at)
+    assert len(seen.groups) == looks.GROUPS + 2
+    assert seen.groups[-1].name.startswith(looks.OTHER)
 
 
 @pytest.mark.parametrize("by", [each.value for each in By])
 def test_the_page_draws_the_newest_windows_upon_the_reference(page, seeded_url, by):  # noqa: F811
     app = page(seeded_url, "projection", stream="support-tickets", last="7 d", by=by)
-    assert len(app.get("plotly_chart")) == 1
-    assert "400 rows of the reference" in text(app).replace("\u202f", " ")
+    (drawn,) = app.get("bidi_component")
+    assert "upon 400 rows of the reference" in unpacked(drawn.proto.bytes)["label"].replace("\u202f", " ")
+    shown = text(app).replace("\u202f", " ")
+    assert "400 rows of the reference" in shown
+    assert all(name in shown for name in seed_rows.CLUSTERS)
+
+
+def test_without_a_fitted_picture_the_page_says_so_and_shows_pca(page, seeded_url):  # noqa: F811
+    app = page(seeded_url, "projection", stream="support-tickets", last="7 d", picture="UMAP")
+    assert "drift[umap]" in app.info[0].value
+    assert "PCA: the plane" in text(app)
+
+
+def test_the_page_opens_at_a_stream_that_has_something_to_show(page, seeded_url):  # noqa: F811
+    engine = connect_reader(seeded_url)
+    with engine.connect() as conn:
+        rows, sums = windows.first_stream(conn), sketches.first_stream(conn)
+    engine.dispose()
+    assert rows is not None
+    app = page(seeded_url, "projection")
+    assert app.selectbox(key="stream").value == rows
+    assert app.get("bidi_component")
+    assert page(seeded_url, "times").selectbox(key="stream").value == sums == "support-tickets"
+    assert page(seeded_url, "projection", stream="legal-clauses").selectbox(key="stream").value == "legal-clauses"
 
 
 def test_the_page_says_why_there_is_no_picture(page, seeded_url):  # noqa: F811

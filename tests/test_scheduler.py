@@ -37,6 +37,7 @@ from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.digest import Schedule
 from drift.pipeline.environment import Environment
 from drift.pipeline.gates import Gatekeeper
+from drift.pipeline.pictures import Painter
 from drift.records import CanaryRule, GapReason, Judgement
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
 from drift.store import diagnoses, jobs, outbox, reads, tables
@@ -257,6 +258,7 @@ def test_failures_are_counted_under_the_names_of_the_clocks(engine):
     more = {
         "trials": trials,
         "gatekeepers": {"search": Gatekeeper(lambda *_: Judgement("a", "b", "pass"))},
+        "painter": Painter("flat", lambda rows, _: rows[:, :2]),
         "canary_inputs": {"search/canary": CanaryInputs(monitor, Endpoint("http://127.0.0.1:1", httpx2.Client()))},
     }
     scheduler = Scheduler(replace(service, clock=broken, digest=nine, **more))

@@ -5,14 +5,22 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, parts, projection, scatter, words
+from dashboard import data, parts, points, projection, scatter, typical, words
+from dashboard.colouring import By
 from dashboard.data import Registered, Shown
-from dashboard.projection import LAST, NEAR, ROWS, Kept, Projection, Wanted
-from dashboard.scatter import By
+from dashboard.projection import LAST, ROWS, Kept, Method, Projection, Wanted
+from drift.store import windows
 from drift.store.connect import Connection
 
 TTL: Final = timedelta(minutes=1)
-SHOWN: Final = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+PLAIN: Final = (
+    "PCA: the plane in which the reference varies most, so that the axes stay where they are. What is not seen here "
+    "may lie along another direction: a picture is no test."
+)
+FITTED: Final = (
+    "UMAP: fitted to the reference once, so that windows of all times share one picture. Each row lies amid the rows "
+    "of the reference that are most like it, so what is unlike all of them is seen by its novelty, not by its place."
+)
 
 
 def show() -> None:
@@ -41,28 +49,29 @@ def show() -> None:
             "rows still (`retention.vectors` says how long they are kept)."
         )
         return
-    _drawn(found.projection, by, found)
+    if found.projection.method is not wanted.method:
+        st.info(_why_not(found))
+    points.draw(scatter.packed(found.projection, by, found.at))
+    parts.html(typical.table(found.projection.clusters), _about(found.projection, found))
 
 
 def _asked(known: Registered) -> tuple[Wanted, By]:
     """Which rows, and what their colour says; all of it lives in the address."""
-    names = [row.stream.key for row in known.streams]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        stream = st.selectbox("Stream", names, key="stream", bind="query-params", width=240) or names[0]
-        _start_with("last", "1 d")
-        last = st.segmented_control("Windows of the last", list(LAST), key="last", bind="query-params", required=True)
-        _start_with("most", "2k")
-        most = st.segmented_control("Rows at most", list(ROWS), key="most", bind="query-params", required=True)
-        _start_with("by", By.SIDE.value)
-        by = By(
-            st.segmented_control("Colour", [each.value for each in By], key="by", bind="query-params", required=True)
-            or By.SIDE
-        )
+        stream = parts.chosen_stream(known, windows.first_stream)
+        last = _one_of("Windows of the last", list(LAST), "last", "1 d")
+        most = _one_of("Rows at most", list(ROWS), "most", "2k")
+        method = Method(_one_of("Picture", [each.value for each in Method], "picture", Method.PCA.value))
+        by = By(_one_of("Colour", [each.value for each in By], "by", By.SIDE.value))
         columns = _columns(stream)
-        column = (
-            st.selectbox("Column", columns, key="column", bind="query-params") if by is By.SEGMENT and columns else ""
-        )
-    return Wanted(stream, LAST[last or "1 d"], ROWS[most or "2k"], column or "", NEAR if by is By.NOVELTY else 0), by
+        column = st.selectbox("Column", columns, key="column", bind="query-params") if len(columns) > 1 else None
+    return Wanted(stream, LAST[last], ROWS[most], column or next(iter(columns), ""), method), by
+
+
+def _one_of(label: str, options: list[str], name: str, usual: str) -> str:
+    if name not in st.query_params:
+        st.session_state.setdefault(name, usual)
+    return st.segmented_control(label, options, key=name, bind="query-params", required=True) or usual
 
 
 def _columns(stream: str) -> list[str]:
@@ -72,25 +81,35 @@ def _columns(stream: str) -> list[str]:
     return sorted(found.segments) if found else []
 
 
-def _start_with(name: str, value: str) -> None:
-    if name not in st.query_params:
-        st.session_state.setdefault(name, value)
+def _why_not(found: Kept) -> str:
+    picture = found.picture
+    if picture is None:
+        return (
+            "**No UMAP of this reference yet.** The service fits it in the background, minutes after its start, where "
+            "`drift[umap]` is installed. Until then this is PCA."
+        )
+    if picture.fault:
+        tried = f"tried at {picture.made_at:%Y-%m-%d %H:%M} UTC"
+        return f"**No UMAP of this reference:** {picture.fault} ({tried}). This is PCA."
+    return "**No window of this time has its place in the UMAP yet.** The service places them each minute. This is PCA."
 
 
-def _drawn(found: Projection, by: By, kept: Kept) -> None:
-    st.plotly_chart(
-        scatter.figure(found, by, kept.at),
-        width="stretch",
-        config=dict(SHOWN),
-        key="points",
-        alt="rows of the newest windows upon those of the reference",
+def _about(drawn: Projection, found: Kept) -> str:
+    counts = (
+        f"{words.several(len(drawn.window.places), 'row')} of the newest windows upon "
+        f"{words.several(len(drawn.reference.places), 'row')} of the reference {drawn.version[:12]}"
     )
-    parts.html(
-        f'<p class="soft">{words.several(len(found.window.places), "row")} of the newest windows upon '
-        f"{words.several(len(found.reference.places), 'row')} of the reference {found.version[:12]}, in the plane of "
-        "its own first two principal directions, so that the axes stay where they are. What is not seen here may lie "
-        "along another direction: a picture is no test.</p>"
-        f'<p class="when">As of {kept.at:%Y-%m-%d %H:%M:%S} UTC, read again after {words.length(TTL)}. '
+    picture, made = found.picture, ""
+    if drawn.method is Method.UMAP and picture is not None and found.placed is not None:
+        made = (
+            f" Computed at {picture.made_at:%Y-%m-%d %H:%M} UTC in {picture.seconds:.0f} s; the newest window in it "
+            f"ended at {found.placed:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    return (
+        f'<p class="soft">{counts}. {PLAIN if drawn.method is Method.PCA else FITTED}{made} Novelty is the distance '
+        "to the nearest row of the reference, over what 99 % of its own rows stay below; the witness is above 0 where "
+        "windows have more rows than the reference, and below where they have fewer.</p>"
+        f'<p class="when">As of {found.at:%Y-%m-%d %H:%M:%S} UTC, read again after {words.length(TTL)}. '
         "All times are UTC.</p>"
     )
 

@@ -10,6 +10,7 @@ from dashboard import data, drawn, matrix, pairs, parts, words
 from dashboard.data import Registered, Shown
 from dashboard.matrix import LENGTHS, Kept, Matrix, Pair
 from drift.slo import Slo
+from drift.store import sketches
 from drift.store.connect import Connection
 
 TTL: Final = timedelta(minutes=1)
@@ -57,13 +58,12 @@ def show() -> None:
 
 def _asked(known: Registered) -> tuple[str, timedelta]:
     """Which stream, and how far back; both live in the address."""
-    names = [row.stream.key for row in known.streams]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        stream = st.selectbox("Stream", names, key="stream", bind="query-params", width=280)
+        stream = parts.chosen_stream(known, sketches.first_stream)
         if "last" not in st.query_params:
             st.session_state.setdefault("last", "30 d")
         last = st.segmented_control("Range", list(LENGTHS), key="last", bind="query-params", required=True)
-    return stream or names[0], LENGTHS[last or "30 d"]
+    return stream, LENGTHS[last or "30 d"]
 
 
 def _drawn(kept: Matrix) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from drift.pipeline.canary import Trial
 from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Span, Window
+from drift.scheduler.gallery import Gallery
 from drift.scheduler.service import Service, Stopped
 from drift.scheduler.work import diagnose_one, work_once
 from drift.store import encoders, retention
@@ -35,6 +36,7 @@ CLOCKS: Final = (
     "canary inputs",
     "environment",
     "encoders",
+    "picture",
     "forget",
 )
 POLL: Final = timedelta(seconds=1)
@@ -65,6 +67,7 @@ class Scheduler:
             *(("canary inputs", partial(self._ask, canary), POLL) for canary in service.canary_inputs.values()),
             *(("environment", partial(self._look, every), every) for every in self._intervals()),
             ("encoders", self._tell_encoders, MINUTE),
+            *((("picture", partial(self._show, gallery), MINUTE),) if (gallery := self._gallery()) else ()),
             ("forget", self._forget, DAY),
         )
         # A thread for each, so that none waits for another: a few receivers that hang would stop everything else.
@@ -162,6 +165,19 @@ class Scheduler:
                     more = gates.judge_one(conn, service.gatekeepers, partial(self._go_on, ""), service.clock)
             except Stopped:
                 return  # it is run anew at the next start
+
+    def _gallery(self) -> Gallery | None:
+        painter = self._service.painter
+        return Gallery(self._service, painter, partial(self._go_on, "")) if painter else None
+
+    def _show(self, gallery: Gallery) -> None:
+        more = True
+        while more and not self._stopping.is_set():
+            try:
+                gallery.place()
+                more = gallery.paint()
+            except Stopped:
+                return  # what is unfinished is begun anew at the next start
 
     def _ask(self, canary: CanaryInputs) -> None:
         """Look once in each slot. A clock for each, since an endpoint may take a minute to answer."""

@@ -15,6 +15,7 @@ from drift.pipeline.canary import Trial
 from drift.pipeline.canary_inputs import CanaryInputs
 from drift.pipeline.gates import Gatekeeper
 from drift.pipeline.monitor import Monitor
+from drift.pipeline.pictures import Painter
 from drift.records import Visitor
 from drift.store.connect import Engine
 
@@ -39,8 +40,8 @@ class Service:
     `runbook_url` is what alerts about the service itself link to; "{alert}" in it stands for their name.
     `registry` proves that MLflow tells of a new version, where it may. `trials` are candidates beside their baselines,
     `gatekeepers` judge what retraining for alerts of a stream gives, by its name. `canary_inputs` are by the keys that
-    they are kept under. `process` tells this one from others on the same database. `bearer` says whose a token of the
-    API is; None where nobody needs one.
+    they are kept under. `painter` fits pictures of references. `process` tells this one from others on the same
+    database. `bearer` says whose a token of the API is; None where nobody needs one.
     """
 
     engine: Engine
@@ -62,6 +63,7 @@ class Service:
     canary_inputs: Mapping[str, CanaryInputs] = field(default_factory=dict)
     process: str = ""
     bearer: Callable[[str], Visitor | None] | None = None
+    painter: Painter | None = None
 
     @property
     def measured(self) -> tuple[Monitor, ...]:

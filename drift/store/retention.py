@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from drift.alert import AlertState
-from drift.store import canaries, gates, retrains, tables
+from drift.store import canaries, gates, pictures, retrains, tables
 from drift.store import outbox as messages
 from drift.store.outbox import MessageState
 from drift.store.partitions import drop_before
@@ -55,6 +55,7 @@ def forget(
     retrains.forget(conn, before=history)
     canaries.forget(conn, before=history)
     gates.forget(conn, before=history)
+    pictures.forget(conn, vectors=vectors, history=history)
 
 
 def _abandon(conn: sa.Connection, objectives: Collection[tuple[str, str]], now: datetime) -> None:

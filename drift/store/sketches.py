@@ -18,6 +18,13 @@ def reach(conn: sa.Connection, stream: str, detector: str) -> Span | None:
     return None if first is None or first == last else Span(first.astimezone(UTC), last.astimezone(UTC))
 
 
+def first_stream(conn: sa.Connection) -> str | None:
+    """The first registered stream, by key, of which sums are kept."""
+    t, s = tables.sketch, tables.stream
+    has = sa.exists().where(t.c.stream == s.c.key)
+    return conn.execute(sa.select(s.c.key).where(has).order_by(s.c.key).limit(1)).scalar_one_or_none()
+
+
 def binned(
     conn: sa.Connection, stream: str, detector: str, span: Span, step: timedelta, *, each: int = 12
 ) -> list[tuple[datetime, Sketch]]:

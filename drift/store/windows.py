@@ -20,6 +20,13 @@ def newest(conn: sa.Connection, stream: str, *, at: datetime | None = None) -> S
     return None if row is None else Span(row.start.astimezone(UTC), row.end.astimezone(UTC))
 
 
+def first_stream(conn: sa.Connection) -> str | None:
+    """The first registered stream, by key, that has a reference and a window whose rows are still kept."""
+    t, s, c = tables.window, tables.stream, tables.choice
+    has = sa.exists().where(t.c.stream == s.c.key, t.c.rows > 0) & sa.exists().where(c.c.stream == s.c.key)
+    return conn.execute(sa.select(s.c.key).where(has).order_by(s.c.key).limit(1)).scalar_one_or_none()
+
+
 def ids(conn: sa.Connection, stream: str, *, at: datetime) -> tuple[str | None, ...] | None:
     """The ids of the rows of the window of `stream` that holds that moment; None where none has its rows still."""
     t = tables.window

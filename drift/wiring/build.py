@@ -33,6 +33,7 @@ from drift.wiring.canary_inputs import build_canary_inputs
 from drift.wiring.encoders import candidates_of, encoder_of
 from drift.wiring.fits import prepare_all
 from drift.wiring.gate_child import GateChild
+from drift.wiring.picture_child import build_painter
 from drift.wiring.receivers import (
     build_alertmanagers,
     build_digest,
@@ -80,6 +81,7 @@ def build_service(config: Config, engine: Engine, home: Path) -> Service:
         canary_inputs=build_all_canary_inputs(config, engine, monitors, now=now),
         process=f"{gethostname()} {getpid()}",
         bearer=config.access.bearer if config.access.tokens else None,
+        painter=build_painter(),
     )
 
 

@@ -2,10 +2,8 @@
 
 import json
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,11 +13,11 @@ import yaml
 from drift.config import EncoderConfig, GateConfig
 from drift.pipeline.gates import GoOn
 from drift.records import Judgement
+from drift.wiring.processes import Done, run_to_end
 
 VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 LONGEST_SECONDS: Final = 3600.0
 """What takes longer will not end."""
-LOOK_SECONDS: Final = 0.5
 LONGEST_ERROR: Final = 1000
 
 
@@ -42,7 +40,8 @@ class GateChild:
             spec = Path(folder) / "baseline.yaml"
             spec.touch(mode=0o600)  # an endpoint's key is in it
             spec.write_text(yaml.safe_dump(_plain(self.encoder)), encoding="utf-8")
-            done = _run([*self.command, *self._words(spec, candidate)], Path(folder), go_on)
+            words = [*self.command, *self._words(spec, candidate)]
+            done = run_to_end("the gate", words, Path(folder), go_on, most_seconds=LONGEST_SECONDS)
         return self._read(done, candidate)
 
     def _words(self, spec: Path, candidate: str) -> list[str]:
@@ -50,7 +49,7 @@ class GateChild:
         words += [f"--rows={self.gate.rows}", f"--segment={self.gate.segment}"]
         return words if self.gate.thresholds is None else [*words, f"--thresholds={self.gate.thresholds}"]
 
-    def _read(self, done: "Done", candidate: str) -> Judgement:
+    def _read(self, done: Done, candidate: str) -> Judgement:
         if done.status not in {0, 1}:
             why = done.error.strip()[-LONGEST_ERROR:] or f"the gate ended with status {done.status}"
             return Judgement(self.encoder.model, candidate, "error", (why,))
@@ -58,39 +57,6 @@ class GateChild:
         return Judgement(
             self.encoder.model, candidate, said["verdict"], tuple(said["reasons"]), said["rows"], done.output
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a process has ended, and what it said."""
-
-    status: int
-    output: str
-    error: str
-
-
-def _run(words: list[str], folder: Path, go_on: GoOn) -> Done:
-    output, error = folder / "output", folder / "error"
-    until = time.monotonic() + LONGEST_SECONDS
-    # On Linux it ends with its parent, however that ends.
-    command = [sys.executable, "-m", "drift.wiring.child", *words]
-    with output.open("wb") as out, error.open("wb") as err:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        try:
-            while True:
-                go_on()
-                try:
-                    status = process.wait(LOOK_SECONDS)
-                except subprocess.TimeoutExpired:
-                    if time.monotonic() < until:
-                        continue
-                    return Done(-1, "", f"the gate has not ended within {LONGEST_SECONDS:.0f} s")
-                texts = (path.read_text(encoding="utf-8", errors="replace") for path in (output, error))
-                return Done(status, *texts)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
 
 
 def _plain(encoder: EncoderConfig) -> dict[str, object]:

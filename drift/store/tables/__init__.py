@@ -4,6 +4,7 @@ from drift.store.tables.canaries import canary, gate
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
+from drift.store.tables.pictures import picture, place
 from drift.store.tables.processes import encoder
 from drift.store.tables.retrains import endpoint, retrain
 from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, version, window
@@ -28,6 +29,8 @@ __all__ = [
     "measurement",
     "metadata",
     "outbox",
+    "picture",
+    "place",
     "reference",
     "retrain",
     "sketch",

@@ -1,0 +1,61 @@
+"""Pictures of references and the windows in them, a bounded time in each turn: nothing waits for a picture."""
+
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from drift.pipeline import pictures
+from drift.pipeline.pictures import Painter
+from drift.records import Span
+from drift.scheduler.service import Service
+from drift.store import windows
+
+TURN: Final = timedelta(seconds=10)
+
+
+class Gallery:
+    """The pictures of a service's references. `go_on` raises what ends long work.
+
+    Each is fitted once; one that fails is tried again by the next process that starts.
+    """
+
+    def __init__(self, service: Service, painter: Painter, go_on: Callable[[], None]) -> None:
+        self._service, self._painter, self._go_on = service, painter, go_on
+        self._references = {key: held for monitor in service.measured for key, held in monitor.references.items()}
+        self._tried: set[str] = set()
+        self._turns = deque(self._references)
+        self._placed: dict[str, Span] = {}
+
+    def paint(self) -> bool:
+        """Fit the next picture; False where none is left to be tried."""
+        service = self._service
+        left = {key: held for key, held in self._references.items() if key not in self._tried}
+        with service.engine.begin() as conn:
+            key = pictures.paint_one(conn, left, self._painter, self._go_on, service.clock)
+        if key is None:
+            return False
+        self._tried.add(key)
+        self._placed.pop(key, None)
+        return True
+
+    def place(self) -> None:
+        """Place what has come since the last turn, for `TURN` at most; who is left out comes first in the next."""
+        until = self._service.clock() + TURN
+        for _ in range(len(self._turns)):
+            while self._place(self._turns[0]):
+                self._go_on()
+                if self._service.clock() >= until:
+                    return
+            self._turns.rotate(-1)
+
+    def _place(self, key: str) -> bool:
+        """Place some windows of a stream; False where none is left."""
+        with self._service.engine.begin() as conn:
+            newest = windows.newest(conn, key)
+            if newest is None or self._placed.get(key) == newest:
+                return False
+            if pictures.place_some(conn, key, self._references[key]):
+                return True
+        self._placed[key] = newest
+        return False
