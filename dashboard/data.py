@@ -16,7 +16,7 @@ from dashboard.series import History, Range, Series
 from dashboard.standing import Fleet
 from drift.alert import Alert, AlertState
 from drift.config import Settings, load
-from drift.errors import ConfigError, StoreError
+from drift.errors import ConfigError, PrometheusError, StoreError
 from drift.records import Maintenance, Span
 from drift.slo import Slo
 from drift.store import diagnoses, maintenance, objectives, reads, views
@@ -178,6 +178,15 @@ def asked(key: Hashable, read: Callable[[Connection], T], *, ttl: timedelta | No
     return _shown((key, url()), answer, ttl)
 
 
+def remembered(key: Hashable, ask: Callable[[], T], *, ttl: timedelta) -> Shown[T]:
+    """What `ask` says, who asks somebody else than the database; `key` names the question, an answer serves for `ttl`.
+
+    Raises:
+        PrometheusError: there is no answer, and never was one.
+    """
+    return _shown(key, ask, ttl)
+
+
 def url() -> str:
     """The database to read.
 
@@ -209,7 +218,7 @@ def _shown(key: Hashable, read: Callable[[], T], ttl: timedelta | None = None) -
         return Shown(known[0], timedelta(seconds=at - known[1]))
     try:
         value = read()
-    except StoreError as error:
+    except (StoreError, PrometheusError) as error:
         if known is None:
             raise
         return Shown(known[0], timedelta(seconds=at - known[1]), str(error))

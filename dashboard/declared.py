@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drift.config import Config, StreamConfig
+from drift.config import Config, KpiConfig, StreamConfig
 from drift.slo import Slo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
-    """Streams by their name, and the objectives of each stream and segment by its key and their own names."""
+    """Streams by their name, the objectives of each stream and segment by its key and their own names, and numbers of
+    the business."""
 
     streams: Mapping[str, StreamConfig]
     objectives: Mapping[str, Mapping[str, Slo]]
+    kpis: tuple[KpiConfig, ...] = ()
 
     @classmethod
     def of(cls, config: Config) -> "Declared":
@@ -24,6 +26,7 @@ class Declared:
                 for stream in config.streams
                 for part in stream.measured_streams
             },
+            tuple(config.kpis),
         )
 
     def stream(self, key: str) -> StreamConfig | None:

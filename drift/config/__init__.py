@@ -3,6 +3,7 @@
 from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.gates import CanaryConfig, GateConfig
+from drift.config.kpis import KpiConfig
 from drift.config.load import EXAMPLE, load, schema
 from drift.config.model import (
     CollectorConfig,
@@ -25,6 +26,7 @@ __all__ = [
     "DigestConfig",
     "EncoderConfig",
     "GateConfig",
+    "KpiConfig",
     "ReferenceConfig",
     "RetentionConfig",
     "RetrainConfig",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.gates import CanaryConfig, GateConfig
+from drift.config.kpis import KpiConfig
 from drift.config.receivers import DigestConfig, ReceiversConfig
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Duration, Name
@@ -182,6 +183,7 @@ class Config(_Model):
     retention: RetentionConfig = RetentionConfig()
     digest: DigestConfig | None = None
     canary: list[CanaryConfig] = []
+    kpis: list[KpiConfig] = []
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
 

@@ -13,6 +13,7 @@ class Settings(BaseSettings):
 
     `database_url` names an existing Postgres (14 or later); without it the embedded one is used, under `home`.
     `dashboard_database_url` may name a role that can only SELECT; the embedded Postgres brings its own.
+    `prometheus_url` is whom the dashboard asks for the numbers under `kpis`.
     """
 
     model_config = SettingsConfigDict(env_prefix="DRIFT_", frozen=True)
@@ -20,6 +21,7 @@ class Settings(BaseSettings):
     home: Path = Path(".drift")
     database_url: str = ""
     dashboard_database_url: str = ""
+    prometheus_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8600, ge=1, le=65_535)
     dashboard_port: int = Field(default=8601, ge=1, le=65_535)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from drift.alert import Alert, AlertState, Watch
 from drift.records import Gap, KeptAttribution, Measurement, Sketch, Stream, Window
 from drift.slo import Budget, BudgetingMethod, Conformal, Outcome, Slo, Slot
-from drift.store import codec, tables
+from drift.store import codec, served, tables
 from drift.store.partitions import ensure_month
 
 
@@ -29,6 +29,8 @@ def register(conn: sa.Connection, stream: Stream, *, team: str, open_from: datet
     new = insert(tables.stream).values(key=stream.key, open_from=open_from, **declared)
     opened = sa.func.coalesce(tables.stream.c.open_from, new.excluded.open_from)
     conn.execute(new.on_conflict_do_update(index_elements=["key"], set_={**declared, "open_from": opened}))
+    if open_from is not None and not stream.segment:
+        served.note(conn, stream, open_from)
 
 
 def close_until(conn: sa.Connection, stream: str, end: datetime) -> None:

@@ -4,9 +4,9 @@ from drift.store.tables.canaries import canary, gate
 from drift.store.tables.findings import attribution, diagnosis, gap, measurement, sketch
 from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
-from drift.store.tables.processes import encoder
+from drift.store.tables.processes import encoder, encoding
 from drift.store.tables.retrains import endpoint, retrain
-from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, window
+from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, served, stream, window
 from drift.store.tables.schema import SCHEMA, metadata
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "choice",
     "diagnosis",
     "encoder",
+    "encoding",
     "endpoint",
     "gap",
     "gate",
@@ -30,6 +31,7 @@ __all__ = [
     "outbox",
     "reference",
     "retrain",
+    "served",
     "sketch",
     "slot",
     "stream",

@@ -22,6 +22,16 @@ stream: Final = sa.Table(
     sa.Column("open_from", At),
 )
 
+# One row for each change of the version that a stream serves.
+served: Final = sa.Table(
+    "served",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("since", At, primary_key=True),
+    required("model", sa.Text()),
+    required("version", sa.Text()),
+)
+
 reference: Final = sa.Table(
     "reference",
     metadata,
