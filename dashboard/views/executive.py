@@ -36,8 +36,8 @@ def show() -> None:
     parts.html("<h3>Pages and tickets, by team</h3>", executive.recoveries(found))
     parts.html("<h3>Pages that were false, by team</h3>", executive.falsely(found))
     parts.html("<h3>What encoding costs</h3>", spending.section(found.spent, [q.name for q in found.quarters]))
-    _business()
     parts.html(f"<h3>Incidents of {found.quarters[0].name}</h3>", executive.latest(found))
+    _business()
     parts.html(
         f'<p class="when">As of {found.at:%Y-%m-%d %H:%M} UTC, read again after {TTL // timedelta(minutes=1)} minutes. '
         "A quarter's attainment is one less the share of its time in bad windows; time without a verdict is good. "
