@@ -67,10 +67,11 @@ def _downloaded(uri: str, folder: Path) -> Path:
             f"MLflow has not given {uri} within {LONGEST_SECONDS:.0f} s: is its store reachable?"
         ) from None
     if done.returncode:
-        why = done.stderr.strip()[-LONGEST_ERROR:] or f"it ended with status {done.returncode}"
+        # Of a traceback the last line.
+        *_, why = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
         raise EncoderError(
             f"MLflow does not give {uri}: write models:/name/version, models:/name@alias or runs:/id/path, and name "
-            f"its server by MLFLOW_TRACKING_URI. It said: {why}"
+            f"its server by MLFLOW_TRACKING_URI. It said: {why[-LONGEST_ERROR:]}"
         )
     return Path(done.stdout.strip().splitlines()[-1])
 
