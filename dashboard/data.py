@@ -18,7 +18,7 @@ from dashboard.past import EPISODES, EVERY
 from dashboard.series import History, Range
 from dashboard.standing import Fleet
 from drift.config import Settings
-from drift.errors import StoreError
+from drift.errors import PrometheusError, StoreError
 from drift.slo import Slo
 from drift.store import maintenance, reads, views
 from drift.store.connect import Connection, connect_reader
@@ -124,6 +124,15 @@ def asked(
     return _shown((key, url()), answer, of=of, ttl=ttl)
 
 
+def remembered(key: Hashable, ask: Callable[[], T], *, ttl: timedelta) -> Shown[T]:
+    """What `ask` says, who asks somebody else than the database; `key` names the question, an answer serves for `ttl`.
+
+    Raises:
+        PrometheusError: there is no answer, and never was one.
+    """
+    return _shown(key, ask, ttl=ttl)
+
+
 def url() -> str:
     """The database to read.
 
@@ -161,7 +170,7 @@ def _kept_or_read(key: Hashable, read: Callable[[], T], ttl: timedelta | None) -
         return Shown(known[0], timedelta(seconds=at - known[1]))
     try:
         value = read()
-    except StoreError as error:
+    except (StoreError, PrometheusError) as error:
         if known is None:
             raise
         return Shown(known[0], timedelta(seconds=at - known[1]), str(error))

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from drift.config import AccessConfig, Config, StreamConfig
+from drift.config import AccessConfig, Config, KpiConfig, StreamConfig
 from drift.slo import Slo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
-    """Streams by their name, and the objectives of each stream and segment by its key and their own names.
-
-    `access` says who may see what.
+    """Streams by their name, the objectives of each stream and segment by its key and their own names, and numbers of
+    the business. `access` says who may see what.
     """
 
     streams: Mapping[str, StreamConfig]
     objectives: Mapping[str, Mapping[str, Slo]]
     access: AccessConfig
+    kpis: tuple[KpiConfig, ...] = ()
 
     @classmethod
     def of(cls, config: Config) -> "Declared":
@@ -29,6 +29,7 @@ class Declared:
                 for part in stream.measured_streams
             },
             config.access,
+            tuple(config.kpis),
         )
 
     def without_inputs(self) -> "Declared":

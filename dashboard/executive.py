@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from dashboard import episodes, markup, words
-from dashboard.quarters import Attained, Quarter, Report, by_team, recovery, team_of
+from dashboard import episodes, markup, quarters, words
+from dashboard.quarters import Attained, FalsePages, Quarter, Report, by_team, recovery, team_of
 from drift.alert import AlertKind
 from drift.store.reads import AlertRow
 
@@ -14,6 +14,12 @@ INCIDENTS: Final = 30
 POLICY: Final = (
     "Policy: a team with budget left changes its models as it likes; one whose objective has spent its budget changes "
     "only what brings it back, until some is left again."
+)
+
+FALSE: Final = (
+    '<p class="soft">False is what on-call marked: <code>drift alert mark-false ID</code>. Expected is what tests '
+    "promise by chance at most, over the time that each objective lived; those that state no <code>alpha</code> add "
+    "nothing. <code>drift check</code> has the objectives that err more than they promise.</p>"
 )
 
 
@@ -68,6 +74,19 @@ def recoveries(report: Report) -> str:
         for team in names
     )
     return markup.table("Incidents by team and quarter", heads, rows)
+
+
+def falsely(report: Report) -> str:
+    """Pages that on-call marked as false, of how many, by team and quarter, beside what chance may raise."""
+    found = [quarters.false_pages(quarter) for quarter in report.quarters]
+    known = [i for i, one in enumerate(found) if one]
+    teams = sorted({team for one in found for team in one})
+    heads = ("Team", *(report.quarters[i].name for i in known))
+    rows = (
+        ("", (f'<span class="name">{escape(team)}</span>', *(_false(found[i].get(team)) for i in known)))
+        for team in teams
+    )
+    return markup.table("False pages by team and quarter", heads, rows) + FALSE
 
 
 def worst(quarter: Quarter) -> str:
@@ -145,6 +164,18 @@ def _told(rows: Sequence[AlertRow]) -> str:
     return escape(text) + markup.small(
         f"half recovered within {words.length(took)}" if took is not None else "none over yet"
     )
+
+
+def _false(found: FalsePages | None) -> str:
+    if found is None:
+        return '<span class="soft">-</span>'
+    expected = markup.small(f"at most {words.number(found.expected)} expected by chance")
+    if not found.pages:
+        return '<span class="soft">no page</span>' + expected
+    share = words.share(found.false / found.pages)
+    text = f"{words.count(found.false)} of {words.several(found.pages, 'page')} false, {share}"
+    style = "off" if found.false > found.expected + 1 else ""
+    return f'<span class="{style}">{escape(text)}</span>' + expected
 
 
 def _over(count: int) -> str:

@@ -5,14 +5,18 @@ A quarter's attainment is one less the share of its time in bad windows, from wh
 verdict counts as good, as it does in the error budget.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Final, Self
 
+from dashboard import spending
 from dashboard.declared import Declared
+from dashboard.spending import Spent
 from drift.alert import AlertKind, AlertState
+from drift.slo import BudgetingMethod, Slo
+from drift.slo.false_alarms import YEAR, false_alarms
 from drift.store import attainment, reads, views
 from drift.store.attainment import Begun
 from drift.store.connect import Connection
@@ -25,13 +29,18 @@ NOBODY: Final = "no team"
 
 @dataclass(frozen=True, slots=True)
 class Attained:
-    """An objective over a quarter: the share of good time, and what was promised (None where it is not declared)."""
+    """An objective over a quarter: the share of good time, and what was promised (None where it is not declared).
+
+    `false_pages` are those that chance alone may have raised in that time, by what its test promises; None where it
+    promises nothing.
+    """
 
     team: str
     stream: str
     slo: str
     share: float
     target: float | None
+    false_pages: float | None = None
 
     @property
     def is_met(self) -> bool:
@@ -59,15 +68,26 @@ class Quarter:
 
 
 @dataclass(frozen=True, slots=True)
+class FalsePages:
+    """How many pages there were, how many of them on-call marked as false, and how many chance may have raised."""
+
+    pages: int
+    false: int
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All of it as of `at`, the newest quarter first.
 
-    `overspent` names, for each team, the stream of each objective that has spent its budget now.
+    `overspent` names, for each team, the stream of each objective that has spent its budget now. `spent` is what
+    encoding took.
     """
 
     at: datetime
     quarters: tuple[Quarter, ...]
     overspent: Mapping[str, Sequence[str]]
+    spent: tuple[Spent, ...] = ()
 
     def only(self, sees: Callable[[str], bool]) -> Self:
         """The same of the streams that may be seen."""
@@ -80,7 +100,7 @@ class Report:
             for quarter in self.quarters
         )
         overspent = {team: [key for key in keys if sees(key)] for team, keys in self.overspent.items()}
-        return replace(self, quarters=quarters, overspent=overspent)
+        return replace(self, quarters=quarters, overspent=overspent, spent=())
 
 
 def read(conn: Connection, declared: Declared | None) -> Report:
@@ -89,7 +109,7 @@ def read(conn: Connection, declared: Declared | None) -> Report:
     starts = quarter_starts(at)
     teams = {row.stream.key: row.team or NOBODY for row in reads.streams(conn)}
     bad = {(b.stream, b.slo, b.quarter): b.bad for b in attainment.bad_times(conn, since=starts[-1])}
-    lived = _Lived(teams, declared, attainment.begun(conn), bad)
+    lived = _Lived(teams, declared, attainment.begun(conn), bad, _Chance())
     told = reads.alerts(conn, states=(AlertState.FIRING, AlertState.RESOLVED), since=starts[-1], limit=10_000)
     incidents = [row for row in told if row.alert.kind in TOLD and not row.muted]
     quarters = []
@@ -101,7 +121,7 @@ def read(conn: Connection, declared: Declared | None) -> Report:
     for budget in reads.latest_budgets(conn):
         if budget.remaining <= 0 and budget.stream in teams:
             overspent.setdefault(teams[budget.stream], []).append(budget.stream)
-    return Report(at, tuple(quarters), overspent)
+    return Report(at, tuple(quarters), overspent, spending.read(conn, declared, starts, teams, at))
 
 
 def quarter_starts(at: datetime) -> tuple[datetime, ...]:
@@ -124,6 +144,20 @@ def team_of(row: AlertRow) -> str:
     return row.labels.get("team", NOBODY)
 
 
+def false_pages(quarter: Quarter) -> Mapping[str, FalsePages]:
+    """The pages of each team that has objectives or had pages."""
+    pages = [row for row in quarter.incidents if row.alert.kind is AlertKind.PAGE]
+    teams = sorted({team_of(row) for row in pages} | {one.team for one in quarter.attained})
+    return {
+        team: FalsePages(
+            sum(team_of(row) == team for row in pages),
+            sum(team_of(row) == team and row.false_by is not None for row in pages),
+            sum(one.false_pages or 0.0 for one in quarter.attained if one.team == team),
+        )
+        for team in teams
+    }
+
+
 def recovery(rows: Sequence[AlertRow]) -> timedelta | None:
     """The median of how long those that are over took from the first sign to their end; None where none is."""
     alerts = [row.alert for row in rows]
@@ -139,6 +173,7 @@ class _Lived:
     declared: Declared | None
     begun: Sequence[Begun]
     bad: Mapping[tuple[str, str, datetime], timedelta]
+    chance: "_Chance"
 
     def attained(self, start: datetime, end: datetime) -> Iterator[Attained]:
         """What each objective attained in the quarter from `start` to `end`, where it lived then."""
@@ -147,9 +182,27 @@ class _Lived:
             if last <= first or one.stream not in self.teams:
                 continue
             slo = self.declared.slos(one.stream).get(one.slo) if self.declared else None
+            chance = self.chance.pages(slo) if slo else None
+            expected = None if chance is None else chance * ((last - first) / YEAR)
             share = 1 - self.bad.get((one.stream, one.slo, start), timedelta()) / (last - first)
             target = float(slo.target) if slo else None
-            yield Attained(self.teams[one.stream], one.stream, one.slo, max(0.0, share), target)
+            yield Attained(self.teams[one.stream], one.stream, one.slo, max(0.0, share), target, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chance:
+    """How many pages a year chance alone raises; objectives that differ in their names are computed once."""
+
+    known: dict[Hashable, float] = field(default_factory=dict)
+
+    def pages(self, slo: Slo) -> float | None:
+        """At most so many of `slo`; None where it does not say how often a good window is called bad."""
+        if not slo.alpha or slo.method is BudgetingMethod.OCCURRENCES:
+            return None
+        key = (slo.target, slo.interval, slo.period, slo.alpha, slo.rules)
+        if key not in self.known:
+            self.known[key] = false_alarms(slo, float(slo.alpha)).pages
+        return self.known[key]
 
 
 def _fired(row: AlertRow) -> datetime:

@@ -129,6 +129,14 @@ class UnknownCanaryError(DriftError):
     """A command names a canary that is not on record, or not enough of its id."""
 
 
+class PrometheusError(DriftError):
+    """A Prometheus that is asked for numbers does not answer, or has none."""
+
+
+class UnknownGateError(DriftError):
+    """A command names a decision of the gate that is not on record, or not enough of its id."""
+
+
 class UnknownRetrainError(DriftError):
     """A command or a request names a retraining that nobody has asked for, or not enough of its id."""
 

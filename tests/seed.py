@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import seed_releases
 import seed_rows
 import sqlalchemy as sa
 from conftest import Server
@@ -232,6 +233,7 @@ def fleet(conn: sa.Connection, config: Config, *, now: datetime, days: int = 21)
     wish = Wish(Coverage("support-tickets"), "care", "index <rebuild>", start=begun, length=3 * HOUR)
     maintenance.add(conn, maintenance.plan(wish, Author("anna@ops", now, "m-seeded")))
     seed_rows.keep(conn, "support-tickets", 4, now)
+    seed_releases.keep(conn, now)
 
 
 def _actors(conn: sa.Connection, config: Config, start: datetime, now: datetime) -> Iterator[Actor]:

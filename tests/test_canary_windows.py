@@ -18,7 +18,6 @@ from detectors import DETECTORS
 from drift.api.app import create_app
 from drift.api.metrics import Exporter
 from drift.cli import app
-from drift.gate.canary import bounds
 from drift.pipeline.canary import Trial, advance, paired
 from drift.pipeline.measure import measure_spans
 from drift.records import CanaryRule, CanaryState, Reference, Rows, Stream, Tally, Window
@@ -201,7 +200,7 @@ def test_everyone_who_asks_is_told_the_same(engine, postgres_url, monkeypatch):
     scheduler = Scheduler(service)
     (answer,) = TestClient(create_app(service, scheduler)).get("/v1/canaries").json()
     assert (answer["id"], answer["state"], answer["detail"]) == (found.id, "roll_back", found.detail)
-    assert answer["signals"][0]["high"] == bounds(found)[0].high
+    assert answer["signals"][0]["high"] == found.tallies[0].high
     registry = CollectorRegistry()
     registry.register(Exporter(service, scheduler))
     said = generate_latest(registry).decode()

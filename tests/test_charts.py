@@ -210,6 +210,6 @@ def test_changes_are_marked_at_their_moment_with_what_was_changed():
 
 
 def test_the_first_version_is_no_change_and_each_later_one_is():
-    rows = [VersionRow(START + i * MINUTE, "m", version) for i, version in enumerate("778")]
+    rows = [VersionRow("search", START + i * MINUTE, "m", version) for i, version in enumerate("778")]
     found = moments(rows[1:], (), [measured(0), replace(measured(1), reference="abcdefghij"), measured(2)])
     assert [moment.name for moment in found] == ["reference abcdefgh", "version 8", "reference r"]

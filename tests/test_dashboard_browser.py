@@ -175,6 +175,15 @@ def test_the_projection_is_drawn_by_webgl_and_tells_of_the_row_at_the_pointer_or
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
 
 
+def test_the_gate_page_puts_the_cause_first_and_fits(tab, address):
+    tab.goto(f"{address}/gate")
+    expect(tab.locator(".callout.page ol li").first).to_contain_text("cls-pooling", timeout=20_000)
+    expect(tab.locator(".range i").first).to_be_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+    tab.locator("table[aria-label='Decisions of the gate'] a").last.click()
+    expect(tab.locator(".callout.ok")).to_contain_text("Every check passed", timeout=20_000)
+
+
 def test_the_executive_page_prints_black_on_white_without_the_menu(tab, address):
     tab.goto(f"{address}/executive")
     expect(tab.locator(".drift .verdict")).to_contain_text("objectives met so far", timeout=20_000)

@@ -12,7 +12,7 @@ from test_dashboard import config_file, page, seeded_url, text  # noqa: F401
 
 from dashboard import clusters, looks, plane, projection, scatter
 from dashboard.clusters import Side
-from dashboard.looks import By
+from dashboard.colouring import By
 from dashboard.projection import Method, Wanted
 from dashboard.sight import Sight
 from drift.records import Reference, Rows, Span, Stream

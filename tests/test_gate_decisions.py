@@ -11,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from fakes import START
+from fakes import START, make_monitor
 from samples import s1
+from starlette.testclient import TestClient
+from test_api import service_of
 from test_events import valid
 from typer.testing import CliRunner
 
+from drift.api.app import create_app
 from drift.cli import app
 from drift.config import Config, EncoderConfig, GateConfig
 from drift.config.problems import problems
@@ -23,6 +26,7 @@ from drift.pipeline import retrains
 from drift.pipeline.gates import Gatekeeper, judge_one
 from drift.pipeline.retrains import Feedback
 from drift.records import Judgement, Retrain, RetrainState
+from drift.scheduler import Scheduler
 from drift.store import gates, retention, tables
 from drift.store import retrains as kept
 from drift.wiring import gate_child
@@ -44,8 +48,7 @@ def succeed(engine, id_: str = "msg_1", version: str = "2") -> None:
 
 
 def judged(engine, judge, now=START) -> bool:
-    with engine.begin() as conn:
-        return judge_one(conn, {"search": Gatekeeper(judge, ("hub",))}, lambda: None, lambda: now)
+    return judge_one(engine, {"search": Gatekeeper(judge, ("hub",))}, lambda: None, lambda: now)
 
 
 def told(engine) -> list[dict]:
@@ -108,6 +111,21 @@ def test_two_processes_never_run_the_same_gate(engine):
     inner = []
     assert judged(engine, lambda *_: inner.append(judged(engine, lambda *_: FAIL)) or FAIL)
     assert inner == [False]
+
+
+def test_no_transaction_is_open_while_a_gate_runs(engine):
+    ask(engine)
+    succeed(engine)
+    seen = []
+
+    def look(*_):
+        with engine.connect() as conn:
+            others = "datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+            seen.extend(conn.execute(sa.text(f"SELECT query FROM pg_stat_activity WHERE {others}")))
+        return FAIL
+
+    assert judged(engine, look)
+    assert seen == []
 
 
 def test_old_decisions_are_forgotten(engine):
@@ -179,14 +197,51 @@ receivers: {webhooks: [{name: hub, url: "https://hub.example", secret: "%s", eve
 """
 
 
-def test_who_asks_may_have_the_webhooks_told(engine, postgres_url, tmp_path, monkeypatch):
+@pytest.fixture
+def by_hand(postgres_url, tmp_path, monkeypatch) -> list[str]:
+    """The words of a gate of two files, which fails, where a database is at hand."""
     monkeypatch.setenv("DRIFT_DATABASE_URL", postgres_url)
     monkeypatch.chdir(tmp_path)
     x = s1(100, np.random.default_rng(0))
     for name, vectors in (("old", x), ("new", x[:, ::-1])):
         rows = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), x.shape[1])
         pq.write_table(pa.table({"vector": rows}), f"{name}.parquet")
-    words = ["gate", "--baseline", "old.parquet", "--candidate", "new.parquet", "--notify", "drift.yaml"]
+    return ["gate", "--baseline", "old.parquet", "--candidate", "new.parquet"]
+
+
+def test_a_decision_on_record_is_listed_shown_and_told_by_the_api(engine, by_hand):
+    run = CliRunner().invoke
+    assert "no decision is on record" in run(app, ["gate", "list"]).stdout
+    assert run(app, [*by_hand, "--json"]).exit_code == 1
+    assert json.loads(run(app, ["gate", "list", "--json"]).stdout) == []
+    report = json.loads(run(app, [*by_hand, "--record", "--json"]).stdout)
+    (listed,) = json.loads(run(app, ["gate", "list", "--json"]).stdout)
+    assert (listed["verdict"], listed["report"], listed["reasons"]) == ("fail", report, report["reasons"])
+    assert "new.parquet" in run(app, ["gate", "list"]).stdout
+    shown = run(app, ["gate", "show", listed["id"][:6]])
+    assert "FAIL: new.parquet in place of old.parquet" in shown.stdout
+    assert report["reasons"][0] in " ".join(shown.stdout.split())
+    assert "at least 0.9" in shown.stdout
+    assert json.loads(run(app, ["gate", "show", listed["id"], "--json"]).stdout) == listed
+    unknown = run(app, ["gate", "show", "nothing"])
+    assert (unknown.exit_code, "drift gate list" in " ".join(unknown.stderr.split())) == (1, True)
+    service = service_of(engine, make_monitor(engine))
+    with TestClient(create_app(service, Scheduler(service))) as client:
+        (told_,) = client.get("/v1/gates").json()
+        one = client.get(f"/v1/gates/{listed['id'][:6]}").json()
+        assert client.get("/v1/gates/nothing").status_code == 404
+    assert told_ == one
+    assert [check["value"] for check in one["checks"]] == [check["value"] for check in report["checks"]]
+    assert {check["name"]: check["wanted"] for check in one["checks"]}["lengths"] == "at most"
+
+
+def test_precisions_are_no_decision_and_are_not_kept(by_hand):
+    refused = CliRunner().invoke(app, ["gate", "--quantised", "bundled", "--probe", "none.parquet", "--record"])
+    assert (refused.exit_code, "leave them out" in " ".join(refused.stderr.split())) == (2, True)
+
+
+def test_who_asks_may_have_the_webhooks_told(engine, by_hand):
+    words = [*by_hand, "--notify", "drift.yaml"]
     Path("drift.yaml").write_text(DRIFT % (SECRET, "retrain"))
     refused = CliRunner().invoke(app, words)
     assert refused.exit_code == 2

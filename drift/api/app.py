@@ -21,6 +21,7 @@ from drift.api.answers import (
     StreamAnswer,
 )
 from drift.api.canaries import add_canaries
+from drift.api.gates import add_gates
 from drift.api.maintenance import add_maintenance
 from drift.api.metrics import Exporter
 from drift.api.retrains import add_retrains
@@ -53,6 +54,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     add_runbooks(app)
     add_retrains(app, service)
     add_canaries(app, service)
+    add_gates(app, service)
     _add_health(app, service, scheduler)
 
     @app.exception_handler(OperationalError)

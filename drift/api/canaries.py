@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import FastAPI, Query
 from pydantic import BaseModel
 
-from drift.gate.canary import bounds
 from drift.records import Canary, CanaryState
 from drift.scheduler import Service
 from drift.store.canaries import canaries
@@ -51,8 +50,8 @@ class CanaryAnswer(BaseModel):
     def of(cls, found: Canary) -> "CanaryAnswer":
         names = set(cls.model_fields) - {"alpha", "tolerance", "margin", "signals"}
         signals = [
-            SignalAnswer(name=one.name, rows=one.rows, lost=one.lost, gained=one.gained, low=at.low, high=at.high)
-            for one, at in zip(found.tallies, bounds(found), strict=True)
+            SignalAnswer(name=one.name, rows=one.rows, lost=one.lost, gained=one.gained, low=one.low, high=one.high)
+            for one in found.tallies
         ]
         rule = found.rule
         limits = {"alpha": rule.alpha, "tolerance": rule.tolerance, "margin": rule.margin}

@@ -5,7 +5,6 @@ from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from drift.gate.canary import bounds
 from drift.pipeline.canary import Trial
 from drift.records import CanaryState
 from drift.store.canaries import of_ids
@@ -28,7 +27,7 @@ def canary_metrics(conn: Connection, trials: Sequence[Trial]) -> Iterator[Metric
         pairs.add_metric(names, one.pairs)
         for each in CanaryState:
             state.add_metric((*names, each), int(one.state is each))
-        for at in bounds(one):
+        for at in one.tallies:
             bound.add_metric((*names, at.name, "low"), at.low)
             bound.add_metric((*names, at.name, "high"), at.high)
     yield from (state, pairs, bound)

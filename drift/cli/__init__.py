@@ -31,7 +31,7 @@ app: Final = typer.Typer(
 app.add_typer(service.app)
 app.add_typer(files.app)
 app.add_typer(diagnosis.app)
-app.add_typer(gate.app)
+app.add_typer(gate.app, name="gate")
 app.add_typer(canary.app, name="canary")
 app.add_typer(references.app, name="reference")
 app.add_typer(alerts.app, name="alert")

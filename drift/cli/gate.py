@@ -1,21 +1,24 @@
-"""The command that decides whether an encoder may take another's place."""
+"""The command that decides whether an encoder may take another's place, and those that show what was decided."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from drift.cli.common import AsJson, told
+from drift.cli.common import AsJson, tables, told
 
 app = typer.Typer()
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def gate(
+    context: typer.Context,
     baseline: Annotated[
         str,
         typer.Option(
-            metavar="A", help='What serves: "bundled", a directory, a hub name, a YAML file of these; vectors.'
+            metavar="A",
+            help='What serves: "bundled", a directory, a hub name, MLflow\'s models:/ or runs:/, YAML; vectors.',
         ),
     ] = "",
     candidate: Annotated[str, typer.Option(metavar="B", help="What should take its place, of the same kind.")] = "",
@@ -34,8 +37,11 @@ def gate(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report, with plots, to this file too.")] = None,
     notify: Annotated[
-        Path | None, typer.Option(metavar="CONFIG", help="Tell the webhooks of this configuration: `events: [gate]`.")
+        Path | None, typer.Option(metavar="CONFIG", help="`--record`, and tell its webhooks with `events: [gate]`.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the decision in the database: `drift gate list`.")
+    ] = False,
 ) -> None:
     """Decide whether a candidate encoder may take a baseline's place: pass, warn or fail, and why.
 
@@ -50,6 +56,8 @@ def gate(
     By default the candidate should be the baseline in all but name (another precision, runtime, library), and the old
     index stay. Where the index is made anew, say `compatibility: {warn: null, fail: null}` in `--thresholds`.
     """
+    if context.invoked_subcommand is not None:
+        return
     from drift.wiring.gate import Request
     from drift.wiring.gate_command import Output, run, run_quantised
 
@@ -58,10 +66,46 @@ def gate(
     with told(failed=2):
         precisions = (baseline_dtype, candidate_dtype)
         request = Request(baseline or quantised, candidate, probe, rows, seed, segment, k, precisions)
-        output = Output(as_json, markdown, html, notify)
+        output = Output(as_json, markdown, html, notify, record)
         failed = False
         if quantised:
             run_quantised(request, output)
         else:
             failed = run(request, thresholds, output)
     raise typer.Exit(int(failed))
+
+
+@app.command("list")
+def list_decisions(as_json: AsJson = False) -> None:
+    """List what gates have decided, the newest first: after a retraining, or by hand with `--record`."""
+    from drift.config import read_settings
+    from drift.store.gates import decisions
+    from drift.wiring import gated_report
+    from drift.wiring.database import migrated
+
+    with told(), migrated(read_settings()) as found:
+        with found.engine.connect() as conn:
+            known = decisions(conn)
+        if as_json:
+            typer.echo(json.dumps([gated_report.as_json(one) for one in known], indent=2))
+        else:
+            tables().print(gated_report.as_table(known))
+
+
+@app.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Its first letters are enough.")], as_json: AsJson = False
+) -> None:
+    """Show one decision whole: its reasons, the first to look at first, and each check beside its limits."""
+    from drift.config import read_settings
+    from drift.pipeline.gates import named
+    from drift.wiring import gated_report
+    from drift.wiring.database import migrated
+
+    with told(), migrated(read_settings()) as found:
+        with found.engine.connect() as conn:
+            one = named(conn, id_)
+        if as_json:
+            typer.echo(json.dumps(gated_report.as_json(one), indent=2))
+        else:
+            tables().print(gated_report.as_text(one))

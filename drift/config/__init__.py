@@ -4,6 +4,7 @@ from drift.config.access import AccessConfig, OidcConfig, ProxyConfig, require_c
 from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.gates import CanaryConfig, GateConfig
+from drift.config.kpis import KpiConfig
 from drift.config.load import EXAMPLE, load, schema
 from drift.config.model import (
     CollectorConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "DigestConfig",
     "EncoderConfig",
     "GateConfig",
+    "KpiConfig",
     "OidcConfig",
     "ProxyConfig",
     "ReferenceConfig",

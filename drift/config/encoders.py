@@ -22,7 +22,8 @@ THERE: Final = ("api_key", "served_model")
 
 
 class EncoderConfig(BaseModel):
-    """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, or a hub name.
+    """The encoder that should be serving: `bundled` (all-MiniLM-L6-v2), a local directory, a hub name, or the URI of a
+    model in MLflow (`models:/name/3`, `models:/name@champion`, `runs:/id/path`).
 
     Where the directory has an image model, inputs are images, and what is transparent in them is laid on `background`.
     So they are where `model` is a file of weights (.safetensors) with its `architecture`, such as `timm/resnet18`.

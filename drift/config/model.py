@@ -13,6 +13,7 @@ from drift.config.access import AccessConfig
 from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.gates import CanaryConfig, GateConfig
+from drift.config.kpis import KpiConfig
 from drift.config.receivers import DigestConfig, ReceiversConfig
 from drift.config.slos import SloConfig, default_slos
 from drift.config.values import Duration, Name
@@ -186,6 +187,7 @@ class Config(_Model):
     digest: DigestConfig | None = None
     canary: list[CanaryConfig] = []
     access: AccessConfig = AccessConfig()
+    kpis: list[KpiConfig] = []
     external_url: str = "http://127.0.0.1:8600"
     dashboard_url: str = "http://127.0.0.1:8601"
 

@@ -27,6 +27,7 @@ def problems(config: Config) -> Iterator[Problem]:
             if (not slo.streams or stream.id in slo.streams) and slo.detector not in names:
                 found = ", ".join(dict.fromkeys(names))
                 yield ("slos", i, "detector"), f"{slo.detector!r} does not run on {stream.id!r}, which runs {found}"
+    yield from _kpis(config)
     told = any("digest" in webhook.events for webhook in config.receivers.webhooks)
     if config.digest is not None and not told:
         yield ("digest",), "digest needs a receiver: add `events: [digest]` to one of receivers.webhooks"
@@ -56,6 +57,7 @@ def _used_twice(config: Config) -> Iterator[Problem]:
     for where, names in (
         (("streams", "id"), [stream.id for stream in config.streams]),
         (("slos", "name"), [slo.name for slo in config.slos]),
+        (("kpis", "name"), [kpi.name for kpi in config.kpis]),
         (("receivers", "webhooks", "name"), [webhook.name for webhook in config.receivers.webhooks]),
         (("access", "tokens", "name"), [token.name for token in config.access.tokens]),
     ):
@@ -73,6 +75,16 @@ def _on_context(config: Config) -> Iterator[Problem]:
                 f"objective {slo.name!r} is on {slo.detector!r}, an estimate that is most wrong when it matters: "
                 "put it on `probe` or `skew`",
             )
+
+
+def _kpis(config: Config) -> Iterator[Problem]:
+    """Numbers beside streams that there are none of."""
+    known = {stream.id for stream in config.streams}
+    for i, kpi in enumerate(config.kpis):
+        for name in kpi.streams:
+            if name not in known:
+                said = f"kpi {kpi.name!r} names the stream {name!r}, known are {', '.join(sorted(known))}"
+                yield ("kpis", i, "streams"), said
 
 
 def _too_many_false_pages(config: Config) -> Iterator[Problem]:

@@ -13,7 +13,8 @@ class Settings(BaseSettings):
 
     `database_url` names an existing Postgres (14 or later); without it the embedded one is used, under `home`.
     `dashboard_database_url` may name a role that can only SELECT; the embedded Postgres brings its own. With `open` API
-    and dashboard are served on an address that others reach though nobody has to sign in.
+    and dashboard are served on an address that others reach though nobody has to sign in. `prometheus_url` is whom the
+    dashboard asks for the numbers under `kpis`.
     """
 
     model_config = SettingsConfigDict(env_prefix="DRIFT_", frozen=True)
@@ -21,6 +22,7 @@ class Settings(BaseSettings):
     home: Path = Path(".drift")
     database_url: str = ""
     dashboard_database_url: str = ""
+    prometheus_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8600, ge=1, le=65_535)
     dashboard_port: int = Field(default=8601, ge=1, le=65_535)

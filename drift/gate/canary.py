@@ -1,10 +1,10 @@
 """What two versions side by side come to: promote, keep waiting, or roll back. It may be asked after every window."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from detectors import PairedSequence
-from drift.records import Bounds, Canary, CanaryRule, CanaryState, Tally
+from drift.records import CanaryRule, CanaryState, Tally
 
 WAITING: Final = "not enough is known yet"
 
@@ -37,10 +37,10 @@ def decide(tallies: tuple[Tally, ...], rule: CanaryRule) -> Word:
     return Word(CanaryState.WAIT, WAITING)
 
 
-def bounds(canary: Canary) -> tuple[Bounds, ...]:
-    """What is known of each signal."""
-    sequences = [(tally, _sequence(tally, canary.rule)) for tally in canary.tallies]
-    return tuple(Bounds(tally.name, tally.rows, found.lower, found.upper) for tally, found in sequences)
+def known(tally: Tally, rule: CanaryRule) -> Tally:
+    """The tally with what it says of the true difference."""
+    found = _sequence(tally, rule)
+    return replace(tally, low=found.lower, high=found.upper)
 
 
 def _sequence(tally: Tally, rule: CanaryRule) -> PairedSequence:

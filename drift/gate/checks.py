@@ -18,6 +18,7 @@ from drift.gate.thresholds import Least, Most, Thresholds, Verdict
 LONGER = 0.01
 MOST_SHAPE_ROWS = 1000
 CHANCE = 0.05
+LEAST, MOST = "at least", "at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Check:
     segment: str = ""
 
     @property
+    def wanted(self) -> str:
+        """On which side of its limits the number should lie."""
+        return LEAST if isinstance(self.limit, Least) else MOST
+
+    @property
     def words(self) -> str:
         """The number, and what would have passed, as a sentence without its full stop."""
         where = f" in segment {self.segment!r}" if self.segment else ""
@@ -39,7 +45,7 @@ class Check:
         bound = self.limit.fail if self.verdict is Verdict.FAIL else self.limit.warn
         if self.verdict is Verdict.PASS or bound is None:
             return said
-        return f"{said}, {'at least' if isinstance(self.limit, Least) else 'at most'} {bound:g} is wanted"
+        return f"{said}, {self.wanted} {bound:g} is wanted"
 
 
 def check(name: str, value: float, limit: Least | Most, what: str, segment: str = "") -> Check:

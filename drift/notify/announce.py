@@ -18,7 +18,7 @@ from drift.notify.events import (
     short,
 )
 from drift.notify.gate_data import CanaryData, GateData, SignalData
-from drift.records import Bounds, Canary, CanaryState, Gated, Measurement
+from drift.records import Canary, CanaryState, Gated, Measurement
 
 _PRIVATE = ("diagnosis",)
 """Annotations that may quote a row; whoever may read them finds them on the stream's page."""
@@ -84,13 +84,13 @@ def alert_changed(alert: Alert, context: Context, labels: dict[str, str], annota
     return kind(id=alert_id(alert), source=f"drift/{stream.key}", time=context.budget.at, data=data)
 
 
-def canary_decided(found: Canary, bounds: tuple[Bounds, ...]) -> CanaryDecided:
-    """That a trial, which is decided, is over; `bounds` are those of its signals."""
+def canary_decided(found: Canary) -> CanaryDecided:
+    """That a trial, which is decided, is over."""
     promoted = found.state is CanaryState.PROMOTE
     decided = found.decided_at or found.counted_until
     signals = [
-        SignalData(name=one.name, rows=one.rows, lost=one.lost, gained=one.gained, low=at.low, high=at.high)
-        for one, at in zip(found.tallies, bounds, strict=True)
+        SignalData(name=one.name, rows=one.rows, lost=one.lost, gained=one.gained, low=one.low, high=one.high)
+        for one in found.tallies
     ]
     data = CanaryData(
         model=found.model,

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int64
 
 from detectors import PairedSequence, Skew
 from drift.errors import EncoderError, UnknownCanaryError, UnmeasurableError
-from drift.gate.canary import bounds, decide
+from drift.gate.canary import decide, known
 from drift.gate.signals import known_flags, right_flags, within_flags
 from drift.notify.announce import canary_decided
 from drift.pipeline.measure import recompute
@@ -111,7 +111,7 @@ def _counted(trial: Trial, before: Canary, span: Span, sides: tuple[Rows, Rows])
             both = old.judged & new.judged
             found = PairedSequence(lost=tally.lost, same=tally.same, gained=tally.gained)
             found = found.update(old.right[both], new.right[both])
-            tallies.append(Tally(tally.name, found.lost, found.same, found.gained))
+            tallies.append(known(Tally(tally.name, found.lost, found.same, found.gained), before.rule))
         except (UnmeasurableError, EncoderError) as error:
             tallies.append(tally)
             lacks.append(f"{tally.name}: {error}")
@@ -170,7 +170,7 @@ SIGNALS: Final[Mapping[str, Callable[[Window, Monitor], Judged]]] = MappingProxy
 
 def _tell(conn: Connection, trial: Trial, found: Canary, now: datetime) -> None:
     log.info("canary decided", id=found.id, model=found.model, state=found.state, why=found.detail)
-    event = canary_decided(found, bounds(found))
+    event = canary_decided(found)
     for receiver in trial.receivers:
         draft = outbox.Draft(event.id, receiver, MessageKind.EVENT, event.body())
         outbox.put(conn, draft, state=MessageState.DUE, now=now)

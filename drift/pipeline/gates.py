@@ -7,10 +7,11 @@ from typing import Final
 
 import structlog
 
+from drift.errors import UnknownGateError
 from drift.notify.announce import gate_decided
 from drift.records import Gated, Judgement
 from drift.store import gates, outbox
-from drift.store.connect import Connection
+from drift.store.connect import Connection, Engine
 from drift.store.outbox import MessageKind, MessageState
 
 log = structlog.get_logger()
@@ -28,20 +29,36 @@ class Gatekeeper:
     receivers: tuple[str, ...] = ()
 
 
-def judge_one(conn: Connection, keepers: Mapping[str, Gatekeeper], go_on: GoOn, clock: Callable[[], datetime]) -> bool:
+def judge_one(engine: Engine, keepers: Mapping[str, Gatekeeper], go_on: GoOn, clock: Callable[[], datetime]) -> bool:
     """Run the gate for the oldest new version that waits for it, by the names of streams; False where none does.
 
-    It may take minutes. What stops it undoes all of it, and it is run anew.
+    It may take minutes, in which no transaction is open. Where it is stopped nothing is kept, and it is run anew.
     """
-    intent = gates.claim(conn, list(keepers), since=clock() - OLDEST)
-    if intent is None:
-        return False
-    keeper = keepers[intent.stream.partition("/")[0]]
-    judgement = keeper.judge(intent.new_version, go_on)
-    gated = Gated(intent.id, judgement, clock(), intent.model, intent.stream, intent.new_version)
-    settle(conn, gated, keeper.receivers)
+    with gates.claimed(engine, list(keepers), since=clock() - OLDEST) as intent:
+        if intent is None:
+            return False
+        keeper = keepers[intent.stream.partition("/")[0]]
+        judgement = keeper.judge(intent.new_version, go_on)
+        gated = Gated(intent.id, judgement, clock(), intent.model, intent.stream, intent.new_version)
+        with engine.begin() as conn:
+            settle(conn, gated, keeper.receivers)
     log.info("gate decided", id=gated.id, model=gated.model, version=gated.version, verdict=judgement.verdict)
     return True
+
+
+def named(conn: Connection, prefix: str) -> Gated:
+    """The decision whose id begins with `prefix`.
+
+    Raises:
+        UnknownGateError: there is none, or more than one.
+    """
+    found = gates.beginning_with(conn, prefix)
+    if len(found) != 1:
+        many = "more than one begins so" if found else "none does"
+        raise UnknownGateError(
+            f"no single decision has an id that begins with {prefix!r}, {many}: see `drift gate list`"
+        )
+    return found[0]
 
 
 def settle(conn: Connection, gated: Gated, receivers: Sequence[str]) -> None:

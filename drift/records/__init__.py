@@ -1,10 +1,10 @@
 """The nouns that flow through the service, from a source's rows to a measurement or a gap."""
 
 from drift.records.attributions import KeptAttribution, Part, TopRow
-from drift.records.canaries import Bounds, Canary, CanaryRule, CanaryState, Tally, canary_id
+from drift.records.canaries import Canary, CanaryRule, CanaryState, Tally, canary_id
 from drift.records.causes import NONE, UNKNOWN, Cause, Diagnosed, Diagnosis
 from drift.records.draws import OWN_BITS, lowest
-from drift.records.gates import Gated, Judgement
+from drift.records.gates import Checked, Gated, Judgement
 from drift.records.inputs import array_url, content_of, data_url, is_data
 from drift.records.levels import MOST_LEVELS, few_levels
 from drift.records.lineage import Change, Lineage, changes
@@ -30,12 +30,12 @@ __all__ = [
     "PERCENTILES",
     "TENANT",
     "UNKNOWN",
-    "Bounds",
     "Canary",
     "CanaryRule",
     "CanaryState",
     "Cause",
     "Change",
+    "Checked",
     "Coverage",
     "Diagnosed",
     "Diagnosis",

@@ -30,26 +30,21 @@ class CanaryRule:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One signal's paired inputs: right with the baseline only (`lost`), alike, right with the candidate only."""
+    """One signal's paired inputs: right with the baseline only (`lost`), alike, right with the candidate only.
+
+    The true difference, candidate less baseline, lies in [`low`, `high`], at all times together.
+    """
 
     name: str
     lost: int = 0
     same: int = 0
     gained: int = 0
+    low: float = -1.0
+    high: float = 1.0
 
     @property
     def rows(self) -> int:
         return self.lost + self.same + self.gained
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where the true difference of a signal lies, candidate less baseline, at all times together."""
-
-    name: str
-    rows: int
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)

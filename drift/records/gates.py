@@ -1,7 +1,25 @@
 """What gates have decided."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One number of a report beside its limits, of which there may be none. `segment` is "" for all rows.
+
+    `wanted` is "at least" or "at most": on which side of its limits the number should lie. `words` say what it is.
+    """
+
+    name: str
+    segment: str
+    value: float
+    warn: float | None
+    fail: float | None
+    wanted: str
+    verdict: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +35,12 @@ class Judgement:
     reasons: tuple[str, ...] = ()
     rows: int = 0
     report: str = ""
+
+    @property
+    def checks(self) -> tuple[Checked, ...]:
+        """Every check of the report, in its order."""
+        said = json.loads(self.report or "{}").get("checks", [])
+        return tuple(Checked(one.pop("check"), **one) for one in said)
 
 
 @dataclass(frozen=True, slots=True)

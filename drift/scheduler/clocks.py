@@ -52,6 +52,7 @@ class Scheduler:
         self._service = service
         self._stopping = Event()
         self._asked: dict[str, Span] = {}
+        self._told: list[EncoderRow] = []
         self._looked: dict[str, tuple[Span, Window, Findings]] = {}
         self._closers = [self._surviving("close", partial(self._close_windows, m)) for m in service.monitors.values()]
         clocks: tuple[tuple[str, Callable[[], None], timedelta], ...] = (
@@ -161,8 +162,7 @@ class Scheduler:
         service, more = self._service, True
         while more and not self._stopping.is_set():
             try:
-                with service.engine.begin() as conn:
-                    more = gates.judge_one(conn, service.gatekeepers, partial(self._go_on, ""), service.clock)
+                more = gates.judge_one(service.engine, service.gatekeepers, partial(self._go_on, ""), service.clock)
             except Stopped:
                 return  # it is run anew at the next start
 
@@ -211,8 +211,11 @@ class Scheduler:
             for encoder in service.encoders
             for m in (encoder.meter,)
         ]
+        done = [row.since(self._told[i] if self._told else None) for i, row in enumerate(rows)]
         with service.engine.begin() as conn:
             encoders.keep(conn, rows)
+            encoders.add(conn, now.date(), done)
+        self._told = rows
 
     def _forget(self) -> None:
         service, now = self._service, self._service.clock()

@@ -1,5 +1,6 @@
 """What objectives attained over months: how long each was bad, by calendar quarter."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -47,3 +48,28 @@ def begun(conn: sa.Connection) -> list[Begun]:
     joined = w.join(first, sa.true()).join(last, sa.true())
     rows = conn.execute(sa.select(w.c.stream, w.c.slo, first.c.start, last.c.end).select_from(joined))
     return [Begun(row[0], row[1], row[2].astimezone(UTC), row[3].astimezone(UTC)) for row in rows]
+
+
+def bad_days(conn: sa.Connection, names: Collection[str], *, since: datetime) -> dict[datetime, timedelta]:
+    """By the start of each day of UTC, how long windows of the streams `names` and of their segments were bad.
+
+    Of windows that ended after `since`; each objective's time counts by itself.
+    """
+    t = tables.slot
+    day = sa.func.date_trunc("day", t.c.end, "UTC")
+    mine = sa.func.split_part(t.c.stream, "/", 1).in_(list(names))
+    query = sa.select(day, sa.func.sum(t.c.end - t.c.start)).where(t.c.outcome == "bad", t.c.end > since, mine)
+    return {row[0].astimezone(UTC): row[1] for row in conn.execute(query.group_by(day))}
+
+
+def effective_shares(conn: sa.Connection, names: Collection[str], *, since: datetime) -> dict[str, float]:
+    """Of each of the streams `names`, which share of the reference's directions its windows use, from `since` on.
+
+    The mean over windows by `effective_rank`, which counts as 1 where it is more; streams without any are left out.
+    """
+    t = tables.measurement
+    share = sa.func.avg(sa.func.least(t.c.value, 1.0))
+    mine = (t.c.stream.in_(list(names)), t.c.detector == "effective_rank", t.c.start >= since)
+    return {
+        row[0]: float(row[1]) for row in conn.execute(sa.select(t.c.stream, share).where(*mine).group_by(t.c.stream))
+    }

@@ -1,7 +1,7 @@
 """Trials of a candidate beside a baseline, and the windows that both have."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -88,7 +88,7 @@ def _rows(conn: sa.Connection, stream: str, start: datetime) -> Rows:
 def _row(canary: Canary) -> dict[str, object]:
     row = asdict(canary)
     del row["rule"]
-    tallies: Sequence[object] = [[one.name, one.lost, one.same, one.gained] for one in canary.tallies]
+    tallies: Sequence[object] = [list(astuple(one)) for one in canary.tallies]
     return row | asdict(canary.rule) | {"signals": list(canary.rule.signals), "tallies": tallies}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,6 +11,25 @@ from sqlalchemy.dialects.postgresql import insert
 from drift.store import tables
 
 MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What encoding with `name` took over some time, in all processes: `gpu_seconds` are those of `seconds` on a GPU.
+
+    `cost` is what these seconds cost, 0 where no price was given.
+    """
+
+    name: str
+    inputs: int
+    seconds: float
+    gpu_seconds: float
+    cost: float
+
+    @property
+    def per_million(self) -> float | None:
+        """What a million inputs cost; None without any, or without a price."""
+        return self.cost / self.inputs * MILLION if self.inputs and self.cost else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +47,13 @@ class EncoderRow:
     seconds: float
     cost: float
     gpu_memory: int
+
+    def since(self, before: "EncoderRow | None") -> Encoding:
+        """What was done since it was as `before`; since the process began, where that is None."""
+        inputs, seconds, cost = self.inputs, self.seconds, self.cost
+        if before is not None:
+            inputs, seconds, cost = inputs - before.inputs, seconds - before.seconds, cost - before.cost
+        return Encoding(self.name, inputs, seconds, seconds if self.gpu_memory else 0.0, cost)
 
     @property
     def per_second(self) -> float | None:
@@ -53,3 +79,26 @@ def recent(conn: sa.Connection, *, since: datetime) -> list[EncoderRow]:
     t = tables.encoder
     rows = conn.execute(sa.select(t).where(t.c.at >= since).order_by(t.c.name, t.c.process))
     return [EncoderRow(r.process, r.name, r.at.astimezone(UTC), *r[3:]) for r in rows]
+
+
+def add(conn: sa.Connection, day: date, done: Sequence[Encoding]) -> None:
+    """Add what was done on `day` to what was done on it before."""
+    t = tables.encoding
+    for one in done:
+        if not one.inputs:
+            continue
+        new = insert(t).values(day=day, **asdict(one))
+        sums = {name: t.c[name] + new.excluded[name] for name in ("inputs", "seconds", "gpu_seconds", "cost")}
+        conn.execute(new.on_conflict_do_update(index_elements=["day", "name"], set_=sums))
+
+
+def by_quarter(conn: sa.Connection, *, since: date) -> dict[date, list[Encoding]]:
+    """What was done from `since` on, by the first day of its quarter, by name."""
+    t = tables.encoding
+    quarter = sa.cast(sa.func.date_trunc("quarter", sa.cast(t.c.day, sa.DateTime)), sa.Date)
+    sums = [sa.func.sum(t.c[name]) for name in ("inputs", "seconds", "gpu_seconds", "cost")]
+    query = sa.select(quarter, t.c.name, *sums).where(t.c.day >= since).group_by(quarter, t.c.name).order_by(t.c.name)
+    found: dict[date, list[Encoding]] = {}
+    for row in conn.execute(query):
+        found.setdefault(row[0], []).append(Encoding(row[1], int(row[2]), *row[3:]))
+    return found

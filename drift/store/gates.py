@@ -1,6 +1,7 @@
 """Decisions of the gate, and the retrainings that wait for one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,17 +12,27 @@ from drift.records import Gated, Judgement, Retrain, RetrainState
 from drift.store import retrains, tables
 
 
-def claim(conn: sa.Connection, names: Sequence[str], *, since: datetime) -> Retrain | None:
+@contextmanager
+def claimed(engine: sa.Engine, names: Sequence[str], *, since: datetime) -> Iterator[Retrain | None]:
     """The oldest retraining that gave a version since then, for which no gate has decided and nobody else runs one.
 
-    Only for alerts of the streams `names`. Nobody else gets it until the transaction ends.
+    Only for alerts of the streams `names`. Nobody else gets it until the block ends, and no transaction is open
+    meanwhile: a gate takes minutes, and one that old would keep Postgres from tidying up.
     """
+    with engine.connect() as conn:
+        conn.detach()  # the lock goes with the session: it must not come back into the pool
+        found = _claim(conn, names, since)
+        conn.commit()
+        yield found
+
+
+def _claim(conn: sa.Connection, names: Sequence[str], since: datetime) -> Retrain | None:
     t, g = tables.retrain, tables.gate
     decided = sa.exists().where(g.c.id == t.c.id)
     name = sa.func.split_part(t.c.stream, "/", 1)
     fresh = (t.c.state == RetrainState.SUCCEEDED) & (t.c.ended_at >= since) & name.in_(names)
     for id_ in conn.execute(sa.select(t.c.id).where(fresh, ~decided).order_by(t.c.ended_at)).scalars().all():
-        lock = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:id, 4))")
+        lock = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:id, 4))")
         # Asked again under the lock: who had it may have decided meanwhile.
         if conn.execute(lock, {"id": id_}).scalar_one() and not is_decided(conn, id_):
             return retrains.retrain(conn, id_)
@@ -52,6 +63,13 @@ def of_ids(conn: sa.Connection, ids: Sequence[str]) -> list[Gated]:
     """The decisions that followed on those retrainings, oldest first."""
     t = tables.gate
     return [_gated(row) for row in conn.execute(sa.select(t).where(t.c.id.in_(ids)).order_by(t.c.decided_at))]
+
+
+def beginning_with(conn: sa.Connection, prefix: str) -> list[Gated]:
+    """The decisions whose id begins with `prefix`, at most two: enough to tell whether it names one."""
+    t = tables.gate
+    found = sa.select(t).where(t.c.id.startswith(prefix, autoescape=True)).order_by(t.c.id).limit(2)
+    return [_gated(row) for row in conn.execute(found)]
 
 
 def forget(conn: sa.Connection, *, before: datetime) -> None:

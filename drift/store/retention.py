@@ -47,6 +47,7 @@ def forget(
     conn.execute(sa.delete(inbox).where(inbox.c.start < vectors, ~is_open, ~is_due))
     conn.execute(sa.delete(tables.batch).where(tables.batch.c.at < vectors))
     conn.execute(sa.delete(tables.encoder).where(tables.encoder.c.at < vectors))
+    conn.execute(sa.delete(tables.encoding).where(tables.encoding.c.day < history.date()))
     planned = tables.maintenance
     conn.execute(sa.delete(planned).where(sa.func.upper(planned.c.times) < history))
     alert, outbox = tables.alert, tables.outbox

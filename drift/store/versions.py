@@ -1,7 +1,8 @@
 """Which versions a stream was declared to have, and since when: what a deployment changes."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -12,8 +13,9 @@ from drift.store import tables
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """From `since` on the stream was declared to have this version of this model."""
+    """From `since` on the stream of that name was declared to have this version of this model."""
 
+    stream: str
     since: datetime
     model: str
     version: str
@@ -34,6 +36,15 @@ def note(conn: sa.Connection, stream: Stream) -> None:
 def versions(conn: sa.Connection, name: str, *, limit: int = 100) -> list[VersionRow]:
     """The versions of the stream of that name, oldest first; of more than `limit` the newest."""
     t = tables.version
-    query = sa.select(t.c.since, t.c.model, t.c.version).where(t.c.stream == name)
-    rows = conn.execute(query.order_by(t.c.since.desc()).limit(limit)).all()
-    return [VersionRow(*row) for row in reversed(rows)]
+    rows = conn.execute(sa.select(t).where(t.c.stream == name).order_by(t.c.since.desc()).limit(limit)).all()
+    return [_row(row) for row in reversed(rows)]
+
+
+def every(conn: sa.Connection, *, limit: int = 1000) -> list[VersionRow]:
+    """The versions of all streams, newest first."""
+    t = tables.version
+    return [_row(row) for row in conn.execute(sa.select(t).order_by(t.c.since.desc(), t.c.stream).limit(limit))]
+
+
+def _row(row: sa.Row[Any]) -> VersionRow:
+    return VersionRow(row.stream, row.since.astimezone(UTC), row.model, row.version)

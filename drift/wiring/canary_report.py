@@ -9,7 +9,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from drift.gate.canary import bounds
 from drift.records import Canary, CanaryState
 
 _COLOURS: Final = {CanaryState.PROMOTE: "green", CanaryState.ROLL_BACK: "bold red", CanaryState.WAIT: "yellow"}
@@ -19,7 +18,7 @@ def as_json(found: Canary) -> dict[str, object]:
     """All of it as one dictionary, with the bounds of each signal."""
     plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(found).items()}
     del plain["tallies"]
-    signals = [asdict(one) | asdict(at) for one, at in zip(found.tallies, bounds(found), strict=True)]
+    signals = [asdict(one) | {"rows": one.rows} for one in found.tallies]
     return plain | {"signals": signals}
 
 
@@ -47,8 +46,8 @@ def as_text(found: Canary) -> RenderableType:
     table = Table()
     for name in ("signal", "inputs", "lost", "gained", "at least", "at most"):
         table.add_column(name, justify="left" if name == "signal" else "right")
-    for one, at in zip(found.tallies, bounds(found), strict=True):
-        numbers = (str(one.rows), str(one.lost), str(one.gained), f"{at.low:+.4f}", f"{at.high:+.4f}")
+    for one in found.tallies:
+        numbers = (str(one.rows), str(one.lost), str(one.gained), f"{one.low:+.4f}", f"{one.high:+.4f}")
         table.add_row(*map(Text, (one.name, *numbers)))
     rule = found.rule
     words = (

@@ -25,6 +25,7 @@ from drift.wiring.canary_inputs import endpoint_of, golden_source
 from drift.wiring.database import database
 from drift.wiring.encoders import encoder_of
 from drift.wiring.false_pages import Calibrations, expectation
+from drift.wiring.kpi_check import newest
 from drift.wiring.receivers import build_webhook, name_of
 
 
@@ -60,6 +61,8 @@ def checks(config: Config, settings: Settings) -> Iterator[Check]:
         yield _try(f"alertmanager {name_of(peer)}", partial(_alertmanager, peer))
     for webhook in config.receivers.webhooks:
         yield _try(f"webhook {webhook.name}", partial(_webhook, webhook))
+    for kpi in config.kpis:
+        yield _try(f"kpi {kpi.name}", partial(newest, kpi, settings, clock()))
 
 
 def _try(what: str, work: Callable[[], str]) -> Check:

@@ -15,6 +15,7 @@ from drift.encoder.meter import Meter
 from drift.encoder.remote import RemoteEncoder, is_address
 from drift.errors import ConfigError
 from drift.wiring.encoding import shown
+from drift.wiring.mlflow_models import fetched, is_mlflow
 
 
 def encoder_of(stream: StreamConfig, home: Path) -> CachedEncoder | None:
@@ -65,6 +66,8 @@ def open_encoder(spec: EncoderConfig) -> Encoder:
     """
     if is_address(spec.model):
         return RemoteEncoder(spec.model, httpx2.Client(), spec.served_model, spec.api_key)
+    if is_mlflow(spec.model):
+        return open_encoder(spec.model_copy(update={"model": str(fetched(spec.model))}))
     wanted = EncoderSpec(
         model=spec.model,
         revision=spec.revision,

@@ -31,13 +31,15 @@ from drift.wiring.receivers import told_of_gates
 class Output:
     """Where the report goes: to standard output, as JSON if so, and to files of Markdown and HTML if they are named.
 
-    `notify` is a configuration whose webhooks with `events: [gate]` are told.
+    The decision is kept in the database if `record`. `notify` is a configuration whose webhooks with `events: [gate]`
+    are told, from there.
     """
 
     as_json: bool = False
     markdown: Path | None = None
     html: Path | None = None
     notify: Path | None = None
+    record: bool = False
 
 
 def run(request: Request, thresholds: Path | None, output: Output) -> bool:
@@ -60,8 +62,8 @@ def run(request: Request, thresholds: Path | None, output: Output) -> bool:
     if output.html is not None:
         output.html.write_text(page(both, request), encoding="utf-8")
     said = json.dumps(as_json(found, request), indent=2)
-    if told:
-        notify(found, request, said, told)
+    if told or output.record:
+        keep(found, request, said, told)
     if output.as_json:
         print(said)
     else:
@@ -81,8 +83,8 @@ def receivers_of(path: Path) -> tuple[str, ...]:
     return told
 
 
-def notify(found: Decision, request: Request, report: str, told: tuple[str, ...]) -> None:
-    """Keep the decision in the configured database, from where the service tells of it.
+def keep(found: Decision, request: Request, report: str, told: tuple[str, ...]) -> None:
+    """Keep the decision in the configured database, from where the service tells `told` of it.
 
     Raises:
         StoreError: the database does not answer.
@@ -104,6 +106,8 @@ def run_quantised(request: Request, output: Output) -> None:
     from drift.wiring import gate_quantised_report as report  # noqa: PLC0415
     from drift.wiring.gate_quantised import quantised  # noqa: PLC0415
 
+    if output.record or output.notify is not None:
+        raise SourceError("--quantised decides nothing that --record or --notify could keep: leave them out")
     if output.html is not None:
         raise SourceError("--quantised is a table and has no --html: take --markdown, or --json")
     if output.markdown is not None:

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from drift import __version__
-from drift.gate.checks import Check
+from drift.gate.checks import LEAST, Check
 from drift.gate.decision import Decision
-from drift.gate.thresholds import Least, Verdict
+from drift.gate.thresholds import Verdict
 from drift.wiring.gate import Request
 
 STYLES: Final = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
@@ -32,6 +32,7 @@ def as_json(found: Decision, request: Request) -> dict[str, object]:
                 "value": check.value,
                 "warn": check.limit.warn,
                 "fail": check.limit.fail,
+                "wanted": check.wanted,
                 "verdict": check.verdict,
                 "words": check.words,
             }
@@ -87,7 +88,7 @@ def as_markdown(found: Decision, request: Request) -> str:
 
 def cells(check: Check) -> tuple[str, ...]:
     """A check as a row under `HEADS`."""
-    sign = "<" if isinstance(check.limit, Least) else ">"
+    sign = "<" if check.wanted == LEAST else ">"
     bounds = ("" if limit is None else f"{sign} {limit:g}" for limit in (check.limit.warn, check.limit.fail))
     return (check.name, check.segment, f"{check.value:.4g}", *bounds, check.verdict)
 

@@ -5,7 +5,7 @@ from drift.store.tables.findings import attribution, diagnosis, gap, measurement
 from drift.store.tables.maintenance import maintenance
 from drift.store.tables.objectives import alert, outbox, slot, watch
 from drift.store.tables.pictures import picture, place
-from drift.store.tables.processes import encoder
+from drift.store.tables.processes import encoder, encoding
 from drift.store.tables.retrains import endpoint, retrain
 from drift.store.tables.rows import bank, batch, choice, inbox, job, reference, stream, version, window
 from drift.store.tables.schema import SCHEMA, metadata
@@ -20,6 +20,7 @@ __all__ = [
     "choice",
     "diagnosis",
     "encoder",
+    "encoding",
     "endpoint",
     "gap",
     "gate",

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from drift.store.tables.schema import At, TextArray, metadata, required
 
-# One row for each trial. `tallies` are [name, lost, same, gained].
+# One row for each trial. `tallies` are [name, lost, same, gained, low, high].
 canary: Final = sa.Table(
     "canary",
     metadata,

@@ -19,3 +19,15 @@ encoder: Final = sa.Table(
     required("cost", sa.Double()),
     required("gpu_memory", sa.BigInteger()),
 )
+
+# The same of all processes together, day by day (of UTC): what was done on that day alone.
+encoding: Final = sa.Table(
+    "encoding",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    required("inputs", sa.BigInteger()),
+    required("seconds", sa.Double()),
+    required("gpu_seconds", sa.Double()),
+    required("cost", sa.Double()),
+)
