@@ -138,7 +138,8 @@ def _next(kind: AlertKind, watch: Watch, slo: Slo, slot: Slot, budget: Budget) -
             return _burning(kind, watch, slo, slot, budget) if slot.outcome.is_verdict else was
         case AlertKind.NODATA:
             evaluated = slot.outcome.is_verdict or slot.outcome is Outcome.INSUFFICIENT
-            return _switch(kind, was, slo, slot, fires=watch.missing_run >= NODATA_AFTER, clears=evaluated)
+            fires = slo.tells_missing and watch.missing_run >= NODATA_AFTER
+            return _switch(kind, was, slo, slot, fires=fires, clears=evaluated)
         case AlertKind.INSUFFICIENT:
             fires = watch.insufficient_run >= INSUFFICIENT_AFTER
             return _switch(kind, was, slo, slot, fires=fires, clears=slot.outcome.is_verdict)

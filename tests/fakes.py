@@ -65,6 +65,7 @@ class FakeNotifier:
     failures: list[DeliveryError] = field(default_factory=list)
     sent: list[Message] = field(default_factory=list)
     looks: Look = field(default_factory=lambda: Look(timedelta(0)))
+    holds: list[Mapping[str, str]] = field(default_factory=list)
 
     def send(self, message: Message, *, now: datetime) -> int:
         if self.failures:
@@ -74,6 +75,9 @@ class FakeNotifier:
 
     def look(self, *, now: datetime) -> Look:
         return self.looks
+
+    def firing(self) -> list[Mapping[str, str]]:
+        return self.holds
 
 
 REFERENCE = Reference("search", Rows(healthy(512, seed=99)), START)

@@ -1,6 +1,6 @@
 """Laws of burn-rate alerts, over made-up sequences of slots. Minutes count from the end of 30 good days."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 from math import ceil, floor
@@ -16,7 +16,8 @@ MINUTE = timedelta(minutes=1)
 
 
 def make_slo(interval: int = 5, target: str = "0.95") -> Slo:
-    return Slo("s", "search", Sli("mmd"), Fraction(target), timedelta(minutes=interval), alpha=Fraction("0.01"))
+    alpha = min(Fraction("0.01"), (1 - Fraction(target)) / 5)
+    return Slo("s", "search", Sli("mmd"), Fraction(target), timedelta(minutes=interval), alpha=alpha)
 
 
 def played(slo: Slo, sequence: str) -> list[Transition]:
@@ -114,6 +115,11 @@ def test_each_kind_fires_and_resolves_in_turn(sequence):
         assert states == (["firing", "resolved"] * len(states))[: len(states)]
 
 
+def test_an_objective_that_leaves_missing_data_to_others_has_no_alert_of_it_and_freezes_all_the_same():
+    told = story(replace(make_slo(), tells_missing=False), "B*9,M*13,G*50")
+    assert told == [(45, "page", "firing"), (120, "page", "resolved")]
+
+
 def test_a_ticket_is_inhibited_only_while_its_page_fires():
     marks = [(one.alert.kind.value, one.inhibited) for one in played(make_slo(), "B*60") if one.alert.fired_at]
     assert marks == [("page", False), ("ticket", True)]
@@ -203,9 +209,15 @@ class Oracle:
 
 
 @settings(max_examples=100, deadline=None)
-@given(sequences("BBBGGGMIS", 40), st.sampled_from([5, 15, 30, 60, 360, 1440]), st.sampled_from(["0.95", "0.99"]))
+@given(
+    sequences("BBBGGGMIS", 40),
+    st.sampled_from([1, 5, 7, 15, 30, 60, 90, 360, 1440, 2160]),
+    st.sampled_from(["0.5", "0.9", "0.95", "0.99", "0.9999"]),
+)
 @example("B" * 60 + "G" * 400 + "B" * 9, 5, "0.95")
 @example("B" * 5 + "G" * 60, 1440, "0.95")
+@example("B" * 500, 1, "0.9999")
+@example("G" * 40 + "B" + "G" * 900, 1, "0.9999")
 def test_the_engine_says_what_the_rules_say(sequence, interval, target):
     oracle = Oracle(interval, Fraction(target))
     for letter in sequence:

@@ -45,6 +45,7 @@ def test_five_lines_are_enough(written):
     assert (stream.stream.key, stream.stream.dim, stream.window) == ("search", 768, timedelta(minutes=5))
     slos = {slo.name: slo for slo in config.slos_of(stream, stream.stream)}
     slow = {f"slow-drift-x{windows}" for windows in (3, 12, 36)}
+    assert {name for name, slo in slos.items() if not slo.tells_missing} == slow
     assert slos.keys() == {"traffic", "novelty", "rank", "spread", "duplicates", "precision", "valid"} | slow
     assert (slos["slow-drift-x12"].sli.detector, slos["slow-drift-x12"].interval) == (
         "mean_shift_x12",

@@ -12,7 +12,8 @@ from scipy.stats import binom
 from drift.alert import AlertKind, AlertState
 from drift.config import load
 from drift.simulation import made_up, transitions
-from drift.slo import Calibration, Outcome, Severity, Sli, Slo
+from drift.slo import BudgetingMethod, Calibration, Events, Outcome, Severity, Sli, Slo
+from drift.slo.calibration import Usual
 from drift.slo.false_alarms import YEAR, FalseAlarms, begins, false_alarms
 from drift.wiring.false_pages import expectation
 
@@ -71,6 +72,29 @@ def test_simulated_years_have_no_more_pages_and_not_much_fewer():
     assert expected / 2 < pages < expected + 3 * expected**0.5
 
 
+def test_simulated_years_of_events_have_no_more_pages():
+    """Every twelfth slot is bad, by a tenth or wholly; of the others' events one in a hundred is."""
+    slo = replace(make_slo(30, "0.95", "0.05"), method=BudgetingMethod.OCCURRENCES)
+    years, rng = 1.5, np.random.default_rng(0)
+    bad = rng.binomial(200, 0.01, int(years * YEAR / slo.interval))
+    struck = rng.random(len(bad)) < 1 / 12
+    bad[struck] = np.where(rng.random(int(struck.sum())) < 0.8, 200, 20)
+    found = [Events(200 - int(one), 200) for one in bad]
+    events = transitions(slo, made_up(slo, found))
+    pages = sum(one.alert.kind is AlertKind.PAGE and one.alert.state is AlertState.FIRING for one in events)
+    usual = Usual(len(found), sum(slo.outcome(one) is Outcome.BAD for one in found), 200 * len(found), int(bad.sum()))
+    assert usual.chance is not None
+    expected = false_alarms(slo, usual.chance, usual.share).pages * years
+    assert expected / 10 < pages < expected
+
+
+def test_good_slots_burn_too_where_events_are_counted():
+    slo = make_slo(60, "0.95", "0.01")
+    one, two = (false_alarms(slo, 0.01, Fraction(share)) for share in ("0", "0.02"))
+    assert two.pages > one.pages
+    assert false_alarms(slo, 0.01, Fraction("0.9")) == false_alarms(slo, 0.01, slo.budget)
+
+
 def test_without_chance_there_is_none_and_they_add_up():
     slo = make_slo(5, "0.95", "0.01")
     assert false_alarms(slo, 0.0) == FalseAlarms()
@@ -105,7 +129,7 @@ def slos(config):
 
 def test_the_service_expects_the_sum_over_all_objectives_of_all_segments(config):
     tests = [slo for slo in slos(config) if slo.alpha]
-    found = expectation(config, {})
+    found = expectation(config, {}, {})
     assert found.total.pages == pytest.approx(sum(false_alarms(slo, float(slo.alpha)).pages for slo in tests))
     assert (found.objectives, found.unknown) == (len(tests), len(slos(config)) - len(tests))
     assert found.objectives % 2 == 0 < found.unknown
@@ -116,10 +140,28 @@ def test_the_service_expects_the_sum_over_all_objectives_of_all_segments(config)
 def test_a_test_that_surely_breaks_its_word_counts_as_it_was_found(config):
     kept = {("search", "traffic"): Calibration(200, 4, 0.01)}
     broken = {("search", "traffic"): Calibration(2000, 100, 0.01)}
-    assert expectation(config, kept) == expectation(config, {})
-    found = expectation(config, broken)
+    assert expectation(config, kept, {}) == expectation(config, {}, {})
+    found = expectation(config, broken, {})
     slo = next(slo for slo in slos(config) if (slo.stream, slo.name) == ("search", "traffic"))
     more = false_alarms(slo, 0.05).pages - false_alarms(slo, 0.01).pages
-    assert found.total.pages == pytest.approx(expectation(config, {}).total.pages + more)
+    assert found.total.pages == pytest.approx(expectation(config, {}, {}).total.pages + more)
     assert (found.broken, found.worst) == (1, "search/traffic")
     assert "1 err more often than they say" in str(found)
+
+
+def test_what_counts_events_is_expected_to_page_as_its_healthy_windows_say(tmp_path):
+    (tmp_path / "drift.yaml").write_text(
+        f"{CONFIG}  - {{name: rows, detector: novelty, budgeting_method: Occurrences}}\n"
+    )
+    config = load(tmp_path / "drift.yaml")
+    key, before = ("search", "rows"), expectation(config, {}, {})
+    few, some = Usual(99, 0, 9900, 99), Usual(100, 5, 10_000, 300)
+    assert expectation(config, {}, {key: few}) == before
+    found = expectation(config, {}, {key: some})
+    slo = next(slo for slo in slos(config) if (slo.stream, slo.name) == key)
+    more = false_alarms(slo, 6 / 101, Fraction("0.03"))
+    assert more.pages > 0
+    assert found.total.pages == pytest.approx(before.total.pages + more.pages)
+    assert found.total.tickets == pytest.approx(before.total.tickets + more.tickets)
+    assert (found.objectives, found.unknown) == (before.objectives + 1, before.unknown - 1)
+    assert "fewer than 100 healthy windows" in str(before)

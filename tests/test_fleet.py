@@ -1,5 +1,6 @@
 """A whole fleet at once, held against one objective slot by slot."""
 
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -65,6 +66,16 @@ def test_a_budget_that_is_spent_over_weeks_is_exhausted_and_clears_as_it_comes_b
     exhausted = {found.kind: at_once(found) for found in episodes(slo, codes(fleet))}[AlertKind.EXHAUSTED]
     assert exhausted == one_by_one(slo, AlertKind.EXHAUSTED, fleet)
     assert any(resolved > 0 for _, _, resolved in exhausted)
+
+
+def test_what_leaves_missing_data_to_others_tells_of_the_rest():
+    slo, fleet = replace(make_slo(), tells_missing=False), [parse_sequence("B*9,M*9,I*12,G*40")]
+    found = {one.kind: at_once(one) for one in episodes(slo, codes(fleet))}
+    assert {kind: len(alerts) for kind, alerts in found.items() if alerts} == {
+        AlertKind.PAGE: 1,
+        AlertKind.INSUFFICIENT: 1,
+    }
+    assert all(alerts == one_by_one(slo, kind, fleet) for kind, alerts in found.items())
 
 
 @pytest.mark.parametrize("rows", [1, 300])

@@ -81,12 +81,12 @@ def test_the_least_that_can_be_promised_is_a_number_that_works(tmp_path):
         declared(tmp_path, "false_pages_per_year: 0.00001")
     least = str(refused.value).partition("allow at least ")[2].partition(",")[0]
     config = declared(tmp_path, f"false_pages_per_year: {least}")
-    assert expectation(config, {}).total.pages <= float(least)
+    assert expectation(config, {}, {}).total.pages <= float(least)
 
 
 def test_all_streams_segments_and_objectives_share_it(tmp_path):
     free, bound = declared(tmp_path), declared(tmp_path, "false_pages_per_year: 0.1")
-    assert expectation(free, {}).total.pages > 0.1 >= expectation(bound, {}).total.pages
+    assert expectation(free, {}, {}).total.pages > 0.1 >= expectation(bound, {}, {}).total.pages
     before, after = alphas(free), alphas(bound)
     assert before.keys() == after.keys()
     assert all(after[key] <= before[key] for key in before)

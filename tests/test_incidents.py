@@ -156,6 +156,14 @@ def test_all_objectives_of_a_stream_are_one_notification_and_the_page_keeps_its_
     assert one.heard("/ticket", "many") == [("firing", ["ErrorBudgetBurn novelty", "EvaluationMissing traffic"])]
 
 
+def test_slow_drift_joins_no_incident_that_single_windows_have_shown(one):
+    one.tell(page("slow"), page("slow", "slow-drift-x12"), notice("slow", "ErrorBudgetBurn", "slow-drift-x36"))
+    one.tell(page("slower", "slow-drift-x12"), notice("slower", "ErrorBudgetBurn", "traffic"))
+    assert until(lambda: bool(one.heard("/page", "slow") and one.heard("/page", "slower")))
+    assert one.heard("/page", "slow") == [("firing", ["ErrorBudgetBurn traffic"])]
+    assert one.heard("/page", "slower") == [("firing", ["ErrorBudgetBurn slow-drift-x12"])]
+
+
 def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_by(one, engine):
     """As after a restart of the service: windows are made up for, and each objective misses its own."""
     slos = tuple(variance_slo(name=name) for name in ("spread", "rank", "traffic"))
@@ -226,6 +234,18 @@ def test_a_peer_that_is_down_keeps_no_other_from_paging_and_hears_of_it_when_it_
         alone.drain(datetime.now(UTC) + PAUSE)
         assert (dead.counts, len(dead)) == (Counts(sent=1, failed=1), 0)
         assert len(alone.client.get(f"{back}/api/v2/alerts").json()) == 1
+
+
+def test_an_alertmanager_says_what_fires_there_and_leaves_out_what_is_over_and_what_is_not_ours(one):
+    (peer,) = one.peers.values()
+    ours = {slo: page("held", slo).labels | {"service": "drift"} for slo in ("fires", "over", "silenced")}
+    over = replace(page("held"), labels=ours["over"])
+    one.silence(next(iter(one.peers)), "held", timedelta(minutes=1))
+    one.tell(over, *(replace(page("held"), labels=ours[slo]) for slo in ("fires", "silenced")), page("held", "other"))
+    one.tell(replace(over, ends_at=datetime.now(UTC)))
+    held = [labels for labels in peer.receiver.firing() if labels["model_id"] == "held"]
+    assert sorted(labels["slo"] for labels in held) == ["fires", "silenced"]
+    assert ours["fires"] in held
 
 
 def test_a_pair_of_alertmanagers_tells_of_an_incident_once_and_of_its_end_once(alone, tmp_path):

@@ -35,6 +35,7 @@ from drift.slo import (
     look_backs,
     parse_sequence,
 )
+from drift.slo.calibration import Usual
 from drift.store import objectives, reads, writes
 
 SLICES = Slo("valid", "search", Sli("valid_ratio", at_least=0.95), Fraction("0.95"), LENGTH)
@@ -135,13 +136,15 @@ def test_a_window_counts_its_rows(engine):
         rows = reads.budgets(conn, "search", START, START + timedelta(days=1), slo="valid")
         tally = objectives.tallies(conn)
         old = reads.budgets(conn, "search", START, START + timedelta(days=1), slo="old")
+        usual = objectives.usual(conn, now=START + timedelta(days=1))
     assert [row.events for row in rows] == [Events(128, 128), Events(125, 128), None, Events(0, 128), Events(121, 128)]
     assert [row.outcome.value for row in rows] == ["good", "good", "missing", "bad", "bad"]
     assert (tally["search", "valid"].events, tally["search", "valid"].bad_events) == (512, 138)
+    assert usual == {("search", "valid"): Usual(4, 2, 512, 138)}  # neither what is missing nor what counts windows
     assert {row.events for row in old} == {None}
     assert tally["search", "old"].events == 0
-    usual, may = 128 * (EVENTS.period // LENGTH), Fraction("0.05")
-    assert rows[-1].remaining == pytest.approx(float(1 - Fraction(138, usual) / may))
+    a_period, may = 128 * (EVENTS.period // LENGTH), Fraction("0.05")
+    assert rows[-1].remaining == pytest.approx(float(1 - Fraction(138, a_period) / may))
     assert rows[-1].remaining < 1
 
 

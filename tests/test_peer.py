@@ -202,6 +202,39 @@ def test_a_peer_is_looked_at_once_a_round_and_its_last_look_kept_when_it_does_no
     assert peer.counts == Counts(sent=140)
 
 
+def test_what_another_process_has_told_the_end_of_is_not_repeated_by_one_that_cannot_read():
+    notifier = FakeNotifier()
+    peer = Peer(notifier)
+    peer.offer([notice("over"), notice("goes on")])
+    drain(peer)
+    notifier.holds = [notice("goes on").labels]
+    peer.repeat([notice("over"), notice("goes on"), notice("not told yet")])
+    drain(peer)
+    assert told(notifier)[1] == ["goes on", "not told yet"]
+    peer.offer([notice("over")])  # as it was read anew
+    drain(peer)
+    assert told(notifier)[2:] == [["over"]]
+
+
+def test_a_peer_that_does_not_say_what_it_holds_is_told_nothing_old_until_it_does():
+    class Shy(FakeNotifier):
+        asked = 0
+
+        def firing(self):
+            self.asked += 1
+            if self.asked == 1:
+                raise DeliveryError("not now")
+            return self.holds
+
+    notifier = Shy()
+    peer = Peer(notifier)
+    peer.repeat([notice("traffic")])
+    drain(peer)
+    assert (told(notifier), len(peer)) == ([], 1)
+    drain(peer, NOW + PAUSE)
+    assert told(notifier) == [["traffic"]]
+
+
 @pytest.mark.parametrize(("skew", "ends"), [(3600, "01:15:00"), (-3600, "00:15:00"), (None, "00:15:00")])
 def test_no_alert_ends_in_the_past_of_a_peer_whose_clock_is_ahead(skew, ends):
     notifier = FakeNotifier(looks=Look(None if skew is None else timedelta(seconds=skew)))

@@ -122,6 +122,27 @@ def test_objectives_that_count_events_are_named_and_left_out(tmp_path):
     assert 'slo="traffic"' in rules
 
 
+def test_missing_merged_windows_are_told_by_single_ones_alone(tmp_path):
+    config = CONFIG.format(window="5m", target="0.95", segments="{}").replace("merge: []", "merge: [3]")
+    (tmp_path / "drift.yaml").write_text(config)
+    (tmp_path / "rules.yml").write_text(CliRunner().invoke(app, ["rules", str(tmp_path / "drift.yaml")]).stdout)
+    names = ("traffic", "slow-drift-x3")
+    rows = [
+        {"series": f'drift_missing_windows{{model_id="m",job_id="search",slo="{name}"}}', "values": "9"}
+        for name in names
+    ]
+    labels = 'alertname="EvaluationMissing",alertstate="firing",job_id="search",model_id="m",service="drift"'
+    told = {"labels": f'ALERTS{{{labels},severity="ticket",slo="traffic"}}', "value": 1}
+    asked = {"expr": 'ALERTS{alertname="EvaluationMissing"}', "eval_time": "0s", "exp_samples": [told]}
+    content = {
+        "rule_files": ["rules.yml"],
+        "tests": [{"interval": "1m", "input_series": rows, "promql_expr_test": [asked]}],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(content))
+    done = promtool("test", "rules", tmp_path / "test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_alert_says_what_it_is_about_and_where_to_read_on(tmp_path):
     rule_file(tmp_path)
     (group,) = yaml.safe_load((tmp_path / "rules.yml").read_text())["groups"]

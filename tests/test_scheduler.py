@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import fakes
 import httpx2
+import orjson
 import pytest
 import sqlalchemy as sa
 from fakes import (
@@ -41,6 +43,7 @@ from drift.pipeline.pictures import Painter
 from drift.records import CanaryRule, GapReason, Judgement
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
 from drift.store import diagnoses, jobs, outbox, reads, tables
+from drift.store.connect import OperationalError
 
 
 @dataclass
@@ -352,6 +355,50 @@ def test_workers_that_are_killed_skip_no_window_and_double_none(engine, postgres
         pages = [row for row in reads.alerts(conn) if row.alert.kind == "page"]
     assert [slot.span for slot in slots] == spans(200)
     assert len(retrains) == len(pages) == 1
+
+
+def test_what_fires_goes_on_firing_while_the_database_is_away_and_says_how_old_it_is(engine, server):
+    """For an hour, four times as long as an alert lives at an Alertmanager that hears no more of it."""
+    given = {START + i * LENGTH: healthy(80, i) * 5 for i in range(9)}
+    clock = Clock(START + 9 * LENGTH)
+    service = make_service(engine, clock, collector=FakeCollector(given))
+    queue(engine, 9)
+    while work_once(service):
+        pass
+    notifier = service.alertmanagers["http://am"].receiver
+    scheduler = Scheduler(service)
+
+    def told() -> dict[str, dict]:
+        """What the Alertmanager is told from here on, by name."""
+        notifier.sent.clear()
+        for work in (scheduler._resend, lambda: scheduler._deliver("http://am")):
+            with suppress(OperationalError):  # which the clocks log, with a traceback that takes long to write
+                work()
+        found = {one["labels"]["alertname"]: one for m in notifier.sent for one in orjson.loads(m.body)}
+        notifier.holds = [alert["labels"] for alert in found.values()]
+        return found
+
+    def page_lives(alerts: dict[str, dict]) -> bool:
+        return datetime.fromisoformat(alerts["ErrorBudgetBurn"]["endsAt"]) > clock.now + timedelta(minutes=14)
+
+    before = told()
+    assert page_lives(before)
+    name, read_at = engine.url.database, clock.now
+    server.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    for minutes in (1, 30, 60):
+        clock.now = read_at + timedelta(minutes=minutes)
+        away = told()
+        assert page_lives(away)
+        said = away["ErrorBudgetBurn"]["annotations"]["description"]
+        assert said.startswith(f"As of {read_at:%Y-%m-%d %H:%M:%S} UTC: Postgres has not answered since. Measured")
+        assert ("StoreUnreachable" in away, "Watchdog" in away) == (minutes > 3, False)
+    clock.now = read_at + timedelta(days=5, minutes=1)
+    assert told() == {}
+    server.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    back = told()
+    assert page_lives(back)
+    assert ("StoreUnreachable" in back, "Watchdog" in back) == (False, True)
 
 
 def test_the_clock_is_utc():

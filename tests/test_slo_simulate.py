@@ -67,6 +67,15 @@ def test_what_changes_and_when(sequence, words, expected):
     assert story(sequence, *words) == expected
 
 
+@pytest.mark.parametrize(
+    ("interval", "minute", "remaining", "lasts"), [("30m", 90, 1 - 3 / 72, 46.0), ("60m", 180, 1 - 3 / 36, 44.0)]
+)
+def test_longer_slots_page_after_three_bad_ones(interval, minute, remaining, lasts):
+    page = simulate("B*3", "--interval", interval)[0]
+    assert (page["minute"], page["tier"], page["burn_long"]) == (minute, "fast", pytest.approx(15.0))
+    assert (page["budget_remaining"], page["hours_left"]) == pytest.approx((remaining, lasts))
+
+
 def test_alternating_slots_page_once_by_the_slow_rule():
     page, ticket = simulate("BG*1," + "(B,G)*99")
     assert (page["minute"], page["state"], page["tier"]) == (215, "page", "slow")
@@ -185,6 +194,21 @@ def test_names_in_brackets_are_shown_as_they_are(tmp_path):
     file = tmp_path / "slo.yaml"
     file.write_text('rules: [{name: "[/b]x", severity: page, factor: 4, long: 1h, short: 10m}]')
     assert "[/b]x" in run("--sequence", "B*9", "--slo", str(file)).stdout
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ("{name: r, severity: page, factor: 2, long: 1h, short: 6h}", "may be at most 1h"),
+        (", ".join(["{name: r, severity: page, factor: 2, long: 6h, short: 1h}"] * 2), "several rules are called 'r'"),
+    ],
+)
+def test_rules_that_say_nothing_clear_are_refused(tmp_path, rules, says):
+    file = tmp_path / "slo.yaml"
+    file.write_text(f"target: 0.99\nrules: [{rules}]\n")
+    done = run("--sequence", "G", "--slo", str(file))
+    assert done.exit_code == 1
+    assert says in done.stderr
 
 
 def test_a_wrong_file_is_told_with_the_line(tmp_path):

@@ -27,7 +27,6 @@ from drift.config.slos import SloConfig, default_slos
 from drift.errors import ConfigError
 from drift.slo import BudgetingMethod
 
-_ALPHA, _RETRAIN, _RULES = "drift/alpha", "drift/retrain", "drift/rules"
 _BOUNDS = {
     ("gte", "p_value"): "p_value_at_least",
     ("gte", "value"): "value_at_least",

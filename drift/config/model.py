@@ -1,5 +1,6 @@
 """The configuration file as pydantic models: what may be written, what it defaults to, and what it means."""
 
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from functools import cached_property
@@ -209,6 +210,9 @@ class Config(_Model):
     def slos_of(self, config: StreamConfig, stream: Stream) -> list[Slo]:
         """The objectives of `stream`, which is one of those of `config`."""
         found = [slo.slo(stream.key, config.slot_of(stream)) for slo in self.objectives_of(config, stream)]
+        if any(slo.windows == 1 and slo.sli.detector != ENVIRONMENT for slo in found):
+            # What is missing in merged windows was missing in each of them: to tell it again, hours later, is noise.
+            found = [replace(slo, tells_missing=slo.windows == 1) for slo in found]
         if self.false_pages_per_year is None:
             return found
         return [slo.at_alpha(self._alphas.get((slo.stream, slo.name), slo.alpha)) for slo in found]

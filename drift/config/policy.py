@@ -6,11 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from drift.config.openslo import SloDocument, read_documents
 from drift.config.read import documents, has, read
-from drift.config.slos import RuleConfig
+from drift.config.rules import Rules
 from drift.config.values import Duration, Ratio, parse_ratio
 from drift.errors import ConfigError
 from drift.slo import BudgetingMethod, Sli, Slo, default_rules
@@ -18,6 +18,9 @@ from drift.slo import BudgetingMethod, Sli, Slo, default_rules
 ALPHA, RETRAIN, RULES = "drift/alpha", "drift/retrain", "drift/rules"
 """Annotations of OpenSLO documents."""
 SLOT: Final = timedelta(minutes=5)
+
+
+_RULES: Final = TypeAdapter(Rules)
 
 
 class PolicyConfig(BaseModel):
@@ -34,7 +37,7 @@ class PolicyConfig(BaseModel):
     interval: Duration = SLOT
     alpha: Ratio | None = None
     budgeting_method: BudgetingMethod = BudgetingMethod.TIMESLICES
-    rules: list[RuleConfig] = []
+    rules: Rules = []
 
     def slo(self, stream: str = "") -> Slo:
         """The objective, of a stream of that key."""
@@ -78,7 +81,7 @@ def policy_of(path: Path, document: SloDocument) -> PolicyConfig:
     (goal,), (window,) = spec.objectives, spec.time_window
     try:
         alpha = None if alpha_note is None else parse_ratio(alpha_note)
-        rules = [RuleConfig.model_validate(rule) for rule in json.loads(document.metadata.note(RULES) or "[]")]
+        rules = _RULES.validate_python(json.loads(document.metadata.note(RULES) or "[]"))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}:1: SLO {document.metadata.name!r}: its annotations: {error}") from None
     name = document.metadata.display_name or document.metadata.name

@@ -7,9 +7,10 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from drift.config.values import Duration, Factor, Ratio
+from drift.config.rules import Rules
+from drift.config.values import Duration, Ratio
 from drift.records import CANARY, CANARY_PROBE, ENVIRONMENT, parse_name
-from drift.slo import BudgetingMethod, BurnRateRule, Quantity, Severity, Sli, Slo, default_rules
+from drift.slo import BudgetingMethod, Quantity, Sli, Slo, default_rules
 from drift.slo.fleet_budget import Share
 
 EFFECTS: Final = ("joint", "mean_shift")
@@ -42,23 +43,6 @@ SURE: Final = Fraction("0.99")
 """The target where a bad window is a fact and no chance: three of five minutes page, where 95 % would wait for nine."""
 
 
-class RuleConfig(BaseModel):
-    """How fast is too fast: a burn of `factor` budgets a period over both look-backs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    severity: Severity
-    factor: Factor
-    long: Duration
-    short: Duration
-    horizon: Duration | None = None
-
-    @property
-    def rule(self) -> BurnRateRule:
-        return BurnRateRule(self.name, self.severity, self.factor, self.long, self.short, self.horizon)
-
-
 class SloConfig(BaseModel):
     """An objective: the share of good windows over `period` is at least `target`.
 
@@ -87,7 +71,7 @@ class SloConfig(BaseModel):
     target: Ratio = Fraction("0.95")
     period: Duration = timedelta(days=30)
     alpha: Ratio | None = None
-    rules: list[RuleConfig] = []
+    rules: Rules = []
     streams: list[str] = []
     retrain: bool = True
 

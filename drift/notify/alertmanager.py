@@ -1,13 +1,15 @@
 """Alerts in the protocol of Alertmanager (API v2)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, TypeAlias
+from urllib.parse import urlencode
 
 import httpx2
 import orjson
+from pydantic import BaseModel, TypeAdapter
 
 from drift.errors import DeliveryError, RefusedAlertsError
 from drift.notify.alertmanager_api import AlertmanagerApi, rfc3339
@@ -20,10 +22,18 @@ BATCH: Final = 64  # what Prometheus sends at most in one request
 LEAST_VALIDITY: Final = timedelta(minutes=15)
 REFUSED: Final = frozenset({400, 422})  # 400: the valid alerts of the batch are stored; 422: none is
 NAMED: Final = 8
+FIRING: Final = "alerts?" + urlencode({"filter": 'service="drift"'})
 
 _Alert: TypeAlias = dict[str, object]
 _Placed: TypeAlias = tuple[int, _Alert]
 _RANK: Final = {severity.value: rank for rank, severity in enumerate(Severity)}  # pages, then tickets, then the rest
+
+
+class _Told(BaseModel):
+    labels: dict[str, str]
+
+
+_ALERTS: Final = TypeAdapter(list[_Told])
 
 
 def encode(notices: Sequence[Notice], *, now: datetime, resend: timedelta) -> list[bytes]:
@@ -101,6 +111,16 @@ class Alertmanager:
         except ValueError as error:
             raise DeliveryError(f"{self} needs to answer silences in JSON, found {excerpt(answer.content)}") from error
         return Look(clock_skew(answer, now=now), silences)
+
+    def firing(self) -> list[Mapping[str, str]]:
+        """Ask for the alerts of the service that are not over. See `AlertReceiver.firing`."""
+        answer = self._api.ask("GET", FIRING)
+        if not answer.is_success:
+            raise DeliveryError(f"{self} needs to answer 2xx to GET /api/v2/alerts, found {answer.status_code}")
+        try:
+            return [told.labels for told in _ALERTS.validate_json(answer.content)]
+        except ValueError as error:
+            raise DeliveryError(f"{self} needs to answer alerts in JSON, found {excerpt(answer.content)}") from error
 
     def _sift(self, batch: list[_Placed], answer: httpx2.Response, now: datetime) -> Iterator[tuple[_Placed, str]]:
         """Halve a refused batch until the valid alerts are stored; yield the others, each with the reason given."""

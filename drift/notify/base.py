@@ -61,3 +61,11 @@ class AlertReceiver(Notifier, Protocol):
             DeliveryError: it does not say.
         """
         ...
+
+    def firing(self) -> list[Mapping[str, str]]:
+        """The labels of the service's alerts that fire there, silenced ones and inhibited ones too.
+
+        Raises:
+            DeliveryError: it does not say.
+        """
+        ...

@@ -36,11 +36,14 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Alerts that meet all of `matchers` are kept from people in [starts_at, ends_at)."""
+    """Alerts that meet all of `matchers` are kept from people in [starts_at, ends_at); by the Alertmanager's `id`."""
 
     matchers: tuple[Matcher, ...]
     starts_at: datetime
     ends_at: datetime
+    id: str = ""
+    comment: str = ""
+    is_over: bool = False
 
     def covers(self, labels: Mapping[str, str]) -> bool:
         """Whether it silences the alert of these labels while it lasts."""
@@ -76,7 +79,14 @@ class _Matcher(BaseModel):
     is_equal: bool = Field(alias="isEqual", default=True)
 
 
+class _Status(BaseModel):
+    state: str
+
+
 class _Silence(BaseModel):
+    id: str
+    comment: str
+    status: _Status
     matchers: list[_Matcher]
     starts_at: AwareDatetime = Field(alias="startsAt")
     ends_at: AwareDatetime = Field(alias="endsAt")
@@ -96,6 +106,13 @@ def parse_silences(body: bytes) -> tuple[Silence, ...]:
         return Matcher(told.name, told.value, told.is_regex, told.is_equal)
 
     return tuple(
-        Silence(tuple(map(matcher, told.matchers)), told.starts_at, told.ends_at)
+        Silence(
+            tuple(map(matcher, told.matchers)),
+            told.starts_at,
+            told.ends_at,
+            told.id,
+            told.comment,
+            told.status.state == "expired",
+        )
         for told in _ANSWER.validate_json(body)
     )

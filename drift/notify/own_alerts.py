@@ -7,7 +7,8 @@ from drift.notify.base import Notice
 from drift.slo import Severity
 
 MOST_SKEW: Final = timedelta(seconds=30)
-OWN_ALERTS: Final = ("Watchdog", "ClockSkew", "WebhookDead")
+SILENT_FOR: Final = timedelta(minutes=3)
+OWN_ALERTS: Final = ("Watchdog", "ClockSkew", "WebhookDead", "StoreUnreachable")
 
 
 def watchdog(runbook_url: str, *, now: datetime) -> Notice:
@@ -36,6 +37,16 @@ def webhook_dead(receiver: str, messages: int, error: str, runbook_url: str, *, 
     says = f"the webhook {receiver} never took {what}: what they ask for has not begun"
     said = {"summary": says, "since": since.isoformat(), "description": f"The newest failed with: {error}"}
     return _notice("WebhookDead", Severity.TICKET, said, runbook_url, since=since, receiver=receiver)
+
+
+def store_unreachable(runbook_url: str, *, since: datetime, now: datetime) -> Notice | None:
+    """An alert where Postgres has not been read for some minutes."""
+    if now - since < SILENT_FOR:
+        return None
+    says = f"drift has not reached its Postgres since {since:%Y-%m-%d %H:%M} UTC: nothing is measured"
+    more = "What fired by then is repeated as it was; what has ended or begun since is not known."
+    said = {"summary": says, "since": since.isoformat(), "description": more}
+    return _notice("StoreUnreachable", Severity.TICKET, said, runbook_url, since=since)
 
 
 def _notice(

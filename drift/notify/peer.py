@@ -47,6 +47,8 @@ class Peer:
         self._queue: dict[_Identity, Notice] = {}
         self._refused: set[bytes] = set()
         self._ended: dict[_Identity, datetime] = {}
+        self._taken: set[_Identity] = set()
+        self._is_old = False
         self._turn = Lock()
 
     def __len__(self) -> int:
@@ -58,12 +60,23 @@ class Peer:
 
         So is what was read before news of its end was sent: an episode that has ended does not fire again.
         """
+        self._queue_up(notices, is_old=False)
+
+    def repeat(self, notices: Iterable[Notice]) -> None:
+        """Queue what was true when it was last read, since nothing newer can be.
+
+        What the peer has taken and does not hold any more is left out: another process has told it of the end.
+        """
+        self._queue_up(notices, is_old=True)
+
+    def _queue_up(self, notices: Iterable[Notice], *, is_old: bool) -> None:
         forms = {_form(notice.labels, notice.annotations, notice.generator_url): notice for notice in notices}
         with self._turn:
-            self._look_due = True
+            self._look_due, self._is_old = True, is_old
             self._refused &= forms.keys()
             mine = {_identity(notice.labels) for notice in forms.values()}
             self._ended = {identity: begun for identity, begun in self._ended.items() if identity in mine}
+            self._taken &= mine
             for form, notice in forms.items():
                 identity = _identity(notice.labels)
                 is_stale = notice.ends_at is None and self._ended.get(identity) == notice.starts_at
@@ -79,6 +92,7 @@ class Peer:
         with self._turn:
             for alert in alerts:
                 self._queue.pop(_identity(alert["labels"]), None)
+                self._taken.add(_identity(alert["labels"]))
                 if datetime.fromisoformat(alert["endsAt"]) <= now:
                     self._ended[_identity(alert["labels"])] = datetime.fromisoformat(alert["startsAt"])
         return status
@@ -90,8 +104,9 @@ class Peer:
         """
         if self._rests_until is not None and now < self._rests_until:
             return False
-        if self._look_due:
-            self._see(now)
+        if self._look_due and not self._see(now):
+            self._rests_until = now + PAUSE
+            return False
         batch = self._take()
         if not batch:
             return False
@@ -109,14 +124,30 @@ class Peer:
             self._rests_until = now + max(PAUSE, error.retry_after or PAUSE)
             log.warning("alerts not repeated", error=str(error), again_at=self._rests_until)
             return False
+        with self._turn:
+            self._taken |= batch.keys()
         return True
 
-    def _see(self, now: datetime) -> None:
+    def _see(self, now: datetime) -> bool:
+        """Look at the peer; False where it does not say what it holds and must, or what is over would fire again."""
         self._look_due = False
         try:
             self.look = self.receiver.look(now=now)
         except DeliveryError as error:
             log.warning("silences not read", error=str(error))
+        return not self._is_old or self._leave_out_what_is_over()
+
+    def _leave_out_what_is_over(self) -> bool:
+        try:
+            held = {_identity(labels) for labels in self.receiver.firing()}
+        except DeliveryError as error:
+            self._look_due = True
+            log.warning("alerts not repeated", error=str(error))
+            return False
+        with self._turn:
+            over = self._taken - held if self._is_old else set()
+            self._queue = {i: one for i, one in self._queue.items() if one.ends_at is not None or i not in over}
+        return True
 
     def _take(self) -> dict[_Identity, Notice]:
         """The next batch, the most severe first: a ticket must not be known before the page that inhibits it."""

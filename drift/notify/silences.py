@@ -5,16 +5,17 @@ Its ids are its own and are lost with it, so a silence of ours is known by its c
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final, Protocol
 
 import httpx2
 import orjson
 
 from drift.errors import DeliveryError
+from drift.notify import muting
 from drift.notify.alertmanager_api import AlertmanagerApi, rfc3339
 from drift.notify.answers import excerpt
-from drift.notify.muting import Matcher
+from drift.notify.muting import Matcher, parse_silences
 from drift.records import Coverage, Maintenance, Span
 
 CREATED_BY: Final = "drift"
@@ -109,8 +110,8 @@ class AlertmanagerSilences:
     def live(self) -> list[Live]:
         answer = self._ask("GET", "silences")
         try:
-            every = [_read(one) for one in orjson.loads(answer.content)]
-        except (ValueError, KeyError, TypeError) as error:
+            every = [_ours(one) for one in parse_silences(answer.content)]
+        except ValueError as error:
             raise DeliveryError(f"{self} needs to list silences, found {excerpt(answer.content)}") from error
         return [one for one in every if one is not None]
 
@@ -146,21 +147,10 @@ class AlertmanagerSilences:
         return str(self._api)
 
 
-def _read(found: dict[str, object]) -> Live | None:
+def _ours(found: muting.Silence) -> Live | None:
     """A silence as Alertmanager tells of it; None where it is not ours, or over."""
-    told = _COMMENT.match(str(found["comment"]))
-    status, labels = found["status"], found["matchers"]
-    if told is None or not isinstance(status, dict) or status["state"] == "expired" or not isinstance(labels, list):
+    told = _COMMENT.match(found.comment)
+    if told is None or found.is_over:
         return None
-    span = Span(_time(found["startsAt"]), _time(found["endsAt"]))
-    return Live(str(found["id"]), Key(told["id"], told["start"]), span, frozenset(map(_matcher, labels)))
-
-
-def _matcher(found: dict[str, object]) -> Matcher:
-    return Matcher(
-        str(found["name"]), str(found["value"]), bool(found["isRegex"]), is_equal=bool(found.get("isEqual", True))
-    )
-
-
-def _time(text: object) -> datetime:
-    return datetime.fromisoformat(str(text)).astimezone(UTC)
+    span = Span(found.starts_at.astimezone(UTC), found.ends_at.astimezone(UTC))
+    return Live(found.id, Key(told["id"], told["start"]), span, frozenset(found.matchers))

@@ -1,6 +1,7 @@
 """From the outbox to the receivers. One attempt each; the outbox remembers when the next is due."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,6 +23,8 @@ from drift.store.outbox import Delivery, MessageKind
 log = structlog.get_logger()
 MOST: Final = 10_000
 DEAD_FOR: Final = timedelta(days=1)  # how long a message that is lost is told of
+FROZEN_FOR: Final = timedelta(days=5)
+"""How long alerts are repeated that nobody can look up any more: then the service has been given up."""
 AWAY: Final = frozenset({None, 429, 502, 503, 504})
 """What says that the receiver is down or busy, and nothing about the message."""
 
@@ -95,6 +98,14 @@ def _again_at(delivery: Delivery, error: DeliveryError, now: datetime) -> dateti
     return now + max(delay, error.retry_after or timedelta())
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What fired when Postgres was read at last."""
+
+    read_at: datetime
+    firing: tuple[Notice, ...]
+
+
 def resend(
     engine: Engine,
     peers: Mapping[str, Peer],
@@ -103,8 +114,10 @@ def resend(
     *,
     runbook_url: str,
     now: datetime,
-) -> None:
+) -> Standing:
     """Queue for every Alertmanager what of `objectives` (stream, name) fires or was resolved, and how the service is.
+
+    Returns what fires, to be repeated while Postgres cannot be read.
 
     Alertmanager forgets an alert that is not repeated, and a cluster does not share them, so each is told all of it.
     What was resolved is repeated for a quarter of an hour, and for as long after a silence that covered it.
@@ -121,13 +134,33 @@ def resend(
     newest = {(row.alert.stream, row.alert.slo, row.alert.kind): row for row in mine}
     told = [compose.notice(row.alert, row.labels, row.annotations) for row in newest.values() if not row.muted]
     ours = [
-        own_alerts.watchdog(runbook_url, now=now),
         *(own_alerts.clock_skew(name, peer.look.skew, runbook_url, now=now) for name, peer in peers.items()),
         *(own_alerts.webhook_dead(d.receiver, d.messages, d.error, runbook_url, since=d.since) for d in dead),
     ]
     own = [notice for notice in ours if notice is not None]
+    watchdog = own_alerts.watchdog(runbook_url, now=now)
     for peer in peers.values():
-        peer.offer([notice for notice in told if _matters(notice, peer.look.silences, now)] + own)
+        peer.offer([notice for notice in told if _matters(notice, peer.look.silences, now)] + [*own, watchdog])
+    return Standing(now, tuple(notice for notice in [*told, *own] if notice.ends_at is None))
+
+
+def repeat(peers: Mapping[str, Peer], standing: Standing, *, runbook_url: str, now: datetime) -> None:
+    """Queue once more what fired when Postgres could be read: else it would end, and only because data stopped.
+
+    Each says how old it is, and without the Watchdog, which stays away, whoever waits for it calls somebody.
+    """
+    if now - standing.read_at > FROZEN_FOR:
+        return
+    since = f"As of {standing.read_at:%Y-%m-%d %H:%M:%S} UTC: Postgres has not answered since."
+    away = own_alerts.store_unreachable(runbook_url, since=standing.read_at, now=now)
+    old = [_dated(notice, since) for notice in standing.firing]
+    for peer in peers.values():
+        peer.repeat([*old, *([] if away is None else [away])])
+
+
+def _dated(notice: Notice, since: str) -> Notice:
+    said = notice.annotations.get("description", "")
+    return replace(notice, annotations={**notice.annotations, "description": f"{since} {said}".rstrip()})
 
 
 def _matters(notice: Notice, silences: Sequence[Silence], now: datetime) -> bool:

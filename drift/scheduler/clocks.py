@@ -14,6 +14,7 @@ from drift.pipeline import canary, canary_inputs, deliver, gates, measure, silen
 from drift.pipeline import digest as digests
 from drift.pipeline.canary import Trial
 from drift.pipeline.canary_inputs import CanaryInputs
+from drift.pipeline.deliver import Standing
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Span, Window
 from drift.scheduler.gallery import Gallery
@@ -51,6 +52,7 @@ class Scheduler:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._stopping = Event()
+        self._standing: Standing | None = None
         self._asked: dict[str, Span] = {}
         self._told: list[EncoderRow] = []
         self._looked: dict[str, tuple[Span, Window, Findings]] = {}
@@ -133,18 +135,25 @@ class Scheduler:
     def _deliver(self, receiver: str) -> None:
         """Each receiver has a clock of its own, so that one that does not answer delays no other."""
         service, notifier = self._service, self._service.notifiers[receiver]
-        while not self._stopping.is_set():
-            with service.engine.begin() as conn:
-                if not deliver.deliver_one(conn, receiver, notifier, resend=service.resend, now=service.clock()):
-                    break
-        if (peer := service.alertmanagers.get(receiver)) is not None:
-            while not self._stopping.is_set() and peer.tell_next(now=service.clock(), resend=service.resend):
-                pass
+        try:
+            while not self._stopping.is_set():
+                with service.engine.begin() as conn:
+                    if not deliver.deliver_one(conn, receiver, notifier, resend=service.resend, now=service.clock()):
+                        break
+        finally:  # what fires is repeated without the database as well
+            if (peer := service.alertmanagers.get(receiver)) is not None:
+                while not self._stopping.is_set() and peer.tell_next(now=service.clock(), resend=service.resend):
+                    pass
 
     def _resend(self) -> None:
         service, now, url = self._service, self._service.clock(), self._service.runbook_url
-        known, webhooks = service.objectives, service.webhooks
-        deliver.resend(service.engine, service.alertmanagers, known, webhooks, runbook_url=url, now=now)
+        peers, known, webhooks = service.alertmanagers, service.objectives, service.webhooks
+        try:
+            self._standing = deliver.resend(service.engine, peers, known, webhooks, runbook_url=url, now=now)
+        except Exception:
+            if self._standing is not None:
+                deliver.repeat(peers, self._standing, runbook_url=url, now=now)
+            raise
 
     def _silence(self) -> None:
         failed = silence.reconcile(self._service.engine, self._service.silencers, now=self._service.clock())

@@ -65,7 +65,8 @@ def _of_chunk(slo: Slo, outcomes: npt.NDArray[np.uint8]) -> Iterator[Episodes]:
         yield Episodes(found.kind, rows[found.objective], found.fired, found.resolved)
     rows = np.flatnonzero(outcomes.max(axis=1) > CODES[Outcome.BAD])  # those with slots that have no verdict
     if len(rows):
-        yield _silent(AlertKind.NODATA, Outcome.MISSING, NODATA_AFTER, rows, outcomes[rows])
+        if slo.tells_missing:
+            yield _silent(AlertKind.NODATA, Outcome.MISSING, NODATA_AFTER, rows, outcomes[rows])
         yield _silent(AlertKind.INSUFFICIENT, Outcome.INSUFFICIENT, INSUFFICIENT_AFTER, rows, outcomes[rows])
 
 
@@ -89,7 +90,15 @@ class _Bad:
 
     def full(self, length: int, needed: int) -> Stretches:
         """Where at least `needed` slots of the last `length` are bad."""
-        return Stretches.filled(self.bad, min(length, self.slots), needed)
+        found = Stretches.filled(self.bad, min(length, self.slots), needed)
+        ends = found.first // (2 * self.slots) * (2 * self.slots) + self.slots - 1
+        return Stretches(found.first, np.minimum(found.last, ends))
+
+    def told(self, found: Stretches) -> Stretches:
+        """Those of their slots that have a verdict, by the numbers of these."""
+        first, last = self.verdicts(found.first), self.verdicts(found.last + 1) - 1
+        some = last >= first
+        return Stretches.joined(first[some], last[some])
 
     def within(self, length: int, places: Numbers) -> Numbers:
         """How many of the `length` slots up to each place are bad."""
@@ -106,20 +115,10 @@ class _Bad:
             return verdicts
         return verdicts + np.searchsorted(self.silent - np.arange(len(self.silent)), verdicts, "right")
 
-    def told(self, places: Numbers) -> Marks:
-        """Which places are slots with a verdict."""
-        real = places % (2 * self.slots) < self.slots
-        if len(self.silent):
-            at = np.minimum(np.searchsorted(self.silent, places), len(self.silent) - 1)
-            real &= self.silent[at] != places
-        return real
-
-    def episodes(self, kind: AlertKind, on: Numbers, quiet: Stretches, hold: Numbers | int) -> Episodes:
-        """Alerts that the slots at `on` raise or keep up; each ends `hold` verdicts later, when `quiet` is over."""
-        numbers = self.verdicts(on)
-        ends = quiet.after(numbers + hold)
-        places = (on, self.place(ends))
-        return _alerts(kind, numbers, ends, places=places, width=2 * self.slots, slots=self.slots)
+    def episodes(self, kind: AlertKind, on: Numbers, ends: Numbers) -> Episodes:
+        """Alerts that begin with, or go on in, the verdicts `on`; each ends at `ends` if none goes on before."""
+        places = (self.place(on), self.place(ends))
+        return _alerts(kind, on, ends, places=places, width=2 * self.slots, slots=self.slots)
 
 
 def _burning(slo: Slo, line: _Bad) -> Numbers:
@@ -143,37 +142,32 @@ def _burns(slo: Slo, line: _Bad) -> Iterator[Episodes]:
     numbers = line.verdicts(line.bad)
     unsettled = Stretches.joined(numbers, numbers + 1)  # an alert ends with two good verdicts
     for kind in (AlertKind.PAGE, AlertKind.TICKET):
-        tiers = sorted((t for t in slo.tiers if t.rule.severity is kind.severity), key=lambda tier: tier.slots_short)
-        hold = np.zeros(int(line.bad[-1]) + 2 * line.slots, np.int32)
-        for tier in tiers:
-            hold[_true(slo, tier, line)] = tier.slots_short  # the longest comes last
-        on = np.flatnonzero(hold > 0)
-        yield line.episodes(kind, on, unsettled, hold[on].astype(np.int64))
-    gone = line.full(*_gone(slo))
-    on = line.place(line.verdicts(gone.first))
-    on = on[(on <= gone.last) & line.told(on)]
-    short = line.full(slo.period // slo.interval, int(_allowed(slo) * (1 - CLEARS_AT)) + 1)
-    first, last = line.verdicts(short.first), line.verdicts(short.last + 1) - 1
-    some = last >= first
-    yield line.episodes(AlertKind.EXHAUSTED, on, Stretches.joined(first[some], last[some]), 1)
+        true = [(t, line.told(_true(slo, t, line))) for t in slo.tiers if t.rule.severity is kind.severity]
+        some = Stretches.union([found for _, found in true])
+        hold = np.zeros(len(some.last), np.int64)
+        for tier, found in true:
+            hold = np.maximum(hold, tier.slots_short * found.has(some.last))
+        yield line.episodes(kind, some.first, unsettled.after(some.last + hold))
+    gone = line.told(line.full(*_gone(slo)))
+    short = line.told(line.full(slo.period // slo.interval, int(_allowed(slo) * (1 - CLEARS_AT)) + 1))
+    yield line.episodes(AlertKind.EXHAUSTED, gone.first, short.after(gone.first + 1))
 
 
-def _true(slo: Slo, tier: Tier, line: _Bad) -> Numbers:
-    """The slots at whose end `tier` is true."""
-    long = line.full(tier.slots_long, tier.bad_long)
-    places = line.full(tier.slots_short, tier.bad_short).meeting(long).places()
-    places = places[long.has(places)]
-    places = places[line.told(places)]
+def _true(slo: Slo, tier: Tier, line: _Bad) -> Stretches:
+    """The slots at whose end `tier` is true, if they have a verdict."""
+    both = line.full(tier.slots_long, tier.bad_long).meet(line.full(tier.slots_short, tier.bad_short))
     horizon = tier.rule.horizon
-    if horizon is None or not len(places):
-        return places
+    if horizon is None or tier.threshold * (horizon // _MICRO) >= slo.period // _MICRO:  # at once, whatever is left
+        return both
+    places = both.places()
     # left * period / burn <= horizon, times all that is divided by: whole numbers on both sides.
     period, limit, slots = slo.period // _MICRO, horizon // _MICRO, tier.slots_long
     n, d, each = slo.budget.numerator, slo.budget.denominator, slo.interval // _MICRO
     common = gcd(period, limit, each)
     spent = line.within(slo.period // slo.interval, places)
     left = (period // common * n - spent * (d * each // common)) * slots
-    return places[left <= limit // common * d * line.within(slots, places)]
+    soon = places[left <= limit // common * d * line.within(slots, places)]
+    return Stretches.joined(soon, soon)
 
 
 def _silent(kind: AlertKind, outcome: Outcome, after: int, rows: Numbers, outcomes: npt.NDArray[np.uint8]) -> Episodes:

@@ -5,16 +5,17 @@ The very engine that the service runs, slot by slot; nothing is stored and nobod
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
-from drift.alert import Alert, AlertKind, AlertState, Watch, transition
+from drift.alert import CLEARS_AT, Alert, AlertKind, AlertState, Watch, transition
 from drift.records import Span
 from drift.slo import Budget, BudgetingMethod, Burn, Events, Ledger, Outcome, Slo, Slot, budget
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When made-up slots begin."""
+_MICRO: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def simulate(slo: Slo, slots: Iterable[Slot]) -> Iterator[Tick]:
         tick = Tick(slot, (), slo, ledger)
         if slot.outcome is Outcome.BAD or slot.events:
             ledger.add(slot)
-        elif slot.outcome is Outcome.GOOD and not watch.open:
+        elif slot.outcome is Outcome.GOOD and _stands(watch, slo, ledger, slot):
             # Look-backs only lose bad slots with a good one, so no rule begins to be true: most slots end here.
             watch = watch.seen(slot.outcome)
             yield tick
@@ -82,6 +83,16 @@ def simulate(slo: Slo, slots: Iterable[Slot]) -> Iterator[Tick]:
         paged = page is not None and page.state is AlertState.FIRING
         told = (alert for alert in step.changed if alert.state in {AlertState.FIRING, AlertState.RESOLVED})
         yield replace(tick, transitions=tuple(_transition(alert, left, paged=paged) for alert in told))
+
+
+def _stands(watch: Watch, slo: Slo, ledger: Ledger, slot: Slot) -> bool:
+    """Whether a good slot changes no alert: none is open, but perhaps one on a budget that stays exhausted."""
+    if any(alert.kind is not AlertKind.EXHAUSTED for alert in watch.open):
+        return False
+    if not watch.open:
+        return True
+    allowed = (1 - CLEARS_AT) * slo.budget * (slo.period // _MICRO)
+    return ledger.within(slo.period, slot.span.end).time // _MICRO > allowed
 
 
 def transitions(slo: Slo, slots: Iterable[Slot]) -> Iterator[Transition]:

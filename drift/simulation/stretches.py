@@ -3,6 +3,7 @@
 Places are whole numbers, of all rows of a fleet on one line; rows are further apart than any look-back within one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +34,21 @@ class Stretches:
         near = last >= first
         return cls.joined(first[near], last[near])
 
-    def meeting(self, others: "Stretches") -> "Stretches":
-        """Those that have a place in common with some of `others`."""
-        if not len(others.first):
-            return Stretches(others.first, others.last)
-        at = np.searchsorted(others.first, self.last, "right") - 1
-        meets = (at >= 0) & (others.last[at] >= self.first)
-        return Stretches(self.first[meets], self.last[meets])
+    @classmethod
+    def union(cls, parts: Sequence["Stretches"]) -> "Stretches":
+        """The places that are in any of them."""
+        first, last = np.concatenate([p.first for p in parts]), np.concatenate([p.last for p in parts])
+        order = np.argsort(first, kind="stable")
+        return cls.joined(first[order], np.maximum.accumulate(last[order]))
+
+    def meet(self, others: "Stretches") -> "Stretches":
+        """The places that are in both."""
+        begin = np.searchsorted(others.last, self.first)
+        each = np.maximum(np.searchsorted(others.first, self.last, "right") - begin, 0)
+        mine = np.repeat(np.arange(len(each)), each)
+        theirs = np.repeat(begin - (np.cumsum(each) - each), each) + np.arange(len(mine))
+        first = np.maximum(self.first[mine], others.first[theirs])
+        return Stretches(first, np.minimum(self.last[mine], others.last[theirs]))
 
     def places(self) -> Numbers:
         """All places in them, in order."""

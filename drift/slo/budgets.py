@@ -116,11 +116,11 @@ class Ledger:
 
     def spent(self, slo: Slo, at: datetime) -> dict[timedelta, Spent]:
         """What they add up to in each look-back of `slo` that ends at `at`; slots count by their end."""
-        found, last = {}, bisect_right(self._ends, at)
-        for look_back in look_backs(slo):
-            first = bisect_right(self._ends, at - look_back)
-            found[look_back] = self._sums[last] - self._sums[first]
-        return found
+        return {look_back: self.within(look_back, at) for look_back in look_backs(slo)}
+
+    def within(self, look_back: timedelta, at: datetime) -> Spent:
+        """What they add up to in the one look-back that ends at `at`."""
+        return self._sums[bisect_right(self._ends, at)] - self._sums[bisect_right(self._ends, at - look_back)]
 
 
 def budget(slo: Slo, spent: Mapping[timedelta, Spent], at: datetime) -> Budget:

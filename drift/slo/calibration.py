@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from typing import Final
 
 from scipy.special import betaincinv
@@ -15,6 +16,30 @@ ADVICE: Final = (
     "hour: set `calibrate: windows` on the objective. A small or old reference: give it more rows, or newer ones."
 )
 """What to do where a test does not keep its level."""
+
+
+LEAST: Final = 100
+"""Healthy windows from which on they say how often one is bad by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """Healthy windows of an objective that counts events: how many were bad, and bad events of all in them."""
+
+    windows: int
+    bad: int
+    events: int
+    bad_events: int
+
+    @property
+    def chance(self) -> float | None:
+        """How often a healthy window is bad, never 0; None where too few are on record to say."""
+        return (1 + self.bad) / (1 + self.windows) if self.windows >= LEAST else None
+
+    @property
+    def share(self) -> Fraction:
+        """Bad events of all."""
+        return Fraction(self.bad_events, self.events) if self.events else Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ counts (of the slots that stay in both look-backs, and of those that stay in the
 rules is an upper bound, since two rules may begin at once, and one may begin while another keeps the alert firing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from itertools import product
@@ -33,22 +33,25 @@ class FalseAlarms:
         return FalseAlarms(self.pages + other.pages, self.tickets + other.tickets)
 
 
-def false_alarms(slo: Slo, chance: float) -> FalseAlarms:
+def false_alarms(slo: Slo, chance: float, usual: Fraction = Fraction(0)) -> FalseAlarms:
     """At most so many a year, where each slot of `slo` is bad with `chance`, whatever the others are.
 
-    Slots that depend on one another raise more: bad ones come together.
+    Slots that depend on one another raise more: bad ones come together. Where `slo` counts events, all those of a bad
+    slot are taken for bad, and the share `usual` of a good one, of slots that have as many.
     """
     a_year = YEAR / slo.interval
-    each = [(tier.rule.severity, a_year * begins(slo, tier, chance)) for tier in slo.tiers]
+    usual = min(usual, slo.budget)  # or the slot would not be good
+    tiers = [_beside(slo, tier, usual) for tier in slo.tiers]
+    each = [(tier.rule.severity, a_year * begins(slo, tier, chance, usual)) for tier in tiers]
     pages = sum(rate for severity, rate in each if severity is Severity.PAGE)
     tickets = sum(rate for severity, rate in each if severity is Severity.TICKET)
     return FalseAlarms(pages, tickets)
 
 
-def begins(slo: Slo, tier: Tier, chance: float) -> float:
+def begins(slo: Slo, tier: Tier, chance: float, usual: Fraction = Fraction(0)) -> float:
     """The probability that `tier` is true at the end of a slot and was not one slot before."""
     long, short = tier.slots_long, min(tier.slots_short, tier.slots_long)
-    needed, recent = _needed(slo, tier, chance), tier.bad_short
+    needed, recent = _needed(slo, tier, chance, usual), tier.bad_short
     both = np.arange(short)[:, None]  # bad slots that stay in both look-backs
     only_long = long > short
     rest = np.arange(long - short if only_long else 1)[None, :]  # those that stay in the long one alone
@@ -65,7 +68,7 @@ def begins(slo: Slo, tier: Tier, chance: float) -> float:
     return total
 
 
-def _needed(slo: Slo, tier: Tier, chance: float) -> int:
+def _needed(slo: Slo, tier: Tier, chance: float, usual: Fraction) -> int:
     """Bad slots of the long look-back that make `tier` true, the projection included.
 
     The rest of the period has as many bad ones as expected.
@@ -74,13 +77,25 @@ def _needed(slo: Slo, tier: Tier, chance: float) -> int:
     if horizon is None:
         return tier.bad_long
     slots = Fraction(slo.period / slo.interval)
-    elsewhere = Fraction(chance) * max(slots - tier.slots_long, Fraction(0))
+    elsewhere = (Fraction(chance) + (1 - Fraction(chance)) * usual) * max(slots - tier.slots_long, Fraction(0))
     for bad in range(tier.bad_long, tier.slots_long + 1):
-        left = max(Fraction(0), 1 - (bad + elsewhere) / (slo.budget * slots))
-        burn = bad / (slo.budget * tier.slots_long)
+        spent = bad + (tier.slots_long - bad) * usual
+        left = max(Fraction(0), 1 - (spent + elsewhere) / (slo.budget * slots))
+        burn = spent / (slo.budget * tier.slots_long)
         if left * Fraction(slo.period / horizon) <= burn:
             return bad
     return tier.slots_long + 1
+
+
+def _beside(slo: Slo, tier: Tier, usual: Fraction) -> Tier:
+    """`tier` where good slots burn as well, at the share `usual`: it needs fewer bad ones."""
+
+    def needed(slots: int) -> int:
+        return max(0, int(slots * (tier.threshold * slo.budget - usual) / (1 - usual) // 1) + 1)
+
+    if not usual:
+        return tier
+    return replace(tier, bad_long=max(needed(tier.slots_long), tier.floor), bad_short=needed(tier.slots_short))
 
 
 def _binomial(count: int, chance: float) -> npt.NDArray[np.float64]:

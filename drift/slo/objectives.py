@@ -31,7 +31,8 @@ class Slo:
 
     By `Occurrences` it is the share of good events; a slot is good where its own share is, and `alpha` is of events.
     `alpha` is the share of slots that the detector calls bad when nothing is wrong. `stream` is the key of the stream.
-    Each slot is of `windows` windows, more than one where they are measured together. `tiers` are the rules in order,
+    Each slot is of `windows` windows, more than one where they are measured together. It raises an alert where data are
+    missing unless another objective of the stream does so sooner (`tells_missing`). `tiers` are the rules in order,
     less page rules that another with the same look-backs makes redundant.
     """
 
@@ -46,6 +47,7 @@ class Slo:
     retrain: bool = True
     windows: int = 1
     method: BudgetingMethod = BudgetingMethod.TIMESLICES
+    tells_missing: bool = True
     tiers: tuple[Tier, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

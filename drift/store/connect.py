@@ -51,7 +51,16 @@ def _engine(url: str, pool_size: int, options: Mapping[str, object]) -> sa.Engin
 
 # A role called like our schema would have it as its default one, which alembic then takes for no schema at all.
 _SESSION: Final = "-c timezone=UTC -c search_path=public"
-_OPTIONS: Final = {"options": _SESSION, "application_name": "drift", "connect_timeout": 10}
+# A server that vanishes is noticed within a minute. Left to itself TCP waits for it a quarter of an hour, or for ever,
+# and so long nothing would be repeated to any Alertmanager.
+_ALIVE: Final = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,  # milliseconds
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+_OPTIONS: Final = {"options": _SESSION, "application_name": "drift", **_ALIVE}
 
 
 def _psycopg(url: str) -> sa.URL:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from drift.alert import AlertKind
 from drift.records import ENVIRONMENT, Measurement
 from drift.slo import BudgetingMethod, Calibration, Past, Slo, Slot, Spent, look_backs
-from drift.slo.calibration import MOST, OVER
+from drift.slo.calibration import MOST, OVER, Usual
 from drift.store import tables
 
 SCANNED: Final = 20_000
@@ -83,26 +83,43 @@ def calibrations(
     conn: sa.Connection, *, now: datetime, stream: str | None = None
 ) -> dict[tuple[str, str], Calibration]:
     """How well each test, of all streams or of one, keeps its word of late: by stream and objective."""
+    w = tables.watch
+    asked = sa.true() if stream is None else w.c.stream == stream
+    rows = conn.execute(_of_healthy(now).where(w.c.alpha > 0, asked))
+    return {(row.stream, row.slo): Calibration(row.windows, row.bad, row.alpha) for row in rows}
+
+
+def usual(conn: sa.Connection, *, now: datetime) -> dict[tuple[str, str], Usual]:
+    """What is usual of late of each objective that counts events: by stream and objective."""
+    rows = conn.execute(_of_healthy(now).where(tables.watch.c.events > 0))
+    return {(row.stream, row.slo): Usual(row.windows, row.bad, row.events, row.bad_events) for row in rows}
+
+
+def _of_healthy(now: datetime) -> sa.Select[object]:
+    """Each objective with its promise, and what was counted in the newest of its healthy windows."""
     t, w = tables.slot, tables.watch
     mine = (t.c.stream == w.c.stream) & (t.c.slo == w.c.slo) & (t.c.start >= now - OVER) & _verdict()
     as_promised = ~w.c.calibrated | t.c.p_value.is_not(None)
     incidents = sa.select(w.c.stream, _spans_of_alerts(w.c.stream).label("spans")).distinct().cte()
     healthy = sa.func.coalesce(~incidents.c.spans.op("@>")(t.c.start), sa.true())
     newest = (
-        sa.select(t.c.outcome)
+        sa.select(t.c.outcome, t.c.good, t.c.total)
         .where(mine, as_promised, healthy)
         .order_by(t.c.start.desc())
         .limit(MOST)
         .correlate(w, incidents)
         .subquery()
     )
-    bad = sa.func.count().filter(newest.c.outcome == "bad")
-    counted = sa.select(sa.func.count().label("windows"), bad.label("bad")).select_from(newest).lateral()
+    n = newest.c
+    numbers = {
+        "windows": sa.func.count(),
+        "bad": sa.func.count().filter(n.outcome == "bad"),
+        "events": sa.func.coalesce(sa.func.sum(n.total), 0),
+        "bad_events": sa.func.coalesce(sa.func.sum(n.total - n.good), 0),
+    }
+    counted = sa.select(*(number.label(name) for name, number in numbers.items())).select_from(newest).lateral()
     each = w.join(incidents, incidents.c.stream == w.c.stream).join(counted, sa.true())
-    query = sa.select(w.c.stream, w.c.slo, counted.c.windows, counted.c.bad, w.c.alpha).select_from(each)
-    asked = sa.true() if stream is None else w.c.stream == stream
-    rows = conn.execute(query.where(w.c.alpha > 0, asked))
-    return {(row.stream, row.slo): Calibration(row.windows, row.bad, row.alpha) for row in rows}
+    return sa.select(w.c.stream, w.c.slo, w.c.alpha, *counted.c).select_from(each)
 
 
 def past(conn: sa.Connection, slo: Slo, measured: Measurement, calibrated: Collection[str]) -> list[Past]:

@@ -1,6 +1,6 @@
 """Check a configuration for real: build what it names, and connect to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from drift.pipeline.environment import Look, look_at, noise_floor
 from drift.pipeline.golden_measures import can_probe
 from drift.pipeline.references import make_reference
 from drift.records import Reference, Stream
+from drift.slo.calibration import Usual
 from drift.slo.false_alarms import YEAR
 from drift.slo.fleet_budget import rounded_up
 from drift.store import false_alerts, objectives, references
@@ -167,12 +168,13 @@ def _objectives(config: Config, stream: StreamConfig) -> str:
 def _false_pages(config: Config, settings: Settings) -> str:
     now, names = clock(), [stream.id for stream in config.streams]
     calibrations: Calibrations = {}
+    usual: Mapping[tuple[str, str], Usual] = {}
     realised = None
     # A fault of the database has its own line, and one that is new has no tables yet: then it is as the tests promise.
     with suppress(DriftError, DBAPIError), database(settings) as found, found.engine.connect() as conn:
-        calibrations = objectives.calibrations(conn, now=now)
+        calibrations, usual = objectives.calibrations(conn, now=now), objectives.usual(conn, now=now)
         realised = false_alerts.realised(conn, names, since=now - YEAR)
-    expected = expectation(config, calibrations)
+    expected = expectation(config, calibrations, usual)
     allowed = config.false_pages_per_year
     if allowed is not None and expected.total.pages > allowed:
         raise ConfigError(

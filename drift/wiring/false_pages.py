@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from drift.config import Config
 from drift.slo import BudgetingMethod, Calibration, Sli, Slo
+from drift.slo.calibration import LEAST, Usual
 from drift.slo.false_alarms import FalseAlarms, false_alarms
 
 Calibrations = Mapping[tuple[str, str], Calibration]
@@ -15,9 +16,9 @@ Calibrations = Mapping[tuple[str, str], Calibration]
 class Expectation:
     """What is expected of all objectives: of how many, the one that raises most, and where it comes from.
 
-    `unknown` objectives judge a value and state no `alpha`, so that it is not known how often chance makes them bad, or
-    count events. `broken` ones
-    have had surely more bad healthy windows than their `alpha` allows, and count with the share that they had.
+    Of `unknown` objectives it is not known how often chance makes them bad: they judge a value and state no `alpha`, or
+    count events and have too few healthy windows on record. `broken` ones have had surely more bad healthy windows than
+    their `alpha` allows, and count with the share that they had.
     """
 
     total: FalseAlarms
@@ -30,19 +31,22 @@ class Expectation:
     def __str__(self) -> str:
         parts = [
             f"at most {self.total.pages:.2g} a year by chance, and {self.total.tickets:.2g} false tickets, over "
-            f"{self.objectives} objectives that say how often they err"
+            f"{self.objectives} objectives of which it is known how often they err"
         ]
         if self.total.pages > 0.01:
             parts.append(f"most of them by {self.worst}: {self.most:.2g}")
         if self.broken:
             parts.append(f"{self.broken} err more often than they say, and count as found (`drift status`)")
         if self.unknown:
-            parts.append(f"{self.unknown} more judge a value and give no `alpha`, or count events: not counted")
+            parts.append(
+                f"{self.unknown} more are not counted: they judge a value and give no `alpha`, or count events and "
+                f"have fewer than {LEAST} healthy windows on record"
+            )
         return "; ".join(parts)
 
 
-def expectation(config: Config, calibrations: Calibrations) -> Expectation:
-    """What to expect of `config`, given how its tests did on healthy windows of late.
+def expectation(config: Config, calibrations: Calibrations, usual: Mapping[tuple[str, str], Usual]) -> Expectation:
+    """What to expect of `config`, given how its tests did on healthy windows of late, and what was counted in those.
 
     Slots are taken for independent. Where they are not, as with sessions or traffic that changes by the clock, more of
     them are bad than `alpha`, which calibration finds, and bad ones come together, which nothing here counts.
@@ -50,16 +54,24 @@ def expectation(config: Config, calibrations: Calibrations) -> Expectation:
     slos = list(_slos(config))
     stated = [slo for slo in slos if slo.alpha and slo.method is BudgetingMethod.TIMESLICES]
     rates = {slo: _chance(slo, calibrations.get((slo.stream, slo.name))) for slo in stated}
-    each = {slo: _alike(replace(slo, name="", stream="", sli=Sli("")), chance) for slo, chance in rates.items()}
+    each = {slo: _alike(_nameless(slo), chance) for slo, chance in rates.items()}
+    for slo in slos:
+        found = usual.get((slo.stream, slo.name))
+        if slo.method is BudgetingMethod.OCCURRENCES and found is not None and found.chance is not None:
+            each[slo] = false_alarms(slo, found.chance, found.share)
     worst = max(each, key=lambda slo: each[slo].pages, default=None)
     return Expectation(
         total=sum(each.values(), FalseAlarms()),
-        objectives=len(stated),
-        unknown=len(slos) - len(stated),
+        objectives=len(each),
+        unknown=len(slos) - len(each),
         broken=sum(rates[slo] > float(slo.alpha) for slo in stated),
         worst="" if worst is None else f"{worst.stream}/{worst.name}",
         most=0.0 if worst is None else each[worst].pages,
     )
+
+
+def _nameless(slo: Slo) -> Slo:
+    return replace(slo, name="", stream="", sli=Sli(""))
 
 
 # Most objectives of a large fleet differ in their names alone, and each takes some milliseconds.

@@ -39,7 +39,7 @@ def rules(config: Config) -> str:
             f"every objective counts events, and Prometheus has no rules for those: {', '.join(left_out)}"
         )
     written = [rule for policy in policies for rule in policy.rules()]
-    written += _alerts([policy.name for policy in policies], config.runbook_url)
+    written += _alerts([policy.name for policy in policies], _silent(config), config.runbook_url)
     every = min(timedelta(minutes=1), *(policy.slo.interval for policy in policies))
     group = {"name": "drift", "interval": format_duration(every), "rules": written}
     text = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=110, allow_unicode=True)
@@ -51,6 +51,13 @@ def _counting_events(config: Config) -> set[str]:
     parts = ((stream, part) for stream in config.streams for part in stream.measured_streams)
     slos = (slo for stream, part in parts for slo in config.objectives_of(stream, part))
     return {slo.name for slo in slos if slo.budgeting_method is BudgetingMethod.OCCURRENCES}
+
+
+def _silent(config: Config) -> tuple[str, ...]:
+    """What selects the series of objectives that leave it to others to tell of missing data."""
+    parts = ((stream, part) for stream in config.streams for part in stream.measured_streams)
+    every = (slo for stream, part in parts for slo in config.slos_of(stream, part))
+    return _selectors([slo for slo in every if not slo.tells_missing])
 
 
 def _policies(config: Config) -> list["_Policy"]:
@@ -175,14 +182,16 @@ class _Policy:
         return self._record("drift:exhausted", f"clamp_max(({left} <= bool 0) + {before} * (1 - {ends}), 1)")
 
 
-def _alerts(policies: Sequence[str], runbook: str) -> Iterator[Rule]:
+def _alerts(policies: Sequence[str], silent: Sequence[str], runbook: str) -> Iterator[Rule]:
     here = f"policy=~{_text('|'.join(map(re.escape, policies)))}"
     for kind, severity in ((AlertKind.PAGE, Severity.PAGE), (AlertKind.TICKET, Severity.TICKET)):
         firing = f"last_over_time(drift:firing{{{here},severity={_text(severity)}}}[{REMEMBERED}])"
         yield _alert(kind, f"max by ({BY}) ({firing}) == 1", "burns its error budget too fast", runbook)
     gone = f"max by ({BY}) (last_over_time(drift:exhausted{{{here}}}[{REMEMBERED}])) == 1"
     yield _alert(AlertKind.EXHAUSTED, gone, "has no error budget left", runbook)
-    missing = f"max by ({BY}) (drift_missing_windows) >= {NODATA_AFTER}"
+    others = " or ".join(f"drift_missing_windows{{{selector}}}" for selector in silent)
+    told = f"drift_missing_windows unless ({others})" if silent else "drift_missing_windows"
+    missing = f"max by ({BY}) ({told}) >= {NODATA_AFTER}"
     yield _alert(AlertKind.NODATA, missing, "gets no data: nothing is known about it", runbook)
     few = f"max by ({BY}) (drift_insufficient_windows) >= {INSUFFICIENT_AFTER}"
     yield _alert(AlertKind.INSUFFICIENT, few, "gets too few rows for a verdict", runbook)

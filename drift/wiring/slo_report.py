@@ -65,11 +65,11 @@ def numbers(one: Transition) -> dict[str, object]:
 def rules_table(slo: Slo) -> Table:
     """When each rule of `slo` fires, in slots."""
     slots, length, period = slo.period / slo.interval, format_duration(slo.interval), format_duration(slo.period)
-    title = f"{float(slo.target):g} of slots of {length} good over {period}: "
+    title = f"{float(slo.target):.10g} of slots of {length} good over {period}: "
     title += f"{float(slo.budget) * slots:g} of {slots:g} may be bad"
     caption = "look-backs, and the bad slots that they need: long and short"
     if slo.method is BudgetingMethod.OCCURRENCES:
-        title = f"{float(slo.target):g} of events good over {period}, counted in slots of {length}"
+        title = f"{float(slo.target):.10g} of events good over {period}, counted in slots of {length}"
         caption += "; more where not all of their events are bad"
     table = Table(title=title, caption=caption)
     for name in ("tier", "alert", "burn over", "look-backs", "bad slots", "gone within"):
