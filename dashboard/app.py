@@ -33,12 +33,12 @@ def _pages(who: Visitor) -> None:
         st.Page(HERE / "views" / "incidents.py", title="Incidents", url_path="incidents"),
         st.Page(HERE / "views" / "times.py", title="Any two times", url_path="times"),
         st.Page(HERE / "views" / "projection.py", title="Projection", url_path="projection"),
-        st.Page(HERE / "views" / "gate.py", title="Gate and versions", url_path="gate"),
         st.Page(HERE / "views" / "executive.py", title="Executive", url_path="executive"),
         st.Page(HERE / "views" / "incident.py", title="Incident", url_path="incident", visibility="hidden"),
     ]
     if who.sees_all:
-        pages.insert(6, st.Page(HERE / "views" / "operations.py", title="Operations", url_path="operations"))
+        pages.insert(5, st.Page(HERE / "views" / "gate.py", title="Gate and versions", url_path="gate"))
+        pages.insert(7, st.Page(HERE / "views" / "operations.py", title="Operations", url_path="operations"))
     st.navigation(pages, position="top").run()
 
 

@@ -160,7 +160,9 @@ def _segments(chosen: Slo, wanted: Range) -> None:
 
 def _ask(key: tuple[Hashable, ...], chosen: Slo, wanted: Range, read: Callable[[Connection], T]) -> T | None:
     """What a look gives, a minute old at most; None, and the reason shown, when nothing is known."""
-    return parts.known(lambda: data.asked((*key, chosen, wanted), read, ttl=TTL), lambda found: found.at)
+    return parts.known(
+        lambda: data.asked((*key, chosen, wanted), read, of=chosen.stream, ttl=TTL), lambda found: found.at
+    )
 
 
 def _has_rows(found: Compared, chosen: Slo) -> bool:

@@ -1,10 +1,10 @@
 """What a closer look at a stream reads and computes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
-from typing import Final
+from typing import Final, Self
 
 from dashboard import dimensions, past, sides, spectrum
 from dashboard.dimensions import Dimensions
@@ -32,6 +32,10 @@ class Measured:
     at: datetime
     series: tuple[Series, ...]
     guessed: tuple[Measurement, ...] = ()
+
+    def only(self, sees: Callable[[str], bool]) -> Self:
+        """Those of the streams that may be seen."""
+        return replace(self, series=tuple(one for one in self.series if sees(one.slo.stream)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,7 +48,7 @@ def show() -> None:
 def _business() -> None:
     """Numbers of the business beside drift; a Prometheus that is away takes nothing else from the page."""
     declared, _ = data.config()
-    if declared is None or not declared.kpis:
+    if declared is None or not declared.kpis or not data.visitor().sees_all:
         return
     parts.html("<h3>The business beside drift</h3>")
     beside = parts.known(lambda: _drifted(declared.kpis), lambda found: found.at)
