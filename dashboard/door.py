@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
+import structlog
 
 from dashboard.answers import Sees
 from dashboard.declared import Declared
@@ -16,6 +17,7 @@ from drift.config import AccessConfig, OidcConfig, ProxyConfig, load
 from drift.errors import ConfigError, StoreError
 from drift.records import Role, Visitor, tenant_of
 
+log = structlog.get_logger()
 ANYBODY: Final = Visitor("", Role.OPERATOR)
 """Whoever comes, where nobody has to sign in."""
 LOOPBACK: Final = ("127.0.0.1", "::1")  # Streamlit says None for these
@@ -42,8 +44,10 @@ def config() -> tuple[Declared | None, str]:
     if path is None:
         return None, "no configuration was named: start the dashboard with `drift dashboard drift.yaml`"
     declared, fault = _config(path, _changed_at(path))
-    if declared is None or visitor().role is Role.OPERATOR:
+    if visitor().role is Role.OPERATOR:
         return declared, fault
+    if declared is None:
+        return None, "the configuration cannot be read"  # its faults name what is not for everybody
     return _without_inputs(path, _changed_at(path)), ""
 
 
@@ -140,12 +144,13 @@ def _access() -> AccessConfig:
     path = _path()
     if path is None:
         return AccessConfig()
-    declared, fault = _config(path, _changed_at(path))
+    declared, _ = _config(path, _changed_at(path))
     kept = _kept_access()
     if declared is not None:
         kept[path] = declared.access
     if path not in kept:
-        raise SignInError(f"Nobody can be let in while the configuration cannot be read: {fault}", can_sign_in=False)
+        text = "Nobody can be let in while the configuration cannot be read: the dashboard's log says why."
+        raise SignInError(text, can_sign_in=False)
     return kept[path]
 
 
@@ -165,6 +170,7 @@ def _config(path: Path, changed_at: int) -> tuple[Declared | None, str]:  # noqa
     try:
         return Declared.of(load(path)), ""
     except ConfigError as error:
+        log.warning("configuration not read", error=str(error))
         return None, str(error)
 
 

@@ -13,7 +13,7 @@ from drift.records import Visitor
 REMEMBER: Final = "sessionStorage.setItem('drift.wanted', location.pathname + location.search);"
 GO_ON: Final = (
     "const wanted = sessionStorage.getItem('drift.wanted'); sessionStorage.removeItem('drift.wanted');"
-    "if (wanted && wanted !== location.pathname + location.search) location.replace(wanted);"
+    "if (wanted && wanted !== location.pathname + location.search) location.replace(location.origin + wanted);"
 )
 
 

@@ -19,7 +19,7 @@ from drift.errors import ConfigError
 from drift.records import Role, Visitor, tenant_of
 from drift.scheduler import Scheduler
 from drift.store import writes
-from drift.wiring.strangers import require_sign_in, require_tokens
+from drift.wiring.strangers import access, require_sign_in, require_tokens
 
 OIDC = (
     "oidc: {metadata_url: https://login.example/.well-known/openid-configuration, client_id: drift, client_secret: s}"
@@ -127,6 +127,19 @@ def test_elsewhere_it_is_refused_until_somebody_asks_or_it_is_said_to_be_open(wr
     asked = written(f"{LEAST}access:\n  {OIDC}\n  tokens: [{{name: ci, token: {'t' * 20}}}]\n")
     require_sign_in(asked, settings)
     require_tokens(asked, settings)
+
+
+def test_check_says_how_people_and_programs_are_known_and_what_the_provider_lacks(written):  # noqa: F811
+    assert access(written(LEAST), Settings()) == (
+        "people sign in: nobody has to, on 127.0.0.1 alone; who may use the API: anybody"
+    )
+    tokens = f"  tokens: [{{name: ci, token: {'t' * 20}, role: operator}}]\n"
+    known = access(written(f"{LEAST}access:\n  proxy: {{addresses: [10.0.0.7]}}\n{tokens}"), Settings(host="0.0.0.0"))
+    assert known == "people sign in: by a proxy at 10.0.0.7/32; who may use the API: ci (operator)"
+    with pytest.raises(ConfigError, match="does not answer as a provider"):
+        access(
+            written(f"{LEAST}access:\n  {OIDC.replace('https://login.example', 'http://127.0.0.1:1')}\n"), Settings()
+        )
 
 
 @pytest.mark.parametrize("command", ["run", "dashboard"])

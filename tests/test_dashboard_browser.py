@@ -59,7 +59,7 @@ def address(seeded_url: str, config_file: Path, tmp_path_factory: pytest.TempPat
 
 
 def _wait(address: str, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             with urlopen(address, timeout=1):

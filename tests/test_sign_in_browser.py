@@ -88,7 +88,9 @@ def test_a_link_leads_through_sign_in_to_its_page_and_out_again(tab, signed):
     expect(tab.locator(".drift .verdict").first).to_have_text("docs-search", timeout=PATIENCE)
     assert "stream=docs-search" in tab.url
     expect(tab.get_by_text("Signed in as anna@example.com, operator")).to_be_visible(timeout=PATIENCE)
-    tab.get_by_role("button", name="Sign out").click()
+    tab.goto(f"{signed}/executive")
+    tab.get_by_role("button", name="Sign out").click(timeout=PATIENCE)
+    tab.wait_for_url(lambda url: "executive" not in url, timeout=PATIENCE)
     tab.goto(signed)
     expect(tab.locator(".drift").first).to_contain_text("This dashboard asks who you are.", timeout=PATIENCE)
 

@@ -28,6 +28,7 @@ from drift.wiring.encoders import encoder_of
 from drift.wiring.false_pages import Calibrations, expectation
 from drift.wiring.kpi_check import newest
 from drift.wiring.receivers import build_webhook, name_of
+from drift.wiring.strangers import access
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Check:
 def checks(config: Config, settings: Settings) -> Iterator[Check]:
     """Try everything that `config` names, one by one. A fault in one does not keep the others from being tried."""
     yield _try("database", partial(_database, settings))
+    yield _try("access", partial(access, config, settings))
     for stream in config.streams:
         what = f"stream {stream.id}"
         yield _try(f"{what}: detectors", partial(_detectors, config, stream))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from collectors.parquet import ParquetCollector
-from drift.config import Settings, load
+from drift.config import Config, Settings, load
 from drift.config.values import parse_duration
 from drift.errors import ConfigError, DriftError
 from drift.notify.signature import generate_secret
@@ -56,9 +57,7 @@ def demo(fault: str, settings: Settings, *, with_history: bool) -> None:
     }
     package, root = _examples()
     path = root / package.replace(".", "/") / "drift.yaml"
-    config = load(path, {**os.environ, **variables})
-    require_sign_in(config, settings)
-    require_tokens(config, settings)
+    config = _configuration(path, variables, settings)
     with ExitStack() as running:
         log = running.enter_context((home / "service.log").open("a", encoding="utf-8"))
         run = [sys.executable, "-m"]
@@ -82,6 +81,13 @@ def demo(fault: str, settings: Settings, *, with_history: bool) -> None:
         running.enter_context(beside_dashboard(found, path, settings, variables, log=log))
         _say_where(settings, home)
         serve(service, settings)
+
+
+def _configuration(path: Path, variables: Mapping[str, str], settings: Settings) -> Config:
+    config = load(path, {**os.environ, **variables})
+    require_sign_in(config, settings)
+    require_tokens(config, settings)
+    return config
 
 
 def _examples() -> tuple[str, Path]:
