@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drift.alert import AlertKind, AlertState
 from drift.simulation import CODES, EPOCH, Episodes, episodes, made_up, transitions
-from drift.slo import Outcome, Sli, Slo, parse_sequence
+from drift.slo import RULES, Outcome, Sli, Slo, parse_sequence
 
 
 def make_slo(interval: int = 5, target: str = "0.95", days: int = 30) -> Slo:
@@ -66,6 +66,13 @@ def test_a_budget_that_is_spent_over_weeks_is_exhausted_and_clears_as_it_comes_b
     exhausted = {found.kind: at_once(found) for found in episodes(slo, codes(fleet))}[AlertKind.EXHAUSTED]
     assert exhausted == one_by_one(slo, AlertKind.EXHAUSTED, fleet)
     assert any(resolved > 0 for _, _, resolved in exhausted)
+
+
+def test_an_objective_may_have_pages_alone():
+    slo, fleet = replace(make_slo(), rules=RULES[:3]), [parse_sequence("B*60,G*60")]
+    found = {one.kind: at_once(one) for one in episodes(slo, codes(fleet))}
+    assert found[AlertKind.PAGE] == one_by_one(slo, AlertKind.PAGE, fleet) != []
+    assert found[AlertKind.TICKET] == []
 
 
 def test_what_leaves_missing_data_to_others_tells_of_the_rest():

@@ -18,8 +18,6 @@ from drift.slo import BudgetingMethod, Sli, Slo, default_rules
 ALPHA, RETRAIN, RULES = "drift/alpha", "drift/retrain", "drift/rules"
 """Annotations of OpenSLO documents."""
 SLOT: Final = timedelta(minutes=5)
-
-
 _RULES: Final = TypeAdapter(Rules)
 
 

@@ -87,10 +87,10 @@ def simulate(slo: Slo, slots: Iterable[Slot]) -> Iterator[Tick]:
 
 def _stands(watch: Watch, slo: Slo, ledger: Ledger, slot: Slot) -> bool:
     """Whether a good slot changes no alert: none is open, but perhaps one on a budget that stays exhausted."""
-    if any(alert.kind is not AlertKind.EXHAUSTED for alert in watch.open):
-        return False
     if not watch.open:
         return True
+    if slo.method is BudgetingMethod.OCCURRENCES or any(a.kind is not AlertKind.EXHAUSTED for a in watch.open):
+        return False
     allowed = (1 - CLEARS_AT) * slo.budget * (slo.period // _MICRO)
     return ledger.within(slo.period, slot.span.end).time // _MICRO > allowed
 

@@ -37,7 +37,9 @@ class Stretches:
     @classmethod
     def union(cls, parts: Sequence["Stretches"]) -> "Stretches":
         """The places that are in any of them."""
-        first, last = np.concatenate([p.first for p in parts]), np.concatenate([p.last for p in parts])
+        none = np.empty(0, np.int64)
+        first = np.concatenate([none, *(part.first for part in parts)])
+        last = np.concatenate([none, *(part.last for part in parts)])
         order = np.argsort(first, kind="stable")
         return cls.joined(first[order], np.maximum.accumulate(last[order]))
 
