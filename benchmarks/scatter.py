@@ -59,6 +59,13 @@ OURS: Final = """async ([code, markup, style, text]) => {
   const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
   module.default({ data, parentElement: root });
 }"""
+NOTHING: Final = """() => {
+  document.body.innerHTML = "<i class=canvas></i>";
+  const moved = document.querySelector(".canvas");
+  const move = (event) => { moved.style.transform = `translate(${event.x}px, ${event.y}px)`; };
+  document.onmousemove = move;
+  move({ x: 1, y: 1 });
+}"""
 PEERS: Final = """(figure) => {
   const root = document.body.appendChild(document.createElement("div"));
   const { data, layout } = JSON.parse(figure);
@@ -94,6 +101,11 @@ def rows(count: int) -> Projection:
 def ours(tab: Page, found: Projection) -> None:
     text = base64.b64encode(scatter.packed(found, By.NOVELTY, NOW)).decode()
     tab.evaluate(OURS, [points.MODULE, points.MARKUP, points.STYLE, text])
+
+
+def nothing(tab: Page, found: Projection) -> None:
+    """An element that follows the pointer: the most frames that there are on this machine now."""
+    tab.evaluate(NOTHING)
 
 
 def plotly(tab: Page, found: Projection) -> None:
@@ -140,7 +152,11 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=3, help="how often each takes its turn; medians count")
     asked = parser.parse_args()
     found = rows(asked.rows)
-    sides: dict[str, Callable[[Page, Projection], None]] = {"ours": ours, "plotly scattergl": plotly}
+    sides: dict[str, Callable[[Page, Projection], None]] = {
+        "ours": ours,
+        "plotly scattergl": plotly,
+        "an empty page": nothing,
+    }
     took: dict[str, list[Took]] = {name: [] for name in sides}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])

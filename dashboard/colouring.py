@@ -21,7 +21,7 @@ REFERENCE: Final = "reference"
 SCALE: Final = (palette.LINE, "#F0E442", palette.BAD)
 SIDES: Final = (palette.LINE, palette.GREY, palette.BAD)
 COLOURS: Final = (palette.LINE, palette.WARN, palette.GOOD, palette.SHORT, "#56B4E9", "#F0E442", palette.GREY)
-MOST_NOVEL: Final = 2.0  # where the scale of novelty ends; its middle is what is usual
+NOVEL: Final = (0.5, 1.5)  # from where to where the scale of novelty goes, about what is usual
 CLIPPED: Final = 0.99  # of witnesses lie within the scale
 
 Numbers: TypeAlias = Float32[np.ndarray, "n"]
@@ -97,8 +97,9 @@ def _by_time(found: Projection, now: datetime) -> Look:
 
 def _by_novelty(found: Projection, _: datetime) -> Look:
     title = "distance to the reference: in the middle what 99 % of its own rows stay below"
-    ramp = Ramp(SCALE, "0", f"{MOST_NOVEL:g} or more", title)
-    return _scaled(found, found.window.seen.novelty / np.float32(MOST_NOVEL), ramp)
+    low, high = NOVEL
+    ramp = Ramp(SCALE, f"{low:g} or less", f"{high:g} or more", title)
+    return _scaled(found, (found.window.seen.novelty - np.float32(low)) / np.float32(high - low), ramp)
 
 
 def _by_witness(found: Projection, _: datetime) -> Look:

@@ -49,7 +49,7 @@ def packed(found: Projection, by: By, now: datetime) -> bytes:
         "scale": asdict(seen.ramp) if seen.ramp else None,
         "names": [
             {"name": each.name, "x": each.x, "y": each.y, "style": "new" if each.is_new else "known"}
-            for each in found.clusters
+            for each in sorted(found.clusters, key=lambda cluster: not cluster.is_new)  # the first has its place
         ],
         "ids": [name or "" for name in (*found.reference.names, *found.window.names)],
         "facts": [

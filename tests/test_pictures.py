@@ -100,6 +100,12 @@ def test_of_a_large_reference_the_first_rows_are_fitted(engine, monkeypatch):
     assert len(found(engine).places) == 100
 
 
+def test_a_reference_of_few_rows_gets_no_picture_and_says_so(engine):
+    few = replace(REFERENCE, rows=Rows(healthy(20)), version="")
+    paint(engine, search=few)
+    assert "needs a reference of 45 rows" in found(engine, few.version).fault
+
+
 def test_what_cannot_be_fitted_is_kept_with_its_reason(engine):
     assert paint(engine, Painter("UMAP", failing)) == "search"
     assert (found(engine).fault, found(engine).is_fitted) == ("out of memory", False)

@@ -10,7 +10,7 @@ import structlog
 from jaxtyping import Float32
 
 from drift.errors import DriftError
-from drift.picture import Fitted
+from drift.picture import NEIGHBOURS, Fitted
 from drift.pipeline.gates import GoOn
 from drift.records import Reference
 from drift.store import golden, pictures
@@ -18,6 +18,7 @@ from drift.store.connect import Connection
 from drift.store.pictures import MOST_FITTED, Picture, Places
 
 log = structlog.get_logger()
+LEAST_FITTED: Final = 3 * NEIGHBOURS
 AT_ONCE: Final = 64
 """Windows that are placed in one transaction: a few seconds."""
 
@@ -49,10 +50,13 @@ def paint_one(
         if not pictures.lock(conn, key) or not pictures.due(conn, {key: versions[key]}):
             continue
         began = clock()
+        rows = references[key].vectors[:MOST_FITTED]
         places, fault = np.zeros((0, 2), np.float32), painter.missing
+        if len(rows) < LEAST_FITTED:
+            fault = f"{painter.method} needs a reference of {LEAST_FITTED} rows, {references[key]} has {len(rows)}"
         if not fault:
             try:
-                places = painter.paint(references[key].vectors[:MOST_FITTED], go_on)
+                places = painter.paint(rows, go_on)
             except DriftError as error:
                 fault = str(error)
                 log.warning("picture not fitted", stream=key, error=fault)

@@ -40,13 +40,11 @@ class Gallery:
         return True
 
     def place(self) -> None:
-        """Place what has come since the last turn, for `TURN` at most; who is left out comes first in the next."""
-        until = self._service.clock() + TURN
-        for _ in range(len(self._turns)):
-            while self._place(self._turns[0]):
-                self._go_on()
-                if self._service.clock() >= until:
-                    return
+        """Place what has come since the last turn, for `TURN` at most; some of each stream, in turn."""
+        until, idle = self._service.clock() + TURN, 0
+        while idle < len(self._turns) and self._service.clock() < until:
+            self._go_on()
+            idle = 0 if self._place(self._turns[0]) else idle + 1
             self._turns.rotate(-1)
 
     def _place(self, key: str) -> bool:

@@ -20,8 +20,8 @@ NEEDED: Final = "umap"
 MISSING: Final = (
     "umap-learn is not installed where the service runs; `pip install 'drift[umap]'` there, and start it anew"
 )
-LONGEST_SECONDS: Final = 1800.0
-LONGEST_ERROR: Final = 500
+LONGEST_SECONDS: Final = 7200.0
+"""A minute or two where the machine has nothing else to do; at the lowest priority, on a busy one, much more."""
 
 
 def build_painter() -> Painter:
@@ -48,7 +48,8 @@ class PictureChild:
             words = [*self.command, str(given), str(made)]
             done = run_to_end("fitting it", words, Path(folder), go_on, most_seconds=self.most_seconds)
             if done.status:
-                raise DriftError(done.error.strip()[-LONGEST_ERROR:] or f"fitting it ended with status {done.status}")
+                said = done.error.strip().splitlines() or [f"fitting it ended with status {done.status}"]
+                raise DriftError(said[-1])
             places: Float32[np.ndarray, "n 2"] = np.load(made, allow_pickle=False).astype(np.float32)
         if places.shape != (len(rows), 2) or not np.isfinite(places).all():
             raise DriftError(f"fitting it gave no place to some of {len(rows)} rows")
