@@ -18,8 +18,8 @@ POLICY: Final = (
 
 FALSE: Final = (
     '<p class="soft">False is what on-call marked: <code>drift alert mark-false ID</code>. Expected is what tests '
-    "promise by chance at most, over the time that each objective lived; those that state no <code>alpha</code> add "
-    "nothing. <code>drift check</code> has the objectives that err more than they promise.</p>"
+    "promise by chance at most, over the time that each objective lived; those that state no <code>alpha</code> or "
+    "have windows of seconds add nothing. <code>drift check</code> has those that err more than they promise.</p>"
 )
 
 
@@ -169,7 +169,8 @@ def _told(rows: Sequence[AlertRow]) -> str:
 def _false(found: FalsePages | None) -> str:
     if found is None:
         return '<span class="soft">-</span>'
-    expected = markup.small(f"at most {words.number(found.expected)} expected by chance")
+    most = "under 0.01" if found.expected < 0.01 else f"at most {words.number(found.expected)}"
+    expected = markup.small(f"{most} expected by chance")
     if not found.pages:
         return '<span class="soft">no page</span>' + expected
     share = words.share(found.false / found.pages)

@@ -19,8 +19,8 @@ from drift.records import Span
 from drift.store import attainment, reads, views
 from drift.store.connect import Connection
 
-TALL: Final = 150
-LOW: Final = 70
+TALL: Final = 200
+LOW: Final = 120
 HEADS: Final = ("Number", "Newest day", "Days without a page", "Days with a page", "Difference")
 
 

@@ -15,8 +15,8 @@ from dashboard import spending
 from dashboard.declared import Declared
 from dashboard.spending import Spent
 from drift.alert import AlertKind, AlertState
-from drift.slo import BudgetingMethod, Slo
-from drift.slo.false_alarms import YEAR, false_alarms
+from drift.slo import BudgetingMethod, Severity, Slo
+from drift.slo.false_alarms import YEAR, begins
 from drift.store import attainment, reads, views
 from drift.store.attainment import Begun
 from drift.store.connect import Connection
@@ -25,6 +25,8 @@ from drift.store.reads import AlertRow
 SHOWN: Final = 4
 TOLD: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 NOBODY: Final = "no team"
+MOST_CASES: Final = 4_000_000
+"""What is added up to know how often chance pages: 160 000 for windows of a minute, 23 million for such of 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +198,16 @@ class _Chance:
     known: dict[Hashable, float] = field(default_factory=dict)
 
     def pages(self, slo: Slo) -> float | None:
-        """At most so many of `slo`; None where it does not say how often a good window is called bad."""
+        """At most so many of `slo`; None where it does not say how often a good window is called bad, or where its
+        windows are so short that finding out would take the page minutes."""
         if not slo.alpha or slo.method is BudgetingMethod.OCCURRENCES:
             return None
         key = (slo.target, slo.interval, slo.period, slo.alpha, slo.rules)
         if key not in self.known:
-            self.known[key] = false_alarms(slo, float(slo.alpha)).pages
+            tiers = [tier for tier in slo.tiers if tier.rule.severity is Severity.PAGE]
+            if max((tier.slots_long * tier.slots_short for tier in tiers), default=0) > MOST_CASES:
+                return None
+            self.known[key] = YEAR / slo.interval * sum(begins(slo, tier, float(slo.alpha)) for tier in tiers)
         return self.known[key]
 
 

@@ -155,9 +155,8 @@ def of(found: Gated) -> str:
 
 def _check(check: Checked) -> tuple[str, tuple[str, ...]]:
     standing = VERDICTS[check.verdict]
-    limits = (
-        "-" if bound is None else escape(f"unless {check.wanted} {bound:g}") for bound in (check.warn, check.fail)
-    )
+    beyond = "below" if check.wanted == "at least" else "above"
+    limits = ("-" if bound is None else f"{beyond} {bound:g}" for bound in (check.warn, check.fail))
     name = f'<span class="name">{escape(check.name)}</span>{markup.small(check.segment)}'
     cells = (
         markup.chip(standing, check.verdict),

@@ -1,18 +1,25 @@
 """The page for those who answer for what was promised: attainment, budgets and incidents, by team and quarter."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from test_dashboard import config_file, page, seeded_url, text  # noqa: F401
 
-from dashboard import executive, quarters
+from dashboard import executive, quarters, spending
 from dashboard.declared import Declared
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.config import load
-from drift.records import Span
+from drift.records import Measurement, Span
 from drift.slo import Ledger, Outcome, Slot, budget
-from drift.store import writes
+from drift.slo.false_alarms import false_alarms
+from drift.store import encoders, false_alerts, writes
+from drift.store.attainment import Begun
+from drift.store.encoders import Encoding
+from drift.store.false_alerts import Mark
+from drift.store.partitions import ensure_month
 
 HOUR = timedelta(hours=1)
 STREAM = "support-tickets"
@@ -79,6 +86,64 @@ def test_time_to_recover_is_the_median_of_what_is_over(engine, declared):
     assert quarters.recovery(report.quarters[0].incidents) == 2 * HOUR
     assert "4 pages, 0 tickets" in executive.recoveries(report)
     assert quarters.recovery(()) is None
+
+
+def test_false_pages_are_counted_beside_what_chance_may_raise(engine, declared):
+    start = quarter_start()
+    with engine.begin() as conn:
+        live(conn, declared, "G" * 24, start)
+        for i in range(4):
+            began = start + 10 * i * HOUR
+            alert = Alert(STREAM, "rank", AlertKind.PAGE, AlertState.RESOLVED, began, began, began + HOUR)
+            writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=False)
+            if i == 0:
+                false_alerts.mark(conn, alert.id, Mark("anna", began))
+        report = quarters.read(conn, Declared.of(declared))
+    found = quarters.false_pages(report.quarters[0])["care"]
+    assert (found.pages, found.false) == (4, 1)
+    assert found.expected == 0.0  # `rank` judges a value, and says nothing of chance
+    assert "1 of 4 pages false, 25\u202f%" in executive.falsely(report)
+
+
+def test_what_chance_may_raise_is_that_of_the_time_that_an_objective_lived(declared):
+    slo = next(slo for slo in declared.slos_of(declared.stream(STREAM), declared.stream(STREAM).stream) if slo.alpha)
+    start = quarter_start()
+    begun = [Begun(STREAM, slo.name, start - 400 * 24 * HOUR, start + 73 * 24 * HOUR)]
+    lived = quarters._Lived({STREAM: "care"}, Declared.of(declared), begun, {}, quarters._Chance())
+    (one,) = lived.attained(start, start + 90 * 24 * HOUR)
+    assert one.false_pages == pytest.approx(false_alarms(slo, float(slo.alpha)).pages * 73 / 365)
+
+
+def test_encoding_is_priced_by_quarter_and_by_what_it_buys(engine, config_file):  # noqa: F811
+    config = config_file.read_text().replace(
+        "    reference: {path: docs.parquet}", "    encoder: {}\n    reference: {path: docs.parquet}"
+    )
+    path = config_file.with_name("priced.yaml")
+    path.write_text(config)
+    start = quarter_start()
+    at = datetime.now(UTC)
+    done = Encoding("bundled", 500_000, 7200.0, 3600.0, 5.0)
+    with engine.begin() as conn:
+        encoders.add(conn, start.date(), [done])
+        encoders.add(conn, start.date(), [done])
+        encoders.add(conn, (start - 24 * HOUR).date(), [replace(done, cost=0.0, gpu_seconds=0.0)])
+        for i, value in enumerate((0.5, 1.4, 0.6)):
+            span = Span(at - (i + 1) * HOUR, at - i * HOUR)
+            ensure_month(conn, span.start)
+            writes.record(conn, [Measurement("docs-search", span, "effective_rank", "f" * 64, value, 100)])
+        starts = quarters.quarter_starts(at)
+        found = spending.read(conn, Declared.of(load(path)), starts, {"docs-search": "search"}, at)
+    (one,) = found
+    assert (one.teams, one.share) == (
+        ("search",),
+        pytest.approx(0.7),
+    )  # more than the reference uses is not more than all
+    now, before = one.quarters[:2]
+    assert (now.inputs, now.gpu_seconds, now.per_million) == (1_000_000, 7200.0, 10.0)
+    assert (before.inputs, before.per_million) == (500_000, None)
+    shown = re.sub(r"[\u202f\u00a0]", " ", spending.section(found, ["Q2", "Q1"] + ["Q0"] * 2))
+    assert "14.3" in shown
+    assert "10 a million, 1 000 000 inputs, 4 h of encoding, 2 h of it on a GPU" in shown
 
 
 def test_the_page_tells_teams_and_incidents(page, seeded_url):  # noqa: F811

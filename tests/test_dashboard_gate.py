@@ -33,7 +33,7 @@ def test_the_newest_decision_is_told_whole_the_cause_first(page, seeded_url):  #
     assert "The newest gate says fail of ./models/2026-11. 1 trial says keep waiting. 1 trial says roll back" in shown
     reasons = html(app).split("<ol>")[1].split("</ol>")[0]
     assert reasons.startswith(f"<li>{escape(POOLED.cause)}: {escape(POOLED.evidence)}</li>")
-    assert "▲ fail compatibility 0.561 unless at least 0.95 unless at least 0.9 the recall@10" in shown
+    assert "▲ fail compatibility 0.561 below 0.95 below 0.9 the recall@10" in shown
     assert "▲ fail compatibility lang=&lt;de&gt; 0.31" in shown
     assert "1 check of segments that pass" in shown
 

@@ -22,7 +22,7 @@ from drift.store import encoders, jobs, operations, outbox, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STREAM = Stream("search", "encoder", "1", 4)
 
 
@@ -128,14 +128,21 @@ def test_what_encoding_takes_in_each_process_is_told_each_minute(page, engine): 
     monitor = make_monitor(engine, encoder=encoder)
     register(engine, monitor)
     service = replace(service_of(engine, monitor), process="gpu-7 42", clock=lambda: datetime.now(UTC))
-    Scheduler(service)._tell_encoders()
+    clocks = Scheduler(service)
+    clocks._tell_encoders()
     encoder.meter.inputs += 200
-    Scheduler(service)._tell_encoders()
+    clocks._tell_encoders()
     url = engine.url.render_as_string(hide_password=False)
     shown = plain(text(page(url, "operations")))
     assert "bundled gpu-7 42 2.5 s 400 100.0 4 s 10 on the CPU" in shown
     with engine.connect() as conn:
         assert encoders.recent(conn, since=datetime.now(UTC) + HOUR) == []
+        ((done,),) = encoders.by_quarter(conn, since=datetime.now(UTC).date() - 2 * DAY).values()
+    assert (done.name, done.inputs, done.seconds) == (
+        "bundled",
+        400,
+        4.0,
+    )  # each minute adds what is new since the last
 
 
 def test_an_empty_database_says_what_to_do(page, postgres_url):  # noqa: F811

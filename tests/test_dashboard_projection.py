@@ -10,7 +10,7 @@ import pytest
 import seed_rows
 from test_dashboard import config_file, page, seeded_url, text  # noqa: F401
 
-from dashboard import clusters, looks, plane, projection, scatter
+from dashboard import clusters, colouring, plane, projection, scatter
 from dashboard.clusters import Side
 from dashboard.colouring import By
 from dashboard.projection import Method, Wanted
@@ -197,7 +197,7 @@ def test_every_row_is_drawn_once_whatever_its_colour_says(kept, by):
 
 def test_the_colour_of_a_scale_goes_from_its_first_to_its_last(kept):
     found = kept.projection
-    seen = looks.look(found, By.NOVELTY, kept.at).colours[len(found.reference.places) :]
+    seen = colouring.look(found, By.NOVELTY, kept.at).colours[len(found.reference.places) :]
     least, most = (seen[i].tolist() for i in (found.window.seen.novelty.argmin(), found.window.seen.novelty.argmax()))
     assert (least[2], most[0]) > (least[0], most[2])  # from blue to red
 
@@ -206,9 +206,9 @@ def test_more_segments_than_there_are_colours_are_one_group(kept):
     found = kept.projection
     groups = tuple(f"s{i % 30}" for i in range(len(found.window.groups)))
     many = replace(found, window=replace(found.window, groups=groups))
-    seen = looks.look(many, By.SEGMENT, kept.at)
-    assert len(seen.groups) == looks.GROUPS + 2
-    assert seen.groups[-1].name.startswith(looks.OTHER)
+    seen = colouring.look(many, By.SEGMENT, kept.at)
+    assert len(seen.groups) == colouring.GROUPS + 2
+    assert seen.groups[-1].name.startswith(colouring.OTHER)
 
 
 @pytest.mark.parametrize("by", [each.value for each in By])

@@ -141,7 +141,7 @@ def test_a_directory_or_a_file_that_was_logged_is_taken_as_it_is(tmp_path):
             "flavour sklearn, which would have to be unpickled",
         ),
         (("notes.txt",), {}, "found notes.txt"),
-        (("model/config.json",), {"transformers": {"model_binary": "../../etc"}}, "names '../../etc' as its model"),
+        (("model/config.json",), {"transformers": {"model_binary": ".."}}, "names '..' as its model"),
         (("x",), {"transformers": {"source_model_name": "org/name"}}, "save_pretrained=True"),
     ],
     ids=["pickled", "no model", "elsewhere", "a reference to a hub"],
