@@ -6,7 +6,8 @@ from oracles import Matrix
 from samples import normalise, rotation, s1
 
 from detectors import compare_versions, kept_neighbours, versions
-from detectors.versions import Compatibility, cka, hsic, procrustes_residual, verdict
+from detectors.alignment import cka, hsic, procrustes_residual
+from detectors.versions import Compatibility, verdict
 from drift.errors import TooFewRowsError, UnmeasurableError
 
 
