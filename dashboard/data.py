@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,9 +15,10 @@ from dashboard import past
 from dashboard.declared import Declared
 from dashboard.past import EPISODES, EVERY
 from dashboard.series import History, Range
-from dashboard.standing import Fleet
+from dashboard.standing import Fleet, Line, measured
 from drift.config import Settings, load
 from drift.errors import ConfigError, StoreError
+from drift.records import Measurement
 from drift.slo import Slo
 from drift.store import maintenance, reads, views
 from drift.store.connect import Connection, connect_reader
@@ -68,6 +69,8 @@ def config() -> tuple[Declared | None, str]:
 def fleet(stream: str | None = None) -> Shown[Fleet]:
     """Everything that is known now; of the stream of that key alone, where one is named.
 
+    Of one stream that is its newest measurements too. Of all of them `newest` reads those of the lines that are shown.
+
     Raises:
         StoreError: the database does not answer, and never did.
     """
@@ -77,21 +80,29 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
         with views.reading(_reader(url())) as conn:
             streams, at = reads.streams(conn, key=stream), views.now(conn)
             keys = {row.stream.key for row in streams}
-            pairs = {
-                (key, slo.sli.detector) for key in keys for slo in (declared.slos(key) if declared else {}).values()
-            }
+            detectors = {slo.sli.detector for slo in (declared.slos(stream) if declared and stream else {}).values()}
             return Fleet(
                 at=at,
                 streams=tuple(streams),
                 budgets=tuple(reads.latest_budgets(conn, stream=stream)),
                 alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
-                measurements=tuple(views.latest_measurements(conn, sorted(pairs))),
+                measurements=tuple(_newest(conn, [(stream, each) for each in detectors] if stream else [])),
                 backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
                 troubled=views.undelivered(conn, since=at - timedelta(days=1)),
                 maintenance=tuple(maintenance.active(conn, at)),
             )
 
     return _shown(("fleet", url(), stream), read)
+
+
+def newest(shown: Sequence[Line]) -> list[Line]:
+    """`shown` with the newest measurement of each; without, while the database does not answer."""
+    pairs = tuple((line.row.stream.key, line.slo.sli.detector) for line in shown if line.slo)
+    try:
+        found = asked(("newest", pairs), lambda conn: _newest(conn, pairs)).value
+    except StoreError:
+        found = []
+    return measured(shown, found)
 
 
 def streams() -> Shown[Registered]:
@@ -164,6 +175,10 @@ def url() -> str:
     if not found:
         raise StoreError("no database was named: set DRIFT_DASHBOARD_DATABASE_URL, or DRIFT_DATABASE_URL")
     return found
+
+
+def _newest(conn: Connection, pairs: Sequence[tuple[str, str]]) -> list[Measurement]:
+    return views.latest_measurements(conn, pairs) if pairs else []
 
 
 def _shown(key: Hashable, read: Callable[[], T], ttl: timedelta | None = None) -> Shown[T]:
