@@ -53,6 +53,7 @@ def _dimensions(chosen: Slo, wanted: Range) -> None:
         key="dim",
         bind="query-params",
         placeholder="those that differ most",
+        width=260,
     )
     also = None if number is None else int(number)
     found = _ask((Look.DIMENSIONS, also), chosen, wanted, lambda conn: looks.by_dimension(conn, chosen, wanted, also))
@@ -61,9 +62,9 @@ def _dimensions(chosen: Slo, wanted: Range) -> None:
     if (of := found.dimensions) is not None:
         healthy = f"{words.number(of.low)} to {words.number(of.high)}"
         said = (
-            f"{words.several(of.beyond, 'dimension')} of {words.count(of.count)} have a variance outside of {healthy} "
-            f"times the reference's, where 99 % of healthy windows have none; {words.count(of.moved)} have "
-            "another distribution than chance explains (Kolmogorov-Smirnov, at 1 % over all of them)."
+            f"Of {words.several(of.count, 'dimension')}, with a variance outside of {healthy} times the reference's: "
+            f"{words.count(of.beyond)}, where 99 % of healthy windows have none. With another distribution than chance "
+            f"explains (Kolmogorov-Smirnov, at 1 % over all of them): {words.count(of.moved)}."
         )
         parts.html(f"<p>{escape(said)}</p>", _rows(found))
         key = (

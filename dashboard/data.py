@@ -4,7 +4,7 @@ Here, and nowhere else, it is seen to that nobody is shown streams that are not 
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar, cast
@@ -16,9 +16,10 @@ from dashboard.answers import Incidents, Narrow, Registered, Shown
 from dashboard.door import HiddenError, config, sees, visitor
 from dashboard.past import EPISODES, EVERY
 from dashboard.series import History, Range
-from dashboard.standing import Fleet
+from dashboard.standing import Fleet, Line, measured
 from drift.config import Settings
 from drift.errors import PrometheusError, StoreError
+from drift.records import Measurement
 from drift.slo import Slo
 from drift.store import maintenance, reads, views
 from drift.store.connect import Connection, connect_reader
@@ -33,6 +34,8 @@ KEPT: Final = 24
 def fleet(stream: str | None = None) -> Shown[Fleet]:
     """Everything that is known now; of the stream of that key alone, where one is named.
 
+    Of one stream that is its newest measurements too. Of all of them `newest` reads those of the lines that are shown.
+
     Raises:
         StoreError: the database does not answer, and never did.
     """
@@ -42,21 +45,29 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
         with views.reading(_reader(url())) as conn:
             streams, at = reads.streams(conn, key=stream), views.now(conn)
             keys = {row.stream.key for row in streams}
-            pairs = {
-                (key, slo.sli.detector) for key in keys for slo in (declared.slos(key) if declared else {}).values()
-            }
+            detectors = {slo.sli.detector for slo in (declared.slos(stream) if declared and stream else {}).values()}
             return Fleet(
                 at=at,
                 streams=tuple(streams),
                 budgets=tuple(reads.latest_budgets(conn, stream=stream)),
                 alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
-                measurements=tuple(views.latest_measurements(conn, sorted(pairs))),
+                measurements=tuple(_newest(conn, [(stream, each) for each in detectors] if stream else [])),
                 backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
                 troubled=views.undelivered(conn, since=at - timedelta(days=1)),
                 maintenance=tuple(maintenance.active(conn, at)),
             )
 
     return _shown(("fleet", url(), stream), read)
+
+
+def newest(shown: Sequence[Line]) -> list[Line]:
+    """`shown` with the newest measurement of each; without, while the database does not answer."""
+    pairs = tuple((line.row.stream.key, line.slo.sli.detector) for line in shown if line.slo)
+    try:
+        found = asked(("newest", pairs), lambda conn: _newest(conn, pairs)).value
+    except StoreError:
+        found = []
+    return measured(shown, found)
 
 
 def streams() -> Shown[Registered]:
@@ -144,6 +155,10 @@ def url() -> str:
     if not found:
         raise StoreError("no database was named: set DRIFT_DASHBOARD_DATABASE_URL, or DRIFT_DATABASE_URL")
     return found
+
+
+def _newest(conn: Connection, pairs: Sequence[tuple[str, str]]) -> list[Measurement]:
+    return views.latest_measurements(conn, pairs) if pairs else []
 
 
 def _shown(key: Hashable, read: Callable[[], T], *, of: str | None = None, ttl: timedelta | None = None) -> Shown[T]:

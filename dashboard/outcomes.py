@@ -7,12 +7,11 @@ from html import escape
 from statistics import fmean
 from typing import Final
 
-import altair as alt
-
 from dashboard import markup, palette, words
+from dashboard.charts import padded
 from dashboard.kpis import DAY, Trace
 from dashboard.kpis import over as over_time
-from dashboard.layers import AT, TIPS, UNTIL, Chart, Frame, Row, backdrop, millis, over, when
+from dashboard.layers import Axis, Bars, Chart, Kind, Line, Points, backdrop, millis, over, rounded, when
 from drift.alert import Alert, AlertKind, AlertState
 from drift.config import KpiConfig
 from drift.records import Span
@@ -72,37 +71,31 @@ def table(traces: Sequence[Trace], drifted: Sequence[Drifted]) -> str:
 
 def chart(trace: Trace, beside: Drifted, span: Span) -> Chart:
     """The number over `span`, upon the pages."""
-    values = [value for _, value in trace.points]
-    pad = 0.06 * (max(values) - min(values)) or abs(max(values)) * 0.06 or 1.0
-    scale = alt.Scale(domain=[min(values) - pad, max(values) + pad], nice=False, zero=False)
-    frame = Frame(span, TALL, trace.kpi.unit or "value", scale)
-    rows: list[Row] = [
-        {"at": millis(at), "number": value, "tip": number(value, trace.kpi), "when": f"{at:%-d %b %Y %H:%M} UTC"}
-        for at, value in trace.points
-    ]
-    line = over(rows).mark_line(color=palette.LINE, strokeWidth=1.8).encode(x=AT, y=frame.y("number"), tooltip=TIPS)
-    return frame.layered(*backdrop(frame, beside.pages, ()), line)
+    at = tuple(millis(moment) for moment, _ in trace.points)
+    values = tuple(value for _, value in trace.points)
+    tips = tuple(f"{number(value, trace.kpi)}\n{moment:%-d %b %Y %H:%M} UTC" for moment, value in trace.points)
+    marks = (
+        *backdrop(span, beside.pages),
+        Line(at, rounded(values), palette.LINE),
+        Points(at, values, "none", palette.LINE, 0, tips),
+    )
+    axis = Axis(Kind.LINEAR, *padded(values), trace.kpi.unit or "value")
+    return Chart(f"{trace.kpi.name} upon pages", TALL, over(span), axis, marks)
 
 
 def bad(beside: Drifted, span: Span) -> Chart:
     """How long windows were bad, day by day."""
-    hours = {day: length / timedelta(hours=1) for day, length in beside.bad.items()}
-    scale = alt.Scale(domain=[0, 1.05 * max(hours.values(), default=0.0) or 1.0], nice=False)
-    frame = Frame(span, LOW, "hours bad", scale)
-    rows: list[Row] = [
-        {
-            "at": millis(max(day, span.start)),
-            "end": millis(min(day + DAY * 0.95, span.end)),
-            "low": 0.0,
-            "high": count,
-            "tip": f"{words.number(count)} hours of bad windows, over all objectives",
-            "when": when(Span(day, day + DAY)),
-        }
-        for day, count in sorted(hours.items())
-        if day < span.end
-    ]
-    bars = over(rows).mark_rect(color=palette.BAD, opacity=0.8)
-    return frame.layered(bars.encode(x=AT, x2=UNTIL, y=frame.y("low"), y2=alt.Y2("high:Q"), tooltip=TIPS))
+    days = [(day, length / timedelta(hours=1)) for day, length in sorted(beside.bad.items()) if day < span.end]
+    start = tuple(millis(max(day, span.start)) for day, _ in days)
+    end = tuple(millis(min(day + DAY * 0.95, span.end)) for day, _ in days)
+    hours = tuple(count for _, count in days)
+    tips = tuple(
+        f"{words.number(count)} hours of bad windows, over all objectives\n{when(Span(day, day + DAY))}"
+        for day, count in days
+    )
+    axis = Axis(Kind.LINEAR, 0.0, 1.05 * max(hours, default=0.0) or 1.0, "hours bad")
+    marks = (Bars(start, end, (0.0,) * len(hours), hours, palette.BAD, 0.8, tips),)
+    return Chart("hours of bad windows a day", LOW, over(span), axis, marks)
 
 
 def number(value: float, kpi: KpiConfig) -> str:

@@ -35,7 +35,7 @@ ORDER: Final = {standing: place for place, standing in enumerate(Standing)}
 class Fleet:
     """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages.
 
-    `maintenance` is what is on.
+    `maintenance` is what is on. Of `measurements` there are the newest, where it is of one stream.
     """
 
     at: datetime
@@ -113,6 +113,17 @@ def lines(fleet: Fleet, config: Declared | None) -> list[Line]:
     found = _Found(fleet)
     every = [line for row in fleet.streams for line in _lines_of(row, seen.get(row.stream.key, []), config, found)]
     return sorted(every, key=lambda line: line.urgency)
+
+
+def measured(shown: Sequence[Line], found: Sequence[Measurement]) -> list[Line]:
+    """`shown` with the newest measurements, which are `found`."""
+    newest = {(m.stream, m.detector): m for m in found}
+    return [
+        replace(line, newest=_as_judged(newest.get((line.row.stream.key, line.slo.sli.detector)), line.budget))
+        if line.slo
+        else line
+        for line in shown
+    ]
 
 
 class _Found:

@@ -58,7 +58,7 @@ function axes(svg, chart, x, y, width, height) {
     svg.append(make("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end" }, label(chart.y, value)));
   }
   let last = "";
-  for (const value of ticks(chart.x, width - LEFT - RIGHT, chart.x.kind === "time" ? 76 : 60)) {
+  for (const value of ticks(chart.x, width - LEFT - RIGHT, chart.x.kind === "time" ? 76 : 48)) {
     const at = x(value), text = label(chart.x, value);
     svg.append(make("path", { d: `M${at} ${height - BOTTOM}v4`, class: "tick" }));
     if (text !== last) svg.append(make("text", { x: at, y: height - 7, "text-anchor": "middle" }, text));

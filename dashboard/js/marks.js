@@ -68,7 +68,7 @@ const MARKS = {
       const a = px(f.x(at));
       g.append(make("path", { d: `M${a} ${f.top}V${f.floor}`, stroke: layer.colour, "stroke-dasharray": "2 3", "stroke-width": 1.5, "data-mark": "moment" }));
       g.append(make("path", { d: `M${a - 4} ${f.top - 6}h8l-4 6Z`, fill: layer.colour }));
-      if (a < free) return;
+      if (a < free || f.floor - f.top < 150) return;  // low charts say it to the pointer alone
       const left = a > f.right - 120;
       const name = g.appendChild(make("text", { x: left ? a - 6 : a + 6, y: f.top + 10, "text-anchor": left ? "end" : "start" }, layer.texts[i]));
       free = a + 12 + name.textContent.length * 6;

@@ -7,7 +7,7 @@ from typing import Final
 import httpx2
 import streamlit as st
 
-from dashboard import data, executive, kpis, outcomes, parts, quarters, spending, words
+from dashboard import data, drawn, executive, kpis, outcomes, parts, quarters, spending, words
 from dashboard.data import Shown
 from dashboard.kpis import Trace
 from dashboard.outcomes import Beside, Drifted
@@ -77,8 +77,7 @@ def _number(trace: Trace, drifted: Drifted, span: Span) -> None:
     if trace.fault:
         st.warning(f"`{trace.kpi.query}`: {trace.fault}")
         return
-    parts.draw(outcomes.chart(trace, drifted, span), trace.kpi.name)
-    parts.draw(outcomes.bad(drifted, span), f"bad windows of {of}")
+    drawn.charts(f"kpi-{trace.kpi.name}", outcomes.chart(trace, drifted, span), outcomes.bad(drifted, span), least=2000)
 
 
 def _drifted(wanted: tuple[KpiConfig, ...]) -> Shown[Beside]:

@@ -28,7 +28,7 @@ def show() -> None:
     parts.html(_verdict(every, fleet), _tiles(every, fleet), parts.as_of(fleet.at, EVERY))
     parts.declared_notice()
     chosen = _chosen(every)
-    parts.html(markup.fleet_table(chosen[:MOST], fleet.at))
+    parts.html(markup.fleet_table(data.newest(chosen[:MOST]), fleet.at))
     if len(chosen) > MOST:
         st.caption(
             f"The {MOST} most urgent of {words.several(len(chosen), 'objective')} are shown: choose a team or state."

@@ -96,8 +96,8 @@ def _choose(key: str) -> None:
         st.info(parts.NO_STREAM)
         return
     first = {line.row.stream.key: line for line in reversed(every)}
-    ordered = sorted(first.values(), key=lambda line: line.urgency)[:200]
-    parts.html("<h2>Which stream?</h2>", markup.fleet_table(ordered, fleet.at))
+    ordered = sorted(first.values(), key=lambda line: line.urgency)[:100]
+    parts.html("<h2>Which stream?</h2>", markup.fleet_table(data.newest(ordered), fleet.at))
 
 
 def _header(mine: Sequence[Line]) -> bool:
