@@ -11,7 +11,7 @@ from dashboard.dimensions import Dimensions, Histogram
 from dashboard.layers import Area, Axis, Chart, Kind, Level, Line, Mark, Points, backdrop, over, rounded, when
 from dashboard.series import Series
 from dashboard.spectrum import Spectrum
-from drift.records import PERCENTILES, Measurement, Span
+from drift.records import PERCENTILES, Measurement
 
 RANKS: Final = 160  # of more, those that lie evenly on a logarithmic axis
 LEAST_OFF: Final = 1e-6
@@ -139,8 +139,3 @@ def _ratio_ticks(least: float, most: float) -> tuple[float, ...]:
     fine = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
     within = tuple(tick for tick in fine if least <= tick <= most)
     return within if most / least < 10 else ()
-
-
-def spans(found: Span) -> str:
-    """A stretch of windows in words."""
-    return f"{found.start:%-d %b %H:%M} to {found.end:%-d %b %H:%M} UTC"
