@@ -69,6 +69,14 @@ def test_a_row_lies_amid_its_nearest_rows_and_a_known_one_where_it_is():
     assert far < np.linalg.norm(spread.places - spread.places.mean(0), axis=1).mean()
 
 
+def test_a_row_between_two_kinds_lies_with_one_of_them():
+    rng = np.random.default_rng(0)
+    vectors = np.concatenate([rng.normal(0, 1, (50, 8)), rng.normal(1, 1, (50, 8))]).astype(np.float32)
+    places = np.repeat(np.array([[-9, 0], [9, 0]]), 50, axis=0) + rng.normal(0, 0.5, (100, 2))
+    between = Fitted.of(vectors, places.astype(np.float32)).place(rng.normal(0.5, 1, (40, 8)).astype(np.float32))
+    assert (np.abs(between[:, 0]) > 7).all()
+
+
 def test_where_a_row_lies_depends_on_no_other():
     rng = np.random.default_rng(0)
     fitted = Fitted.of(healthy(300), rng.normal(size=(300, 2)).astype(np.float32))
