@@ -157,8 +157,7 @@ class CalibrationAnswer(BaseModel):
 
     @classmethod
     def of(cls, found: Calibration) -> "CalibrationAnswer":
-        low, high = found.interval
-        counts = {"windows": found.windows, "bad": found.bad}
+        (low, high), counts = found.interval, {"windows": found.windows, "bad": found.bad}
         return cls(**counts, expected=found.alpha, low=low, high=high, too_many=found.too_many)
 
 
@@ -210,10 +209,7 @@ class StatusAnswer(BaseModel):
 
 
 class AlertAnswer(BaseModel):
-    """One episode of an alert, with what its receivers were told.
-
-    `false_by` says who marked it as false, `acknowledged_by` who looks after it.
-    """
+    """One episode of an alert and what its receivers were told; `false_by` who marked it, `acknowledged_by` has it."""
 
     id: str
     stream: str
