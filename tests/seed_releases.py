@@ -10,8 +10,8 @@ from drift.gate.canary import decide, known
 from drift.gate.checks import check
 from drift.gate.decision import Decision
 from drift.gate.thresholds import Thresholds
-from drift.records import Canary, CanaryRule, CanaryState, Cause, Gated, Judgement, Stream, Tally, canary_id
-from drift.store import canaries, gates, served
+from drift.records import Canary, CanaryRule, CanaryState, Cause, Gated, Judgement, Tally, canary_id
+from drift.store import canaries, gates, tables
 from drift.wiring.gate import Request
 from drift.wiring.gate_report import as_json
 
@@ -27,7 +27,8 @@ def keep(conn: sa.Connection, now: datetime) -> None:
         ("docs-search", "all-MiniLM-L6-v2", "2026-09", 40 * DAY),
         ("products", "e5-small", "6", 20 * DAY),
     ):
-        served.note(conn, Stream(name, model, version, 4), now - ago)
+        row = {"stream": name, "model": model, "version": version, "since": now - ago}
+        conn.execute(sa.insert(tables.version).values(row))
     gates.keep(
         conn, gated("msg_5f0c", "./models/2026-11", failing(), now - HOUR, "all-MiniLM-L6-v2", "docs-search", "2026-11")
     )
