@@ -111,9 +111,7 @@ def run(engine: sa.Engine, windows: int = 40, batches: int = 5) -> list[tuple[st
     first, *rest = [seconds(lambda s=s: settle(s)) for s in spans]
     each = float(np.median(rest))
     with engine.connect() as conn:
-        names = [f"drift.{name}" for name in KEPT]
-        sizes = [conn.execute(sa.text(f"SELECT pg_total_relation_size('{name}')")).scalar_one() for name in names]
-    vectors, small = Fraction(sizes[0], windows), Fraction(sum(sizes[1:]), windows)
+        vectors, small = size(conn, "window") / windows, sum(size(conn, name) for name in NUMBERS) / windows
     fresh = [
         replace(monitor, references={STREAM.key: Reference(STREAM.key, Rows(embeddings(REFERENCE, i)), START)})
         for i in range(1, 1 + REFERENCES)

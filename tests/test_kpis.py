@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 from peers import find_or_skip, free_port, prometheus
-from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
+from test_dashboard import charts, config_file, html, page, seeded_url, text  # noqa: F401
 
 from dashboard import kpis
 from dashboard.kpis import STEP, Trace
@@ -60,8 +60,7 @@ def test_a_number_stands_beside_the_pages_of_its_streams(page, seeded_url, shop,
     assert several == "`orders`: the query gives 2 series, one is wanted: put sum(…) or avg(…) around it"
     assert broken.startswith("`sum(searches`: ")
     assert "unclosed left parenthesis" in broken
-    charts = len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart"))
-    assert charts == 2
+    assert len(charts(app)) == 2
     assert "From Prometheus, 0 s ago" in shown
 
 
