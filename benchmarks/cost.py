@@ -81,7 +81,8 @@ def memory() -> float:
 
 def size(conn: sa.Connection, table: str) -> int:
     """Bytes of a table with its partitions and indexes."""
-    asked = sa.text("SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(CAST(:name AS regclass))")
+    whole, parts = "pg_total_relation_size(CAST(:name AS regclass))", "pg_partition_tree(CAST(:name AS regclass))"
+    asked = sa.text(f"SELECT {whole} + coalesce((SELECT sum(pg_total_relation_size(relid)) FROM {parts}), 0)")
     return int(conn.execute(asked, {"name": f"drift.{table}"}).scalar_one())
 
 

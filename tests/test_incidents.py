@@ -171,14 +171,17 @@ def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_b
     register(engine, monitor)
     with engine.begin() as conn:
         measure.measure_spans(conn, monitor, spans(4))
-        # It had too little as well before that: of this nobody needs to hear.
-        few = Alert("search", "spread", AlertKind.INSUFFICIENT, AlertState.FIRING, START, fired_at=START)
-        labels = notice("encoder", "InsufficientSamples", "spread").labels
-        writes.save_alert(conn, few, labels=labels, annotations={}, muted=False)
     known = {("search", slo.name) for slo in slos}
     deliver.resend(engine, one.peers, known, (), runbook_url="", now=START + 4 * LENGTH)
     one.drain()
     assert until(lambda: bool(one.heard("/ticket", "encoder")))
+    with engine.begin() as conn:
+        # It had too little as well: of this nobody needs to hear.
+        few = Alert("search", "spread", AlertKind.INSUFFICIENT, AlertState.FIRING, START, fired_at=START)
+        labels = notice("encoder", "InsufficientSamples", "spread").labels
+        writes.save_alert(conn, few, labels=labels, annotations={}, muted=False)
+    deliver.resend(engine, one.peers, known, (), runbook_url="", now=START + 4 * LENGTH)
+    one.drain()
     until(lambda: len(one.heard("/ticket", "encoder")) > 1, within=2)
     names = [f"EvaluationMissing {name}" for name in ("rank", "spread", "traffic")]
     assert one.heard("/ticket", "encoder") == [("firing", names)]
