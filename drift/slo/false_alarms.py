@@ -52,19 +52,20 @@ def begins(slo: Slo, tier: Tier, chance: float, usual: Fraction = Fraction(0)) -
     """The probability that `tier` is true at the end of a slot and was not one slot before."""
     long, short = tier.slots_long, min(tier.slots_short, tier.slots_long)
     needed, recent = _needed(slo, tier, chance, usual), tier.bad_short
-    both = np.arange(short)[:, None]  # bad slots that stay in both look-backs
+    both = np.arange(short)  # bad slots that stay in both look-backs
     only_long = long > short
-    rest = np.arange(long - short if only_long else 1)[None, :]  # those that stay in the long one alone
-    law = _binomial(short - 1, chance)[:, None] * _binomial(rest.size - 1, chance)[None, :]
+    rest = _binomial(long - short - 1 if only_long else 0, chance)  # of those that stay in the long one alone
+    at_least = np.append(np.cumsum(rest[::-1])[::-1], 0.0)
     total = 0.0
     for new, left_short, left_long in product((0, 1), (0, 1) if only_long else (0,), (0, 1)):
         # Where both look-backs are one, the slot that leaves the long leaves the short as well.
         before_short = both + (left_short if only_long else left_long)
-        now = (both + new >= recent) & (both + rest + new + left_short >= needed)
-        before = (before_short >= recent) & (both + rest + left_short + left_long >= needed)
+        enough = np.clip(needed - both - new - left_short, 0, rest.size)
+        too_many = np.clip(needed - both - left_short - left_long, enough, rest.size)
+        begun = at_least[enough] - np.where(before_short >= recent, at_least[too_many], 0.0)
         singles = [new, left_long, *([left_short] if only_long else [])]
         weight = float(np.prod([chance if bad else 1 - chance for bad in singles]))
-        total += weight * float(law[now & ~before].sum())
+        total += weight * float(_binomial(short - 1, chance)[both + new >= recent] @ begun[both + new >= recent])
     return total
 
 
