@@ -77,6 +77,16 @@ def test_the_gate_tries_a_precision_from_the_command_line(probe):
     assert {check["check"]: check["value"] for check in said["checks"]}["size"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(("has", "judged"), [({}, False), ({"avx512_bf16": True}, False), ({"amx_bf16": True}, True)])
+def test_how_fast_bfloat16_is_on_a_cpu_that_it_slows_down_decides_nothing(probe, monkeypatch, has, judged):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: has)
+    done = asked("--candidate", "bundled", "--candidate-dtype", "bf16", "--probe", probe, "--json")
+    said = json.loads(done.stdout)
+    assert ("latency" in {check["check"] for check in said["checks"]}) is judged
+    assert any(note.startswith("Latency is not judged: ") for note in said["notes"]) is not judged
+    assert judged or said["verdict"] == "pass"
+
+
 def test_the_gate_reads_an_encoder_from_a_file(probe, tmp_path):
     (tmp_path / "cls.yaml").write_text("model: bundled\npooling: cls\n")
     done = asked("--candidate", str(tmp_path / "cls.yaml"), "--probe", probe, "--json")

@@ -132,8 +132,13 @@ def dtype_on(device: torch.device, wanted: torch.dtype) -> torch.dtype:
 
     Only AMX is faster: `avx512_bf16` alone takes up to twice as long as float32, and emulation four times as long.
     """
-    slow = device.type == "cpu" and not torch.cpu.get_capabilities().get("amx_bf16")
-    return torch.float32 if wanted is torch.bfloat16 and slow else wanted
+    return torch.float32 if wanted is torch.bfloat16 and slower_than_float32(device, wanted) else wanted
+
+
+def slower_than_float32(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether `device` is a CPU that multiplies half precision by emulation, or by instructions that do not pay."""
+    needed = {torch.bfloat16: "amx_bf16", torch.float16: "amx_fp16"}.get(dtype)
+    return device.type == "cpu" and needed is not None and not torch.cpu.get_capabilities().get(needed)
 
 
 def read_model(

@@ -19,7 +19,7 @@ from drift.gate.decision import Decision, decide
 from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Thresholds
 from drift.records import Cause
-from drift.wiring.gate_encoders import SPECS, Progress, encoded, open_side, redrawn_layers, size_of
+from drift.wiring.gate_encoders import SPECS, Progress, emulated, encoded, open_side, redrawn_layers, size_of
 
 MOST_ROWS: Final = 200_000
 """Rows of a file that are read to be paired: all are held."""
@@ -186,15 +186,19 @@ def of_encoders(
     (old, new), kept = made.sides, found.take(made.index)
     segments = kept.segments[request.segment] if request.segment else ()
     embedded = Embedded(old.vectors, new.vectors, made.coverage, kept.texts, kept.labels, segments, request.neighbours)
+    slow = any(emulated(side) for side in (baseline, candidate))
     decision = decide(
         embedded,
         limits,
-        baseline=Cost(old.seconds, size_of(baseline)),
-        candidate=Cost(new.seconds, size_of(candidate)),
+        baseline=Cost(None if slow else old.seconds, size_of(baseline)),
+        candidate=Cost(None if slow else new.seconds, size_of(candidate)),
         cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline),
         seed=request.seed,
     )
-    return Found(replace(decision, notes=(made.note,) if made.note else ()), embedded)
+    notes = [made.note] if made.note else []
+    if slow:
+        notes.append("Latency is not judged: this CPU is slower in half precision than in float32, others need not be.")
+    return Found(replace(decision, notes=tuple(notes)), embedded)
 
 
 def cause_of(of: Embedded, encoder: Encoder | None) -> Cause | None:

@@ -154,6 +154,15 @@ def size_of(encoder: Encoder) -> int | None:
     return bytes_in_memory(encoder.model) if isinstance(encoder, TransformerEncoder | ImageEncoder) else None
 
 
+def emulated(encoder: Encoder) -> bool:
+    """Whether the encoder's weights are of a type in which this machine is slower than in float32."""
+    from drift.encoder.transformer import TransformerEncoder, slower_than_float32  # noqa: PLC0415
+
+    if not isinstance(encoder, TransformerEncoder):
+        return False
+    return slower_than_float32(encoder.model.device, encoder.model.dtype)
+
+
 def redrawn_layers(baseline: Encoder, candidate: Encoder) -> Cause | None:
     """That layers of the candidate have other weights, where it is otherwise the baseline's model."""
     from drift.encoder.difference import unlike_layers  # noqa: PLC0415
