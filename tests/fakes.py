@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from collectors.rows import Batch
 from detectors import DETECTORS
 from drift.errors import DeliveryError
-from drift.notify.base import Look, Message
+from drift.notify.base import Held, Look, Message
 from drift.pipeline.intake import Receipt, Sieve, take_in
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.records import KeptAttribution, Part, Reference, Rows, Span, Stream, TopRow, Window
@@ -66,6 +66,7 @@ class FakeNotifier:
     sent: list[Message] = field(default_factory=list)
     looks: Look = field(default_factory=lambda: Look(timedelta(0)))
     holds: list[Mapping[str, str]] = field(default_factory=list)
+    runs_since: datetime = datetime(2000, 1, 1, tzinfo=UTC)
 
     def send(self, message: Message, *, now: datetime) -> int:
         if self.failures:
@@ -76,8 +77,8 @@ class FakeNotifier:
     def look(self, *, now: datetime) -> Look:
         return self.looks
 
-    def firing(self) -> list[Mapping[str, str]]:
-        return self.holds
+    def held(self, *, now: datetime) -> Held:
+        return Held(tuple(self.holds), self.runs_since)
 
 
 REFERENCE = Reference("search", Rows(healthy(512, seed=99)), START)

@@ -22,6 +22,9 @@ from drift.api.app import create_app
 from drift.cli import app
 from drift.config import Config, EncoderConfig, GateConfig
 from drift.config.problems import problems
+from drift.gate.checks import check
+from drift.gate.decision import Decision
+from drift.gate.thresholds import Least, Most
 from drift.pipeline import retrains
 from drift.pipeline.gates import Gatekeeper, judge_one
 from drift.pipeline.retrains import Feedback
@@ -30,7 +33,9 @@ from drift.scheduler import Scheduler
 from drift.store import gates, retention, tables
 from drift.store import retrains as kept
 from drift.wiring import gate_child
+from drift.wiring.gate import Request
 from drift.wiring.gate_child import GateChild
+from drift.wiring.gate_report import as_json
 
 HOUR = timedelta(hours=1)
 FAIL = Judgement("bundled", "./models/v2", "fail", ("cls-pooling: it fits",), 100, "{}")
@@ -233,6 +238,19 @@ def test_a_decision_on_record_is_listed_shown_and_told_by_the_api(engine, by_han
     assert told_ == one
     assert [check["value"] for check in one["checks"]] == [check["value"] for check in report["checks"]]
     assert {check["name"]: check["wanted"] for check in one["checks"]}["lengths"] == "at most"
+
+
+@pytest.mark.parametrize("limit", [Least(warn=0.9, fail=0.8), Least(warn=0.9, fail=None), Most(warn=0, fail=0.5)])
+@pytest.mark.parametrize("value", [0.0, 0.7, 0.85, 1.0])
+def test_a_report_of_another_version_is_read_by_name(limit, value):
+    made = check("overlap", value, limit, "the share of neighbours that stay")
+    (said,) = as_json(Decision(100, (made,)), Request("old", "new"))["checks"]
+    now, other = (
+        Judgement("old", "new", "warn", report=json.dumps({"checks": [one]}))
+        for one in (said, {name: it for name, it in said.items() if name != "wanted"} | {"seconds": 3})
+    )
+    assert other.checks == now.checks
+    assert now.checks[0].wanted == made.wanted
 
 
 def test_precisions_are_no_decision_and_are_not_kept(by_hand):

@@ -246,9 +246,27 @@ def test_an_alertmanager_says_what_fires_there_and_leaves_out_what_is_over_and_w
     one.silence(next(iter(one.peers)), "held", timedelta(minutes=1))
     one.tell(over, *(replace(page("held"), labels=ours[slo]) for slo in ("fires", "silenced")), page("held", "other"))
     one.tell(replace(over, ends_at=datetime.now(UTC)))
-    held = [labels for labels in peer.receiver.firing() if labels.get("model_id") == "held"]
-    assert sorted(labels["slo"] for labels in held) == ["fires", "silenced"]
-    assert ours["fires"] in held
+    held = peer.receiver.held(now=datetime.now(UTC))
+    mine = [labels for labels in held.labels if labels.get("model_id") == "held"]
+    assert sorted(labels["slo"] for labels in mine) == ["fires", "silenced"]
+    assert ours["fires"] in mine
+
+
+def test_an_alertmanager_that_starts_anew_while_postgres_is_away_is_told_what_fires(alone, tmp_path):
+    port, fires = free_port(), page("m")
+    fires = replace(fires, labels=fires.labels | {"service": "drift"})
+    began = datetime.now(UTC)
+    with alertmanager(sample(alone.receiver.url), tmp_path, port=port) as url:
+        peer = alone.add(url)
+        alone.tell(fires)
+        held = peer.receiver.held(now=datetime.now(UTC))
+        assert held.labels == (fires.labels,)
+        assert began - timedelta(seconds=1) <= held.since <= datetime.now(UTC) + timedelta(seconds=1)
+    with alertmanager(sample(alone.receiver.url), tmp_path, port=port):
+        assert peer.receiver.held(now=datetime.now(UTC)).labels == ()
+        peer.repeat([fires])
+        alone.drain()
+        assert peer.receiver.held(now=datetime.now(UTC)).labels == (fires.labels,)
 
 
 def test_a_pair_of_alertmanagers_tells_of_an_incident_once_and_of_its_end_once(alone, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeNotifier
 
 from drift.errors import DeliveryError, RefusedAlertsError
-from drift.notify.alertmanager import draft
+from drift.notify.alertmanager import draft, finished
 from drift.notify.base import Look, Message, Notice
 from drift.notify.own_alerts import clock_skew, watchdog
 from drift.notify.peer import PAUSE, Counts, Peer
@@ -216,15 +216,86 @@ def test_what_another_process_has_told_the_end_of_is_not_repeated_by_one_that_ca
     assert told(notifier)[2:] == [["over"]]
 
 
+def told_anew(peer: Peer, notifier: FakeNotifier, now: datetime) -> list[str]:
+    """What it is told of "traffic", which it took and does not hold, by a process that cannot read."""
+    notifier.sent.clear()
+    peer.repeat([notice("traffic")])
+    drain(peer, now)
+    return [slo for batch in told(notifier) for slo in batch]
+
+
+def taken(notifier: FakeNotifier) -> Peer:
+    """A peer that has taken "traffic", and does not hold it any more."""
+    peer = Peer(notifier)
+    peer.offer([notice("traffic")])
+    drain(peer)
+    return peer
+
+
+def test_what_is_over_stays_over_when_it_would_have_run_out():
+    peer = taken(notifier := FakeNotifier())
+    for minutes in (1, 14, 16, 60):
+        assert told_anew(peer, notifier, NOW + timedelta(minutes=minutes)) == []
+    notifier.runs_since = NOW + timedelta(hours=2)
+    assert told_anew(peer, notifier, NOW + timedelta(hours=3)) == []
+    peer.offer([notice("traffic")])
+    drain(peer, NOW + timedelta(hours=3))
+    assert told(notifier) == [["traffic"]]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(-3600, []), (-1, ["traffic"]), (0, ["traffic"]), (50, ["traffic"])])
+def test_a_peer_that_has_started_anew_since_it_took_an_alert_is_told_of_it_again(seconds, expected):
+    peer = taken(notifier := FakeNotifier())
+    notifier.runs_since = NOW + timedelta(seconds=seconds)
+    assert told_anew(peer, notifier, NOW + RESEND) == expected
+
+
+@pytest.mark.parametrize(("skew", "minutes", "expected"), [(0, 14, []), (0, 15, ["traffic"]), (5, 15, ["traffic"])])
+def test_a_peer_that_has_heard_nothing_for_long_is_told_again_of_what_ran_out(skew, minutes, expected):
+    peer = taken(notifier := FakeNotifier(looks=Look(timedelta(minutes=skew))))
+    assert told_anew(peer, notifier, NOW + timedelta(minutes=minutes)) == expected
+
+
+def test_what_has_fired_since_it_was_read_is_repeated_until_its_end_is_told():
+    def news(*notices: Notice) -> None:
+        for one in notices:
+            body = finished(draft(one), now=NOW, resend=RESEND)
+            peer.send(Message("news", body), now=NOW)
+
+    peer = Peer(notifier := FakeNotifier())
+    read = [notice("traffic", annotations={"description": "as it was read"}), notice("again")]
+    later = notice("again", starts_at=NOW + RESEND)
+    peer.offer(read)
+    news(notice("traffic"), notice("rank", generator_url="http://dash"), later)
+    news(notice("short"), notice("short", ends_at=NOW))
+    notifier.holds = [notice(slo).labels for slo in ("traffic", "rank", "again")]
+    for minutes in (1, 30):
+        notifier.sent.clear()
+        peer.repeat(read)
+        drain(peer, NOW + timedelta(minutes=minutes))
+        (message,) = notifier.sent
+        again = {alert["labels"]["slo"]: alert for alert in orjson.loads(message.body)}
+        assert sorted(again) == ["again", "rank", "traffic"]
+        assert again["again"]["startsAt"] == "2026-01-01T00:01:00Z"
+        assert again["traffic"]["annotations"]["description"] == "as it was read"
+        assert again["rank"]["annotations"]["description"].startswith("As of 2026-01-01 00:00:00 UTC: Postgres has not")
+        assert again["rank"]["generatorURL"] == "http://dash"
+    notifier.sent.clear()
+    peer.offer([notice("traffic")])  # by then it is among what is read, or over
+    peer.repeat([notice("traffic")])
+    drain(peer, NOW + timedelta(minutes=31))
+    assert told(notifier) == [["traffic"]]
+
+
 def test_a_peer_that_does_not_say_what_it_holds_is_told_nothing_old_until_it_does():
     class Shy(FakeNotifier):
         asked = 0
 
-        def firing(self):
+        def held(self, *, now):
             self.asked += 1
             if self.asked == 1:
                 raise DeliveryError("not now")
-            return self.holds
+            return super().held(now=now)
 
     notifier = Shy()
     peer = Peer(notifier)

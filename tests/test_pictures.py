@@ -43,8 +43,8 @@ PAINTER = Painter("flat", flat)
 
 
 def paint(engine, painter=PAINTER, **references):
-    with engine.begin() as conn:
-        return paint_one(conn, references or {"search": REFERENCE}, painter, keep_going, clock)
+    picture = paint_one(engine, references or {"search": REFERENCE}, painter, keep_going, clock)
+    return picture and picture.stream
 
 
 def found(engine, version=REFERENCE.version):
@@ -132,11 +132,39 @@ def test_without_the_extra_it_says_what_to_install(engine, monkeypatch):
 
 
 def test_a_picture_is_left_to_who_is_at_it(engine):
+    inner = []
+
+    def slow(vectors, go_on):
+        inner.append(paint(engine))
+        return flat(vectors, go_on)
+
+    assert paint(engine, Painter("flat", slow)) == "search"
+    assert inner == [None]
     with engine.begin() as other:
         assert pictures.lock(other, "search")
-        assert paint(engine) is None
-        paint(engine, search=REFERENCE)
-    assert paint(engine) == "search"
+        assert paint(engine, search=replace(REFERENCE, rows=Rows(healthy(64, 9)), version="")) is None
+
+
+def test_no_transaction_is_open_while_a_picture_is_fitted(engine):
+    seen = []
+
+    def look(vectors, go_on):
+        with engine.connect() as conn:
+            others = "datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+            seen.extend(conn.execute(sa.text(f"SELECT query FROM pg_stat_activity WHERE {others}")))
+        return flat(vectors, go_on)
+
+    assert paint(engine, Painter("flat", look)) == "search"
+    assert seen == []
+
+
+def test_a_picture_that_was_forgotten_is_fitted_again_by_the_same_process(engine):
+    made = gallery(engine)
+    assert [made.paint(), made.paint()] == [True, False]
+    with engine.begin() as conn:
+        pictures.forget(conn, vectors=START, history=START + DAY)
+    assert made.paint()
+    assert found(engine).is_fitted
 
 
 def test_the_newest_windows_are_placed_first_and_each_once(engine, monkeypatch):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from zoneinfo import ZoneInfo
 
 import fakes
@@ -399,6 +399,58 @@ def test_what_fires_goes_on_firing_while_the_database_is_away_and_says_how_old_i
     back = told()
     assert page_lives(back)
     assert ("StoreUnreachable" in back, "Watchdog" in back) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_away"),
+    [
+        (sa.exc.OperationalError("SELECT 1", None, Exception("no route")), True),
+        (sa.exc.InterfaceError("SELECT 1", None, Exception("the connection is closed")), True),
+        (sa.exc.TimeoutError("no connection to spare"), True),
+        (KeyError("a fault of ours"), False),
+    ],
+)
+def test_only_where_postgres_cannot_be_reached_is_it_said_to_be_away(engine, monkeypatch, error, is_away):
+    def fails(*_, **__):
+        raise error
+
+    service = make_service(engine, clock := Clock())
+    scheduler = Scheduler(service)
+    scheduler._resend()
+    scheduler._deliver("http://am")
+    monkeypatch.setattr("drift.scheduler.clocks.deliver.resend", fails)
+    clock.now = START + timedelta(minutes=4)
+    with pytest.raises(type(error)):
+        scheduler._resend()
+    scheduler._deliver("http://am")
+    told = [
+        one["labels"]["alertname"]
+        for m in service.alertmanagers["http://am"].receiver.sent
+        for one in orjson.loads(m.body)
+    ]
+    assert told == ["Watchdog", *(["StoreUnreachable"] if is_away else [])]
+
+
+def test_a_clock_does_not_begin_a_turn_before_the_last_one_has_ended(engine):
+    going, ended, turns = Event(), Event(), []
+
+    def work() -> None:
+        turns.append(1)
+        going.set()
+        assert ended.wait(30)
+
+    run = Scheduler(make_service(engine, Clock()))._surviving("forget", work)
+    first = Thread(target=run)
+    first.start()
+    try:
+        assert going.wait(30)
+        run()
+        assert len(turns) == 1
+    finally:
+        ended.set()
+        first.join()
+    run()
+    assert len(turns) == 2
 
 
 def test_the_clock_is_utc():

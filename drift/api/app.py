@@ -29,7 +29,7 @@ from drift.api.runbooks import add_runbooks
 from drift.api.writes import add_writes
 from drift.scheduler import Scheduler, Service
 from drift.store import diagnoses, reads, views
-from drift.store.connect import OperationalError, PoolTimeoutError
+from drift.store.connect import UNREACHABLE
 from drift.store.fleet import standings
 
 DAY: Final = timedelta(days=1)
@@ -57,12 +57,12 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     add_gates(app, service)
     _add_health(app, service, scheduler)
 
-    @app.exception_handler(OperationalError)
-    @app.exception_handler(PoolTimeoutError)
     def away(_: Request, error: Exception) -> JSONResponse:
         text = f"the database does not answer, nothing was stored: send it again ({type(error).__name__})"
         return JSONResponse({"detail": text}, 503, {"Retry-After": "5"})
 
+    for error in UNREACHABLE:
+        app.add_exception_handler(error, away)
     return app
 
 

@@ -16,7 +16,7 @@ from drift.records import IN_FLIGHT
 from drift.scheduler import CLOCKS, Scheduler, Service
 from drift.slo import BudgetingMethod, Severity
 from drift.store import endpoints, objectives, reads, retrains, views
-from drift.store.connect import Connection, DBAPIError, PoolTimeoutError
+from drift.store.connect import UNREACHABLE, Connection, DBAPIError
 
 log = structlog.get_logger()
 CACHE_SECONDS: Final = 5.0
@@ -49,7 +49,7 @@ class Exporter(Collector):
                 found += [*self._of_objectives(conn), *self._of_alerts(conn), *self._of_queues(conn)]
                 found += self._of_retraining(conn)
                 found += canary_metrics(conn, self._service.trials)
-        except (DBAPIError, PoolTimeoutError):
+        except (DBAPIError, *UNREACHABLE):
             log.exception("metrics not read")
             up.add_metric([], 0)
         else:

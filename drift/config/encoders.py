@@ -74,8 +74,9 @@ class EncoderConfig(BaseModel):
     @property
     def declared(self) -> str:
         """What is said of the vectors that it should give."""
-        names = {"model", "served_model", "revision", "pooling", "normalise", "max_length"}
+        names = {"model", "revision", "pooling", "normalise", "max_length"}
         said = self.model_dump(include=names, exclude_none=True)
-        others = {"architecture", "background", "deterministic", "dtype", "prefix", "weights_sha256"}
+        others = {"architecture", "background", "deterministic", "dtype", "prefix", "served_model", "weights_sha256"}
+        # By default a text has the prefix that the model declares, which "" takes away.
         said |= self.model_dump(include=others, exclude_defaults=True)
-        return ", ".join(f"{name} {value}" for name, value in said.items() if value != "")
+        return ", ".join(f"{name} {value}" for name, value in said.items())

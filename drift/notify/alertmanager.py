@@ -1,6 +1,6 @@
 """Alerts in the protocol of Alertmanager (API v2)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 import httpx2
 import orjson
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
 from drift.errors import DeliveryError, RefusedAlertsError
 from drift.notify.alertmanager_api import AlertmanagerApi, rfc3339
 from drift.notify.answers import clock_skew, excerpt, retry_after
-from drift.notify.base import Look, Message, Notice
+from drift.notify.base import Held, Look, Message, Notice
 from drift.notify.muting import parse_silences
 from drift.slo import Severity
 
@@ -31,6 +31,10 @@ _RANK: Final = {severity.value: rank for rank, severity in enumerate(Severity)} 
 
 class _Told(BaseModel):
     labels: dict[str, str]
+
+
+class _Status(BaseModel):
+    uptime: AwareDatetime  # when it started, whatever the name says
 
 
 _ALERTS: Final = TypeAdapter(list[_Told])
@@ -103,24 +107,28 @@ class Alertmanager:
 
     def look(self, *, now: datetime) -> Look:
         """Ask for the silences, and with them for the time of day there. See `AlertReceiver.look`."""
-        answer = self._api.ask("GET", "silences")
-        if not answer.is_success:
-            raise self._failure("GET /api/v2/silences", answer, now)
+        answer = self._get("silences", now)
         try:
             silences = parse_silences(answer.content)
         except ValueError as error:
             raise DeliveryError(f"{self} needs to answer silences in JSON, found {excerpt(answer.content)}") from error
         return Look(clock_skew(answer, now=now), silences)
 
-    def firing(self) -> list[Mapping[str, str]]:
-        """Ask for the alerts of the service that are not over. See `AlertReceiver.firing`."""
-        answer = self._api.ask("GET", FIRING)
-        if not answer.is_success:
-            raise DeliveryError(f"{self} needs to answer 2xx to GET /api/v2/alerts, found {answer.status_code}")
+    def held(self, *, now: datetime) -> Held:
+        """Ask for the alerts of the service that are not over, and since when it runs. See `AlertReceiver.held`."""
+        # In this order: one that starts anew in between seems to hold too little, and to have been told nothing of it.
+        answer, stands = self._get(FIRING, now), self._get("status", now)
         try:
-            return [told.labels for told in _ALERTS.validate_json(answer.content)]
+            labels = tuple(told.labels for told in _ALERTS.validate_json(answer.content))
         except ValueError as error:
             raise DeliveryError(f"{self} needs to answer alerts in JSON, found {excerpt(answer.content)}") from error
+        try:
+            started = _Status.model_validate_json(stands.content).uptime
+        except ValueError as error:
+            raise DeliveryError(
+                f"{self} needs to say since when it runs (`uptime`), found {excerpt(stands.content)}"
+            ) from error
+        return Held(labels, started - (clock_skew(stands, now=now) or timedelta(0)))
 
     def _sift(self, batch: list[_Placed], answer: httpx2.Response, now: datetime) -> Iterator[tuple[_Placed, str]]:
         """Halve a refused batch until the valid alerts are stored; yield the others, each with the reason given."""
@@ -139,6 +147,13 @@ class Alertmanager:
         if answer.is_success or answer.status_code in REFUSED:
             return answer
         raise self._failure("POST /api/v2/alerts", answer, now)
+
+    def _get(self, path: str, now: datetime) -> httpx2.Response:
+        """The answer to one question; all but a success raises."""
+        answer = self._api.ask("GET", path)
+        if not answer.is_success:
+            raise self._failure(f"GET /api/v2/{path.partition('?')[0]}", answer, now)
+        return answer
 
     def _failure(self, request: str, answer: httpx2.Response, now: datetime) -> DeliveryError:
         return DeliveryError(

@@ -51,6 +51,17 @@ class Look:
     silences: tuple[Silence, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What fires at an Alertmanager: the labels of the service's alerts, silenced ones and inhibited ones too.
+
+    It holds no alert from before `since`, when it started, by our clock; that is right to some seconds.
+    """
+
+    labels: tuple[Mapping[str, str], ...]
+    since: datetime
+
+
 class AlertReceiver(Notifier, Protocol):
     """A notifier that takes batches of alerts, and keeps some of them from people."""
 
@@ -62,8 +73,8 @@ class AlertReceiver(Notifier, Protocol):
         """
         ...
 
-    def firing(self) -> list[Mapping[str, str]]:
-        """The labels of the service's alerts that fire there, silenced ones and inhibited ones too.
+    def held(self, *, now: datetime) -> Held:
+        """See what fires there.
 
         Raises:
             DeliveryError: it does not say.

@@ -1,5 +1,6 @@
 """Alerts about the service itself. They are told with everything that is repeated, and end when they no longer are."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -47,6 +48,13 @@ def store_unreachable(runbook_url: str, *, since: datetime, now: datetime) -> No
     more = "What fired by then is repeated as it was; what has ended or begun since is not known."
     said = {"summary": says, "since": since.isoformat(), "description": more}
     return _notice("StoreUnreachable", Severity.TICKET, said, runbook_url, since=since)
+
+
+def dated(notice: Notice, *, read_at: datetime) -> Notice:
+    """`notice` as it is repeated while Postgres cannot be read: it says that it is of `read_at`."""
+    since = f"As of {read_at:%Y-%m-%d %H:%M:%S} UTC: Postgres has not answered since."
+    said = f"{since} {notice.annotations.get('description', '')}".rstrip()
+    return replace(notice, annotations={**notice.annotations, "description": said})
 
 
 def _notice(

@@ -12,10 +12,13 @@ import structlog
 from drift.errors import DeliveryError, RefusedAlertsError
 from drift.notify.alertmanager import BATCH, encode, rank
 from drift.notify.base import AlertReceiver, Look, Message, Notice
+from drift.notify.own_alerts import dated
 
 log = structlog.get_logger()
 CAPACITY: Final = 10_000
 PAUSE: Final = timedelta(seconds=5)
+SLACK: Final = timedelta(seconds=30)
+"""A peer says to the second when it started, by its own clock, and may take long to say it."""
 
 _Identity = frozenset[tuple[str, str]]
 
@@ -28,6 +31,14 @@ class Counts:
     failed: int = 0
     dropped: int = 0
     invalid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """When the peer took an alert, and until when it fires there if nothing more is heard of it, by our clock."""
+
+    at: datetime
+    until: datetime
 
 
 class Peer:
@@ -47,7 +58,9 @@ class Peer:
         self._queue: dict[_Identity, Notice] = {}
         self._refused: set[bytes] = set()
         self._ended: dict[_Identity, datetime] = {}
-        self._taken: set[_Identity] = set()
+        self._taken: dict[_Identity, _Taken] = {}
+        self._over: set[_Identity] = set()
+        self._news: dict[_Identity, Notice] = {}
         self._is_old = False
         self._turn = Lock()
 
@@ -60,41 +73,56 @@ class Peer:
 
         So is what was read before news of its end was sent: an episode that has ended does not fire again.
         """
-        self._queue_up(notices, is_old=False)
+        with self._turn:
+            self._is_old = False
+            self._over.clear()
+            self._news.clear()
+            self._queue_up(notices)
 
     def repeat(self, notices: Iterable[Notice]) -> None:
-        """Queue what was true when it was last read, since nothing newer can be.
+        """Queue what was true when it was last read, since nothing newer can be, and what has fired since.
 
-        What the peer has taken and does not hold any more is left out: another process has told it of the end.
+        What the peer has taken and should still hold, and does not, is left out from then on: another process has told
+        it of the end. One that has started anew, or heard nothing for so long that alerts ran out, is told all of it.
         """
-        self._queue_up(notices, is_old=True)
-
-    def _queue_up(self, notices: Iterable[Notice], *, is_old: bool) -> None:
-        forms = {_form(notice.labels, notice.annotations, notice.generator_url): notice for notice in notices}
         with self._turn:
-            self._look_due, self._is_old = True, is_old
-            self._refused &= forms.keys()
-            mine = {_identity(notice.labels) for notice in forms.values()}
-            self._ended = {identity: begun for identity, begun in self._ended.items() if identity in mine}
-            self._taken &= mine
-            for form, notice in forms.items():
-                identity = _identity(notice.labels)
-                is_stale = notice.ends_at is None and self._ended.get(identity) == notice.starts_at
-                if form not in self._refused and not is_stale:
-                    self._queue.pop(identity, None)
-                    self._queue[identity] = notice
-            self._make_room()
+            self._is_old = True
+            # Of one episode what was read counts, for news may have waited long; of one alert the newest episode.
+            found = {(_identity(one.labels), one.starts_at): one for one in (*self._news.values(), *notices)}
+            self._queue_up(sorted(found.values(), key=lambda one: one.starts_at))
+
+    def _queue_up(self, notices: Iterable[Notice]) -> None:
+        forms = {_form(notice.labels, notice.annotations, notice.generator_url): notice for notice in notices}
+        self._look_due = True
+        self._refused &= forms.keys()
+        mine = {_identity(notice.labels) for notice in forms.values()}
+        self._ended = {identity: begun for identity, begun in self._ended.items() if identity in mine}
+        self._taken = {identity: taken for identity, taken in self._taken.items() if identity in mine}
+        for form, notice in forms.items():
+            identity = _identity(notice.labels)
+            is_stale = notice.ends_at is None and self._ended.get(identity) == notice.starts_at
+            if form not in self._refused and not is_stale:
+                self._queue.pop(identity, None)
+                self._queue[identity] = notice
+        self._make_room()
 
     def send(self, message: Message, *, now: datetime) -> int:
         """Deliver news at once; what is older of the same alerts leaves the queue. See `Notifier.send`."""
         alerts = orjson.loads(message.body)
         status = self._counted(message, now=now)
+        self._note_taken(message, now)
         with self._turn:
             for alert in alerts:
-                self._queue.pop(_identity(alert["labels"]), None)
-                self._taken.add(_identity(alert["labels"]))
+                identity, begun = _identity(alert["labels"]), datetime.fromisoformat(alert["startsAt"])
+                self._queue.pop(identity, None)
+                self._news.pop(identity, None)
                 if datetime.fromisoformat(alert["endsAt"]) <= now:
-                    self._ended[_identity(alert["labels"])] = datetime.fromisoformat(alert["startsAt"])
+                    self._ended[identity] = begun
+                else:
+                    self._over.discard(identity)
+                    link = alert.get("generatorURL", "")
+                    said = Notice(alert["labels"], alert["annotations"], begun, generator_url=link)
+                    self._news[identity] = dated(said, read_at=now)
         return status
 
     def tell_next(self, *, now: datetime, resend: timedelta) -> bool:
@@ -113,8 +141,9 @@ class Peer:
         # Where the peer's clock is ahead, ends are told in its time: in its past they would keep alerts from everybody.
         ahead = max(self.look.skew or timedelta(0), timedelta(0))
         (body,) = encode(list(batch.values()), now=now + ahead, resend=resend)
+        message = Message("resend", body)
         try:
-            self._counted(Message("resend", body), now=now)
+            self._counted(message, now=now)
         except RefusedAlertsError as error:
             log.warning("alerts refused", error=str(error))
         except DeliveryError as error:
@@ -124,9 +153,15 @@ class Peer:
             self._rests_until = now + max(PAUSE, error.retry_after or PAUSE)
             log.warning("alerts not repeated", error=str(error), again_at=self._rests_until)
             return False
-        with self._turn:
-            self._taken |= batch.keys()
+        self._note_taken(message, now)
         return True
+
+    def _note_taken(self, message: Message, now: datetime) -> None:
+        skew = self.look.skew or timedelta(0)
+        with self._turn:
+            for alert in orjson.loads(message.body):
+                until = datetime.fromisoformat(alert["endsAt"]) - skew
+                self._taken[_identity(alert["labels"])] = _Taken(now, until)
 
     def _see(self, now: datetime) -> bool:
         """Look at the peer; False where it does not say what it holds and must, or what is over would fire again."""
@@ -135,18 +170,23 @@ class Peer:
             self.look = self.receiver.look(now=now)
         except DeliveryError as error:
             log.warning("silences not read", error=str(error))
-        return not self._is_old or self._leave_out_what_is_over()
+        return not self._is_old or self._leave_out_what_is_over(now)
 
-    def _leave_out_what_is_over(self) -> bool:
+    def _leave_out_what_is_over(self, now: datetime) -> bool:
         try:
-            held = {_identity(labels) for labels in self.receiver.firing()}
+            held = self.receiver.held(now=now)
         except DeliveryError as error:
             self._look_due = True
             log.warning("alerts not repeated", error=str(error))
             return False
+        there, since = {_identity(labels) for labels in held.labels}, held.since + SLACK
         with self._turn:
-            over = self._taken - held if self._is_old else set()
-            self._queue = {i: one for i, one in self._queue.items() if one.ends_at is not None or i not in over}
+            if not self._is_old:  # something newer was offered meanwhile
+                return True
+            kept = {identity for identity, taken in self._taken.items() if since < taken.at and now < taken.until}
+            # Remembered, for an alert that is not repeated runs out, and would then be told anew.
+            self._over |= kept - there
+            self._queue = {i: one for i, one in self._queue.items() if one.ends_at is not None or i not in self._over}
         return True
 
     def _take(self) -> dict[_Identity, Notice]:

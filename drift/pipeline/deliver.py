@@ -1,7 +1,7 @@
 """From the outbox to the receivers. One attempt each; the outbox remembers when the next is due."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -151,16 +151,10 @@ def repeat(peers: Mapping[str, Peer], standing: Standing, *, runbook_url: str, n
     """
     if now - standing.read_at > FROZEN_FOR:
         return
-    since = f"As of {standing.read_at:%Y-%m-%d %H:%M:%S} UTC: Postgres has not answered since."
     away = own_alerts.store_unreachable(runbook_url, since=standing.read_at, now=now)
-    old = [_dated(notice, since) for notice in standing.firing]
+    old = [own_alerts.dated(notice, read_at=standing.read_at) for notice in standing.firing]
     for peer in peers.values():
         peer.repeat([*old, *([] if away is None else [away])])
-
-
-def _dated(notice: Notice, since: str) -> Notice:
-    said = notice.annotations.get("description", "")
-    return replace(notice, annotations={**notice.annotations, "description": f"{since} {said}".rstrip()})
 
 
 def _matters(notice: Notice, silences: Sequence[Silence], now: datetime) -> bool:

@@ -14,7 +14,7 @@ from drift.picture import NEIGHBOURS, Fitted
 from drift.pipeline.gates import GoOn
 from drift.records import Reference
 from drift.store import golden, pictures
-from drift.store.connect import Connection
+from drift.store.connect import Connection, Engine
 from drift.store.pictures import MOST_FITTED, Picture, Places
 
 log = structlog.get_logger()
@@ -38,32 +38,37 @@ class Painter:
 
 
 def paint_one(
-    conn: Connection, references: Mapping[str, Reference], painter: Painter, go_on: GoOn, clock: Callable[[], datetime]
-) -> str | None:
-    """Fit a picture to one of `references`, by keys of streams, that has none; return its key, None where all have.
+    engine: Engine, references: Mapping[str, Reference], painter: Painter, go_on: GoOn, clock: Callable[[], datetime]
+) -> Picture | None:
+    """Fit a picture to one of `references`, by keys of streams, that has none; None where none is left to be fitted.
 
-    It may take minutes. What stops it undoes all of it. What fails is kept with its reason, and counts as none.
+    It may take minutes, in which no transaction is open. Where it is stopped nothing is kept. What fails is kept with
+    its reason, and counts as none.
     """
     versions = {key: reference.version for key, reference in references.items()}
-    for key in pictures.due(conn, versions):
-        # Asked again under the lock: who had it may have fitted one meanwhile.
-        if not pictures.lock(conn, key) or not pictures.due(conn, {key: versions[key]}):
-            continue
-        began = clock()
-        rows = references[key].vectors[:MOST_FITTED]
-        places, fault = np.zeros((0, 2), np.float32), painter.missing
-        if len(rows) < LEAST_FITTED:
-            fault = f"{painter.method} needs a reference of {LEAST_FITTED} rows, {references[key]} has {len(rows)}"
-        if not fault:
-            try:
-                places = painter.paint(rows, go_on)
-            except DriftError as error:
-                fault = str(error)
-                log.warning("picture not fitted", stream=key, error=fault)
-        seconds = (clock() - began).total_seconds()
-        pictures.keep(conn, Picture(key, versions[key], painter.method, clock(), seconds, places, fault))
-        return key
-    return None
+    with pictures.claimed(engine, versions) as key:
+        if key is None:
+            return None
+        picture = _painted(key, references[key], painter, go_on, clock)
+        with engine.begin() as conn:
+            pictures.keep(conn, picture)
+    return picture
+
+
+def _painted(key: str, reference: Reference, painter: Painter, go_on: GoOn, clock: Callable[[], datetime]) -> Picture:
+    began = clock()
+    rows = reference.vectors[:MOST_FITTED]
+    places, fault = np.zeros((0, 2), np.float32), painter.missing
+    if len(rows) < LEAST_FITTED:
+        fault = f"{painter.method} needs a reference of {LEAST_FITTED} rows, {reference} has {len(rows)}"
+    if not fault:
+        try:
+            places = painter.paint(rows, go_on)
+        except DriftError as error:
+            fault = str(error)
+            log.warning("picture not fitted", stream=key, error=fault)
+    now = clock()
+    return Picture(key, reference.version, painter.method, now, (now - began).total_seconds(), places, fault)
 
 
 def place_some(conn: Connection, stream: str, reference: Reference) -> int:

@@ -1,8 +1,10 @@
 """What gates have decided."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NotRequired, TypedDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,36 @@ class Judgement:
     @property
     def checks(self) -> tuple[Checked, ...]:
         """Every check of the report, in its order."""
-        said = json.loads(self.report or "{}").get("checks", [])
-        return tuple(Checked(one.pop("check"), **one) for one in said)
+        return tuple(_checked(one) for one in json.loads(self.report or "{}").get("checks", []))
+
+
+class _Said(TypedDict):
+    """A check of a report. Another version may have written more, or no `wanted`."""
+
+    check: str
+    segment: str
+    value: float
+    warn: float | None
+    fail: float | None
+    wanted: NotRequired[str]
+    verdict: str
+    words: str
+
+
+def _checked(said: _Said) -> Checked:
+    limits, wanted = (said["warn"], said["fail"]), said.get("wanted") or _wanted(said)
+    return Checked(said["check"], said["segment"], said["value"], *limits, wanted, said["verdict"], said["words"])
+
+
+def _wanted(said: _Said) -> str:
+    if told := re.search(r", (at least|at most) \S+ is wanted$", said["words"]):
+        return told[1]
+    # One that passes names no limit. The stricter one warns; where there is one alone, the value is on its right side.
+    warn, fail = said["warn"], said["fail"]
+    if warn is not None and fail is not None and warn != fail:
+        return "at least" if warn > fail else "at most"
+    limit = fail if warn is None else warn
+    return "at most" if limit is not None and said["value"] < limit else "at least"
 
 
 @dataclass(frozen=True, slots=True)

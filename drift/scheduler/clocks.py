@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import Final
 
 import structlog
@@ -21,6 +21,7 @@ from drift.scheduler.gallery import Gallery
 from drift.scheduler.service import Service, Stopped
 from drift.scheduler.work import diagnose_one, work_once
 from drift.store import encoders, retention
+from drift.store.connect import UNREACHABLE
 from drift.store.encoders import EncoderRow
 
 log = structlog.get_logger()
@@ -92,9 +93,11 @@ class Scheduler:
 
     def _surviving(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
         """`work`, whose failures are counted; the log tells of the first in a row, and of the end of the row."""
-        failing = Event()
+        failing, turn = Event(), Lock()
 
         def run() -> None:
+            if not turn.acquire(blocking=False):
+                return  # a slow clock's first turn may last into its second, which is another job to the scheduler
             try:
                 work()
             except Exception:
@@ -106,6 +109,8 @@ class Scheduler:
                 if failing.is_set():
                     log.info("clock works again", clock=name)
                 failing.clear()
+            finally:
+                turn.release()
 
         return run
 
@@ -150,7 +155,7 @@ class Scheduler:
         peers, known, webhooks = service.alertmanagers, service.objectives, service.webhooks
         try:
             self._standing = deliver.resend(service.engine, peers, known, webhooks, runbook_url=url, now=now)
-        except Exception:
+        except UNREACHABLE:
             if self._standing is not None:
                 deliver.repeat(peers, self._standing, runbook_url=url, now=now)
             raise

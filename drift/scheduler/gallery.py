@@ -17,26 +17,26 @@ TURN: Final = timedelta(seconds=10)
 class Gallery:
     """The pictures of a service's references. `go_on` raises what ends long work.
 
-    Each is fitted once; one that fails is tried again by the next process that starts.
+    One that cannot be fitted is tried again by the next process that starts.
     """
 
     def __init__(self, service: Service, painter: Painter, go_on: Callable[[], None]) -> None:
         self._service, self._painter, self._go_on = service, painter, go_on
         self._references = {key: held for monitor in service.measured for key, held in monitor.references.items()}
-        self._tried: set[str] = set()
+        self._failed: set[str] = set()
         self._turns = deque(self._references)
         self._placed: dict[str, Span] = {}
 
     def paint(self) -> bool:
         """Fit the next picture; False where none is left to be tried."""
         service = self._service
-        left = {key: held for key, held in self._references.items() if key not in self._tried}
-        with service.engine.begin() as conn:
-            key = pictures.paint_one(conn, left, self._painter, self._go_on, service.clock)
-        if key is None:
+        left = {key: held for key, held in self._references.items() if key not in self._failed}
+        picture = pictures.paint_one(service.engine, left, self._painter, self._go_on, service.clock)
+        if picture is None:
             return False
-        self._tried.add(key)
-        self._placed.pop(key, None)
+        if not picture.is_fitted:
+            self._failed.add(picture.stream)
+        self._placed.pop(picture.stream, None)
         return True
 
     def place(self) -> None:

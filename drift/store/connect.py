@@ -5,23 +5,25 @@ from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from drift.errors import StoreError
 
 __all__ = [
+    "UNREACHABLE",
     "Connection",
     "DBAPIError",
     "Engine",
     "OperationalError",
-    "PoolTimeoutError",
     "connect",
     "connect_reader",
     "require_usable",
 ]
 
 OLDEST: Final = 140_000  # Postgres 14, as server_version_num says it
+UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What is raised where Postgres cannot be reached, or has no connection to spare; all else is a fault of ours."""
 OVERFLOW: Final = 48
 """More connections, for a moment: each receiver holds one while it is asked, and those that hang must leave some."""
 

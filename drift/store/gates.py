@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.records import Gated, Judgement, Retrain, RetrainState
-from drift.store import retrains, tables
+from drift.store import retrains, tables, turns
+
+TURN: Final = 4
 
 
 @contextmanager
@@ -19,8 +22,7 @@ def claimed(engine: sa.Engine, names: Sequence[str], *, since: datetime) -> Iter
     Only for alerts of the streams `names`. Nobody else gets it until the block ends, and no transaction is open
     meanwhile: a gate takes minutes, and one that old would keep Postgres from tidying up.
     """
-    with engine.connect() as conn:
-        conn.detach()  # the lock goes with the session: it must not come back into the pool
+    with turns.session(engine) as conn:
         found = _claim(conn, names, since)
         conn.commit()
         yield found
@@ -32,9 +34,8 @@ def _claim(conn: sa.Connection, names: Sequence[str], since: datetime) -> Retrai
     name = sa.func.split_part(t.c.stream, "/", 1)
     fresh = (t.c.state == RetrainState.SUCCEEDED) & (t.c.ended_at >= since) & name.in_(names)
     for id_ in conn.execute(sa.select(t.c.id).where(fresh, ~decided).order_by(t.c.ended_at)).scalars().all():
-        lock = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:id, 4))")
-        # Asked again under the lock: who had it may have decided meanwhile.
-        if conn.execute(lock, {"id": id_}).scalar_one() and not is_decided(conn, id_):
+        # Asked again once it is taken: who had it may have decided meanwhile.
+        if turns.take(conn, id_, TURN) and not is_decided(conn, id_):
             return retrains.retrain(conn, id_)
     return None
 

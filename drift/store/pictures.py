@@ -1,6 +1,7 @@
 """Pictures that were fitted to references, and where the rows of windows lie in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -11,13 +12,14 @@ from jaxtyping import Float32
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.records import Span
-from drift.store import codec, tables
+from drift.store import codec, tables, turns
 
 MOST_FITTED: Final = 5_000
 """Rows of a reference that a picture is fitted to; more take longer and look the same."""
 MOST_PLACED: Final = 100_000
 """Rows of a stream's newest windows that have their places kept: as many as are shown at once."""
 MOST_WINDOWS: Final = 5_000
+TURN: Final = 14
 
 Places = Float32[np.ndarray, "n 2"]
 
@@ -75,10 +77,30 @@ def due(conn: sa.Connection, versions: Mapping[str, str]) -> list[str]:
     return sorted(key for key, version in versions.items() if (key, version) not in kept)
 
 
+@contextmanager
+def claimed(engine: sa.Engine, versions: Mapping[str, str]) -> Iterator[str | None]:
+    """The first stream that is `due` and that nobody else has; None where there is none.
+
+    Nobody else gets it until the block ends, and no transaction is open meanwhile: fitting takes minutes.
+    """
+    with turns.session(engine) as conn:
+        found = _claim(conn, versions)
+        conn.commit()
+        yield found
+
+
+def _claim(conn: sa.Connection, versions: Mapping[str, str]) -> str | None:
+    for key in due(conn, versions):
+        # Asked again once it is taken: who had it may have fitted one meanwhile.
+        if turns.take(conn, key, TURN) and due(conn, {key: versions[key]}):
+            return key
+    return None
+
+
 def lock(conn: sa.Connection, stream: str) -> bool:
-    """Have the pictures of a stream for this transaction alone; False where another process has them."""
-    turn = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:stream, 14))")
-    return bool(conn.execute(turn, {"stream": stream}).scalar_one())
+    """Have the pictures of a stream for this transaction alone; False where another process has `claimed` them."""
+    turn = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:stream, :kind))")
+    return bool(conn.execute(turn, {"stream": stream, "kind": TURN}).scalar_one())
 
 
 def unplaced(conn: sa.Connection, stream: str, reference: str, *, limit: int) -> list[datetime]:
