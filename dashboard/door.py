@@ -14,7 +14,7 @@ import structlog
 from dashboard.answers import Sees
 from dashboard.declared import Declared
 from drift.config import AccessConfig, OidcConfig, ProxyConfig, load
-from drift.errors import ConfigError, StoreError
+from drift.errors import ConfigError, DriftError, StoreError
 from drift.records import Role, Visitor, tenant_of
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ class SignInError(StoreError):
         self.can_sign_in = can_sign_in
 
 
-class HiddenError(StoreError):
+class HiddenError(DriftError):
     """What was asked for is there, or not, but not for this visitor."""
 
 
