@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import seed
+from streamlit.runtime.context import ContextProxy
 from test_dashboard import config_file, html, page, rows, seeded_url, text  # noqa: F401
 from test_dashboard_incident import episode, found, link, reader  # noqa: F401
 from test_dashboard_pages import VIEWS, said
@@ -34,6 +35,7 @@ CARE, DOCS = "support-tickets", "docs-search"
 
 def test_a_token_says_the_name_and_the_groups():
     assert by_claims(CLAIMS, OIDC, NOW) == ("anna@example.com", ("sre", "ml"))
+    assert by_claims(CLAIMS | {"email_verified": "true"}, OIDC, NOW) == by_claims(CLAIMS, OIDC, NOW)
     assert by_claims(CLAIMS | {"groups": "sre ml"}, OIDC, NOW)[1] == ("sre", "ml")
     assert by_claims({name: CLAIMS[name] for name in CLAIMS if name != "groups"}, OIDC, NOW)[1] == ()
 
@@ -46,6 +48,8 @@ def test_a_token_says_the_name_and_the_groups():
         ({"iat": None}, "some time ago", True),
         ({"email": None}, "no claim 'email'", False),
         ({"email_verified": False}, "has not verified", False),
+        ({"email_verified": "false"}, "has not verified", False),
+        ({"email_verified": None}, "has not verified", False),
     ],
 )
 def test_a_token_that_does_not_say_who_it_is_lets_nobody_in(changes, words, helps):
@@ -169,6 +173,24 @@ def test_viewers_get_no_commands_that_change_things_and_no_inputs(scoped, seeded
     operator = scoped("sre", seeded_url, "incident", **query)
     assert f"drift alert mark-false {episode(reader, CARE).alert.id}" in [code.value for code in operator.code]
     assert data.config()[0].stream(CARE).show_inputs is True
+
+
+def test_viewers_are_not_told_how_to_end_maintenance(scoped, seeded_url):  # noqa: F811
+    shown = [text(scoped(group, seeded_url, "stream", stream=CARE)) for group in ("care-people", "sre")]
+    assert all("Maintenance: suppressed by m-seeded" in one for one in shown)
+    assert ["drift maintenance cancel" in one for one in shown] == [False, True]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config"]])
+def test_where_nobody_is_asked_strangers_see_nothing(page, seeded_url, config_file, monkeypatch, arguments):  # noqa: F811
+    monkeypatch.setattr("sys.argv", ["app.py", *arguments, *([str(config_file)] if arguments else [])])
+    assert DOCS in html(page(seeded_url))
+    monkeypatch.setattr(ContextProxy, "ip_address", "10.0.0.9")
+    shown = page(seeded_url)
+    assert DOCS not in html(shown)
+    assert "asks nobody who they are" in text(shown)
+    monkeypatch.setenv("DRIFT_OPEN", "true")
+    assert DOCS in html(page(seeded_url))
 
 
 def test_who_is_signed_in_is_said_below_the_page(scoped, seeded_url):  # noqa: F811
