@@ -33,8 +33,8 @@ ORDER: Final = {standing: place for place, standing in enumerate(Standing)}
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages, of all
-    streams: None where the visitor does not see them all.
+    """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages of
+    all streams: None where the visitor does not see them all.
 
     `maintenance` is what is on. Of `measurements` there are the newest, where it is of one stream.
     """
