@@ -112,5 +112,6 @@ def _nearest(squares: Float32[np.ndarray, "n m"], scale: float) -> Float32[np.nd
 
 def _likeness(squares: Float32[np.ndarray, "n m"], scale: float) -> Float32[np.ndarray, "n"]:
     """The mean Gaussian kernel, at the median distance."""
-    found: Float32[np.ndarray, n] = np.exp(squares * np.float32(-1 / scale)).sum(1)
-    return found / np.maximum(1, np.isfinite(squares).sum(1, dtype=np.float32))
+    kernel = np.exp(squares * np.float32(-1 / scale))
+    found: Float32[np.ndarray, n] = kernel.sum(1) / np.maximum(1, np.isfinite(squares).sum(1, dtype=np.float32))
+    return found
