@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
+from drift.records import Measurement
 from drift.store.reads import AlertRow, StreamRow
 from drift.store.views import MessageRow
 
@@ -41,6 +42,28 @@ class Incidents:
         """Those of the streams that may be seen."""
         alerts = tuple(row for row in self.alerts if sees(row.alert.stream))
         return replace(self, alerts=alerts, messages=tuple(row for row in self.messages if sees(row.stream)))
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest measurements of some streams."""
+
+    measurements: tuple[Measurement, ...] = ()
+
+    def only(self, sees: Sees) -> Self:
+        """Those of the streams that may be seen."""
+        return replace(self, measurements=tuple(row for row in self.measurements if sees(row.stream)))
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The stream that a page shows at first; None where none has anything to show."""
+
+    stream: str | None
+
+    def only(self, sees: Sees) -> Self:
+        """The same, unless it may not be seen."""
+        return self if self.stream and sees(self.stream) else replace(self, stream=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,12 @@ def _of_trial(trial: Canary) -> str:
 
 
 def _of_versions(served: tuple[Served, ...]) -> Iterator[Step]:
-    seen = {served[0].version} if served else set()
+    replaced: list[str] = []  # those before the one that serves, the oldest first
     for before, after in pairwise(served):
-        if after.version in seen:
+        if after.version in replaced:
+            # What was rolled back was not replaced: when it comes again, that is no rollback.
+            del replaced[replaced.index(after.version) :]
             yield Step("Rolled back", after.since, f"rows come of {after.version} again, and not of {before.version}")
         else:
+            replaced.append(before.version)
             yield Step("Version changed", after.since, f"rows come of {after.version}, and not of {before.version}")
-        seen.add(after.version)

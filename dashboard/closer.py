@@ -146,9 +146,12 @@ def _skew(chosen: Slo, wanted: Range) -> None:
 
 
 def _segments(chosen: Slo, wanted: Range) -> None:
+    known = parts.known(data.streams, lambda found: found.at)
+    if known is None:
+        return
     declared, _ = data.config()
-    own = declared.named(chosen.name) if declared else {}
-    found = _ask((Look.SEGMENTS,), chosen, wanted, lambda conn: looks.by_segment(conn, chosen, wanted, own))
+    slos = looks.segments(chosen, known.streams, declared.named(chosen.name) if declared else {})
+    found = _ask((Look.SEGMENTS, slos), chosen, wanted, lambda conn: looks.by_segment(conn, chosen, wanted, slos))
     if found is None:
         return
     shown = [series for series in found.series if series.measurements or series.gaps]

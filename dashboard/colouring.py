@@ -57,7 +57,7 @@ class Ramp:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class Colouring:
     """The colour of each row, those of the reference first, and its place in `groups`; with a scale where it has one.
 
     The first of `groups` is the reference.
@@ -69,16 +69,16 @@ class Look:
     ramp: Ramp | None = field(default=None)
 
 
-def look(found: Projection, by: By, now: datetime) -> Look:
-    """How the rows of `found` look."""
-    return LOOKS[by](found, now)
+def coloured(found: Projection, by: By, now: datetime) -> Colouring:
+    """The rows of `found`, coloured."""
+    return _WAYS[by](found, now)
 
 
-def _by_side(found: Projection, _: datetime) -> Look:
+def _by_side(found: Projection, _: datetime) -> Colouring:
     return _grouped(found, np.zeros(len(found.window.places), np.int64), (("window", palette.BAD),))
 
 
-def _by_segment(found: Projection, _: datetime) -> Look:
+def _by_segment(found: Projection, _: datetime) -> Colouring:
     """The largest segments have a colour each; all others are one."""
     most = [name for name, _ in Counter(found.window.groups).most_common(GROUPS)]
     place = {name: i for i, name in enumerate(most)}
@@ -87,7 +87,7 @@ def _by_segment(found: Projection, _: datetime) -> Look:
     return _grouped(found, of, (*entries, *([(OTHER, COLOURS[-1])] if (of == len(most)).any() else [])))
 
 
-def _by_time(found: Projection, now: datetime) -> Look:
+def _by_time(found: Projection, now: datetime) -> Colouring:
     ages = np.array([(now - start).total_seconds() for start in found.window.starts], np.float32)
     oldest, newest = float(ages.max()), float(ages.min())
     places = (oldest - ages[found.window.start]) / (oldest - newest or 1.0)
@@ -95,23 +95,23 @@ def _by_time(found: Projection, now: datetime) -> Look:
     return _scaled(found, places, Ramp(SCALE, first, last, "when the window began"))
 
 
-def _by_novelty(found: Projection, _: datetime) -> Look:
+def _by_novelty(found: Projection, _: datetime) -> Colouring:
     title = "distance to the reference: in the middle what 99 % of its own rows stay below"
     low, high = NOVEL
     ramp = Ramp(SCALE, f"{low:g} or less", f"{high:g} or more", title)
     return _scaled(found, (found.window.seen.novelty - np.float32(low)) / np.float32(high - low), ramp)
 
 
-def _by_witness(found: Projection, _: datetime) -> Look:
+def _by_witness(found: Projection, now: datetime) -> Colouring:
     """Rows of the reference have a colour too: where it has more of them than windows have, something is gone."""
     both = np.concatenate([found.reference.seen.witness, found.window.seen.witness])
     most = float(np.quantile(np.abs(both), CLIPPED)) or 1.0
     ramp = Ramp(SIDES, words.number(-most), words.number(most), "MMD's witness: windows have fewer, or more, rows here")
-    plain = _by_side(found, _)
-    return Look(_mixed(both / np.float32(2 * most) + np.float32(0.5), SIDES), plain.group, plain.groups, ramp)
+    plain = _by_side(found, now)
+    return Colouring(_mixed(both / np.float32(2 * most) + np.float32(0.5), SIDES), plain.group, plain.groups, ramp)
 
 
-LOOKS: Final[Mapping[By, Callable[[Projection, datetime], Look]]] = {
+_WAYS: Final[Mapping[By, Callable[[Projection, datetime], Colouring]]] = {
     By.SIDE: _by_side,
     By.SEGMENT: _by_segment,
     By.TIME: _by_time,
@@ -120,21 +120,21 @@ LOOKS: Final[Mapping[By, Callable[[Projection, datetime], Look]]] = {
 }
 
 
-def _grouped(found: Projection, of: Int[np.ndarray, "w"], entries: tuple[tuple[str, str], ...]) -> Look:
+def _grouped(found: Projection, of: Int[np.ndarray, "w"], entries: tuple[tuple[str, str], ...]) -> Colouring:
     group = np.concatenate([np.zeros(len(found.reference.places), np.int64), of + 1])
     counts = np.bincount(group, minlength=len(entries) + 1).tolist()
     named = ((REFERENCE, palette.BAND), *entries)
     groups = tuple(
         Group(f"{name} ({words.count(count)})", colour) for (name, colour), count in zip(named, counts, strict=True)
     )
-    return Look(np.array([_rgb(each.colour) for each in groups], np.uint8)[group], group, groups)
+    return Colouring(np.array([_rgb(each.colour) for each in groups], np.uint8)[group], group, groups)
 
 
-def _scaled(found: Projection, places: Numbers, ramp: Ramp) -> Look:
+def _scaled(found: Projection, places: Numbers, ramp: Ramp) -> Colouring:
     """Windows' rows by their place in [0, 1] on a scale, upon a plain reference."""
     plain = _by_side(found, found.window.starts[0])
     plain.colours[len(found.reference.places) :] = _mixed(places, ramp.colours)
-    return Look(plain.colours, plain.group, plain.groups, ramp)
+    return Colouring(plain.colours, plain.group, plain.groups, ramp)
 
 
 def _mixed(places: Numbers, stops: tuple[str, ...]) -> Colours:

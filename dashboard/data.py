@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 import streamlit as st
 
 from dashboard import past
-from dashboard.answers import Incidents, Narrow, Registered, Shown
+from dashboard.answers import Incidents, Narrow, Newest, Registered, Shown
 from dashboard.door import HiddenError, config, sees, visitor
 from dashboard.past import EPISODES, EVERY
 from dashboard.series import History, Range
@@ -62,12 +62,12 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
 
 def newest(shown: Sequence[Line]) -> list[Line]:
     """`shown` with the newest measurement of each; without, while the database does not answer."""
-    pairs = tuple((line.row.stream.key, line.slo.sli.detector) for line in shown if line.slo)
+    pairs = tuple(sorted({(line.row.stream.key, line.slo.sli.detector) for line in shown if line.slo}))
     try:
-        found = asked(("newest", pairs), lambda conn: _newest(conn, pairs)).value
+        found = asked(("newest", pairs), lambda conn: Newest(tuple(_newest(conn, pairs)))).value
     except StoreError:
-        found = []
-    return measured(shown, found)
+        found = Newest()
+    return measured(shown, found.measurements)
 
 
 def streams() -> Shown[Registered]:
@@ -105,14 +105,17 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
         StoreError: the database does not answer, and never did for this.
     """
 
+    # As many as are read at all are the visitor's own, and none is crowded out by those of others.
+    among = None if visitor().sees_all else tuple(row.stream.key for row in streams().value.streams)
+
     def read() -> Incidents:
         with views.reading(_reader(url())) as conn:
             at = views.now(conn)
             since = None if last is None else at - last
-            alerts = reads.alerts(conn, states=EVERY, since=since, limit=EPISODES)
-            return Incidents(at, tuple(alerts), tuple(views.messages(conn)))
+            alerts = reads.alerts(conn, states=EVERY, since=since, among=among, limit=EPISODES)
+            return Incidents(at, tuple(alerts), tuple(views.messages(conn, among=among)))
 
-    return _shown(("incidents", url(), last), read)
+    return _shown(("incidents", url(), last, among), read)
 
 
 def asked(

@@ -53,7 +53,3 @@ class Declared:
     def named(self, slo: str) -> Mapping[str, Slo]:
         """The objectives of that name, by the keys of their streams."""
         return {key: slos[slo] for key, slos in self.objectives.items() if slo in slos}
-
-    def detectors(self, key: str) -> frozenset[str]:
-        """The measurements that its objectives look at."""
-        return frozenset(slo.sli.detector for slo in self.slos(key).values())

@@ -13,8 +13,8 @@ import structlog
 
 from dashboard.answers import Sees
 from dashboard.declared import Declared
-from drift.config import AccessConfig, OidcConfig, ProxyConfig, load
-from drift.errors import ConfigError, StoreError
+from drift.config import AccessConfig, OidcConfig, ProxyConfig, Settings, is_loopback, load
+from drift.errors import ConfigError, DriftError, StoreError
 from drift.records import Role, Visitor, tenant_of
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ class SignInError(StoreError):
         self.can_sign_in = can_sign_in
 
 
-class HiddenError(StoreError):
+class HiddenError(DriftError):
     """What was asked for is there, or not, but not for this visitor."""
 
 
@@ -55,7 +55,7 @@ def visitor() -> Visitor:
     """Who asks.
 
     Raises:
-        SignInError: it is not known, or that one may see nothing.
+        SignInError: it is not known, or that one may see nothing; or nobody is asked, and a stranger came.
     """
     access = _access()
     if access.oidc is not None:
@@ -65,7 +65,7 @@ def visitor() -> Visitor:
         return _admitted(
             access, *by_headers(st.context.headers.get_all, access.proxy, [address] if address else LOOPBACK)
         )
-    return ANYBODY
+    return _not_a_stranger(st.context.ip_address or LOOPBACK[0])
 
 
 def sees() -> Sees:
@@ -97,7 +97,8 @@ def by_claims(claims: Mapping[str, object], oidc: OidcConfig, now: datetime) -> 
             f"The identity token has no claim {oidc.name!r}: `access.oidc.name` in drift.yaml says which one to read.",
             can_sign_in=False,
         )
-    if oidc.name == "email" and claims.get("email_verified") is False:
+    # Some providers say it as a string; those that do not say it at all have no others.
+    if oidc.name == "email" and str(claims.get("email_verified", True)).casefold() != "true":
         raise SignInError(f"The provider has not verified that {name} is yours.", can_sign_in=False)
     groups = claims.get(oidc.groups)
     found = groups if isinstance(groups, list | tuple) else groups.split() if isinstance(groups, str) else ()
@@ -127,6 +128,18 @@ def by_headers(
         )
     groups = (one.strip() for text in header(proxy.groups) for one in text.split(","))
     return names[0].strip(), tuple(one for one in groups if one)
+
+
+def _not_a_stranger(address: str) -> Visitor:
+    """Anybody on this machine, or from anywhere where that is meant: `drift dashboard` refuses to start otherwise, but
+    neither does Streamlit by itself, nor is it asked again when `access` goes from the file."""
+    if is_loopback(address) or Settings().open:
+        return ANYBODY
+    raise SignInError(
+        "This dashboard asks nobody who they are, so it is for the machine that it runs on alone: `access` in "
+        "drift.yaml says how people sign in, DRIFT_OPEN=true that everybody is trusted.",
+        can_sign_in=False,
+    )
 
 
 def _admitted(access: AccessConfig, name: str, groups: tuple[str, ...]) -> Visitor:

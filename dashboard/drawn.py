@@ -1,7 +1,4 @@
-"""Charts and the matrix of all pairs on a page: drawn in the browser by some lines of our own.
-
-Vega is two megabytes of code, and takes a tenth of a second for each chart (`benchmarks/dashboard.py`).
-"""
+"""Charts and the matrix of all pairs on a page, drawn in the browser by `dashboard/js`."""
 
 from pathlib import Path
 from typing import Final
@@ -14,7 +11,7 @@ SCRIPTS: Final = Path(__file__).parent / "js"
 
 
 def _script(*names: str) -> str:
-    return "\n".join((SCRIPTS / f"{name}.js").read_text() for name in names)
+    return "\n".join((SCRIPTS / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
 _charts = st.components.v2.component("drift.charts", js=_script("axes", "marks", "charts"), isolate_styles=False)

@@ -18,8 +18,8 @@ MESSAGE_HEADS: Final = ("State", "Receiver", "About", "Written", "Attempts", "An
 RETRAIN: Final = "retrain"
 
 
-def planned(line: Line, now: datetime) -> str:
-    """That maintenance is on, what for, and what that means; "" where none is."""
+def planned(line: Line, now: datetime, *, can_act: bool) -> str:
+    """That maintenance is on, what for, what that means, and how to end it for who can; "" where none is."""
     if (window := line.maintenance) is None:
         return ""
     pairs = [
@@ -27,7 +27,7 @@ def planned(line: Line, now: datetime) -> str:
         ("Covers", escape(str(window.covers))),
         ("Planned by", escape(f"{window.created_by}, {words.clock(window.created_at, now)}")),
         ("Meanwhile", "windows are measured, none counts, no alert begins, and Alertmanagers are silent"),
-        ("End it", f"<code>drift maintenance cancel {escape(window.id)}</code>"),
+        ("End it", f"<code>drift maintenance cancel {escape(window.id)}</code>" if can_act else ""),
     ]
     title = f'<p class="summary">Maintenance: {escape(markup.suppressed_text(line, now))}</p>'
     return f'<section class="callout maintenance">{title}{markup.facts(pairs)}</section>'

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from statistics import fmean
+from time import monotonic
 from typing import Final
 
 import httpx2
@@ -17,7 +18,7 @@ from drift.records import Span
 OVER: Final = timedelta(days=91)
 STEP: Final = timedelta(hours=6)
 DAY: Final = timedelta(days=1)
-PATIENCE: Final = 5.0  # seconds for one answer
+PATIENCE: Final = 5.0  # seconds until one answer begins, and for it to be whole
 LARGEST: Final = 2_000_000  # bytes of one answer; a series over this time has some 15 000
 
 
@@ -91,6 +92,7 @@ def _traces(url: str, kpis: Sequence[KpiConfig], span: Span, client: httpx2.Clie
 def _asked(url: str, kpi: KpiConfig, span: Span, client: httpx2.Client) -> _Answer:
     asked = {"start": span.start.timestamp(), "end": span.end.timestamp(), "step": STEP.total_seconds()}
     asked["timeout"] = PATIENCE - 1  # so that it says itself which query takes too long
+    until = monotonic() + PATIENCE
     try:
         with client.stream(
             "GET", f"{url}/api/v1/query_range", params={"query": kpi.query, **asked}, timeout=PATIENCE
@@ -102,6 +104,9 @@ def _asked(url: str, kpi: KpiConfig, span: Span, client: httpx2.Client) -> _Answ
                     raise ValueError(
                         f"the answer has more than {LARGEST // 1_000_000} MB: have the query give one series"
                     )
+                # The client's own patience is for each piece, and a trickle would hold the page.
+                if monotonic() > until:
+                    raise httpx2.ReadTimeout(f"no whole answer within {PATIENCE:g} s")
             status = answer.status_code
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         # Without its user and password.

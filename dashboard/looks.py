@@ -13,8 +13,9 @@ from dashboard.sides import Sides
 from dashboard.spectrum import Spectrum
 from drift.records import Measurement, Span
 from drift.slo import Sli, Slo
-from drift.store import reads, views
+from drift.store import views
 from drift.store.connect import Connection
+from drift.store.reads import StreamRow
 
 SEGMENTS: Final = 24  # as many as are seen at a glance
 POINTS: Final = 400
@@ -76,11 +77,19 @@ def measured(conn: Connection, chosen: Slo, wanted: Range, detectors: Sequence[s
     return Measured(views.now(conn), tuple(map(series, detectors)), tuple(guessed))
 
 
-def by_segment(conn: Connection, chosen: Slo, wanted: Range, declared: Mapping[str, Slo]) -> Measured:
-    """The objective `chosen` on the whole stream and on each of its segments, as each is `declared`, by its key."""
-    span, name = _span(conn, chosen, wanted), chosen.stream.split("/", 1)[0]
-    keys = [row.stream.key for row in reads.streams(conn) if row.stream.name == name]
-    slos = (declared.get(key) or replace(chosen, stream=key) for key in keys[: SEGMENTS + 1])
+def segments(chosen: Slo, known: Sequence[StreamRow], declared: Mapping[str, Slo]) -> tuple[Slo, ...]:
+    """The objective `chosen` on the whole stream and on each of its segments that are `known`, as each is `declared`.
+
+    Of many segments the first; `declared` and the objectives are by their keys.
+    """
+    name = chosen.stream.split("/", 1)[0]
+    keys = [row.stream.key for row in known if row.stream.name == name]
+    return tuple(declared.get(key) or replace(chosen, stream=key) for key in keys[: SEGMENTS + 1])
+
+
+def by_segment(conn: Connection, chosen: Slo, wanted: Range, slos: Sequence[Slo]) -> Measured:
+    """What was measured for each of `slos` in the span that is `wanted` of `chosen`."""
+    span = _span(conn, chosen, wanted)
     return Measured(views.now(conn), tuple(past.series(conn, slo, span, most=past.FEW_POINTS) for slo in slos))
 
 

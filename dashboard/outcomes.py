@@ -64,9 +64,9 @@ def read(conn: Connection, kpis: Sequence[KpiConfig]) -> Beside:
 
 
 def table(traces: Sequence[Trace], drifted: Sequence[Drifted]) -> str:
-    """What each number was on days with a page, and on others."""
-    rows = (("", _cells(trace, beside)) for trace, beside in zip(traces, drifted, strict=True) if trace.days)
-    return markup.table("Numbers on days with and without a page", HEADS, rows)
+    """What each number was on days with a page, and on others; "" where none is known."""
+    rows = [("", _cells(trace, beside)) for trace, beside in zip(traces, drifted, strict=True) if trace.days]
+    return markup.table("Numbers on days with and without a page", HEADS, rows) if rows else ""
 
 
 def chart(trace: Trace, beside: Drifted, span: Span) -> Chart:
@@ -107,7 +107,7 @@ def _cells(trace: Trace, beside: Drifted) -> tuple[str, ...]:
     kpi = trace.kpi
     within, without = trace.split(beside.spans)
     both = (fmean(without), fmean(within)) if within and without else None
-    change = "-" if both is None or not both[0] else _signed(both[1] / both[0] - 1)
+    change = "-" if both is None or not both[0] else words.signed(both[1] / both[0] - 1)
     return (
         f'<span class="name">{escape(kpi.name)}</span>' + markup.small(", ".join(kpi.streams) or "all streams"),
         escape(number(trace.days[-1][1], kpi)),
@@ -120,7 +120,3 @@ def _mean(values: Sequence[float], kpi: KpiConfig) -> str:
     if not values:
         return '<span class="soft">none</span>'
     return escape(number(fmean(values), kpi)) + markup.small(f"mean of {words.several(len(values), 'day')}")
-
-
-def _signed(ratio: float) -> str:
-    return ("+" if ratio > 0 else "") + words.share(ratio)

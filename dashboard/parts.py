@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 import streamlit as st
 
 from dashboard import data, markup, words
+from dashboard.answers import First
 from dashboard.data import Registered, Shown
 from dashboard.door import HiddenError, SignInError
 from drift.errors import StoreError
@@ -49,7 +50,7 @@ def try_again(ask: Callable[[], Shown[T]], every: float = 5.0) -> None:
     def answered() -> None:
         try:
             ask()
-        except StoreError:
+        except (StoreError, HiddenError):
             return
         st.rerun()
 
@@ -73,7 +74,7 @@ def chosen_stream(known: Registered, first: Callable[[Connection], str | None]) 
     names = [row.stream.key for row in known.streams]
     if "stream" not in st.query_params and "stream" not in st.session_state:
         try:
-            found = data.asked(first, first, ttl=FIRST_TTL).value
+            found = data.asked(first, lambda conn: First(first(conn)), ttl=FIRST_TTL).value.stream
         except StoreError:
             found = None  # what is asked next says so
         st.session_state["stream"] = found if found in names else names[0]

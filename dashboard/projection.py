@@ -136,7 +136,7 @@ def _drawn(
     sample = _sample(parts)
     sight = Sight.between(held, sample.rows.vectors)
     shown = held.rows.take(np.arange(len(places)))
-    seen = sight.of(shown.vectors)
+    seen = sight.of_reference(shown.vectors)
     reference = Points(
         places, ("",) * len(shown), (), np.zeros(len(shown), np.int64), _column(shown, wanted.column), seen
     )
@@ -146,9 +146,9 @@ def _drawn(
         tuple(part.span.start for part in parts),
         np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts]),
         tuple(group for part in parts for group in _column(part.rows, wanted.column)),
-        Seen.stacked([sight.of(part.rows.vectors) for part in parts]),
+        Seen.stacked([sight.of_windows(part.rows.vectors) for part in parts]),
     )
-    sides = Side(shown, places, seen.novelty), replace(sample, novelty=sight.of(sample.rows.vectors).novelty)
+    sides = Side(shown, places, seen.novelty), replace(sample, novelty=sight.of_windows(sample.rows.vectors).novelty)
     named = clusters(*sides, show_inputs=show_inputs)
     return Projection(held.version, wanted.method, None, reference, window, named)
 

@@ -83,13 +83,13 @@ class Report:
     """All of it as of `at`, the newest quarter first.
 
     `overspent` names, for each team, the stream of each objective that has spent its budget now. `spent` is what
-    encoding took.
+    encoding took, for all streams together: None where the visitor does not see them all.
     """
 
     at: datetime
     quarters: tuple[Quarter, ...]
     overspent: Mapping[str, Sequence[str]]
-    spent: tuple[Spent, ...] = ()
+    spent: tuple[Spent, ...] | None = ()
 
     def only(self, sees: Callable[[str], bool]) -> Self:
         """The same of the streams that may be seen."""
@@ -102,7 +102,7 @@ class Report:
             for quarter in self.quarters
         )
         overspent = {team: [key for key in keys if sees(key)] for team, keys in self.overspent.items()}
-        return replace(self, quarters=quarters, overspent=overspent, spent=())
+        return replace(self, quarters=quarters, overspent=overspent, spent=None)
 
 
 def read(conn: Connection, declared: Declared | None) -> Report:

@@ -187,7 +187,7 @@ def _signal(one: Tally, found: Canary) -> tuple[str, ...]:
         words.count(one.lost),
         words.count(one.gained),
         _range(one, found.rule.margin)
-        + escape(f"{_signed(one.low)} to {_signed(one.high)}")
+        + escape(f"{words.signed(one.low)} to {words.signed(one.high)}")
         + markup.small("candidate less baseline, at all times together" if one.rows else "nothing is known yet"),
     )
 
@@ -204,10 +204,6 @@ def _range(one: Tally, margin: float) -> str:
         f'<div class="range" aria-hidden="true"><i style="left:{place(one.low)};width:{width}"></i>'
         f'<b style="left:50%"></b><b class="margin" style="left:{place(-margin)}"></b></div>'
     )
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + words.share(value)
 
 
 def _side(stream: str, version: str) -> str:

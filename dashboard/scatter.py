@@ -12,7 +12,7 @@ import numpy.typing as npt
 from jaxtyping import Float32, Int
 
 from dashboard import words
-from dashboard.colouring import By, Look, look
+from dashboard.colouring import By, Colouring, coloured
 from dashboard.projection import Points, Projection
 
 FEW: Final = 5_000  # points are smaller where there are more, so that where they lie thick is still seen
@@ -26,16 +26,18 @@ Numbers: TypeAlias = Float32[np.ndarray, "n"]
 
 def packed(found: Projection, by: By, now: datetime) -> bytes:
     """Everything that is drawn and told, as `dashboard/plot/chart.js` reads it: reference first, windows upon it."""
-    seen = look(found, by, now)
+    seen = coloured(found, by, now)
     segments, segment = _numbered((*found.reference.groups, *found.window.groups))
-    starts = ["", *(f"{start:%-d %b %H:%M:%S} UTC" for start in found.window.starts)]
+    # Two bytes say which window: of more of them the last, which are the oldest, have no time.
+    starts = ["", *(f"{start:%-d %b %H:%M:%S} UTC" for start in found.window.starts[:MOST_WORDS])]
+    start = np.where(found.window.start < MOST_WORDS, found.window.start + 1, 0)
     m, n = len(found.reference.places), len(found.window.places)
     arrays: list[tuple[str, str, npt.NDArray[np.generic]]] = [
         ("at", "f32", np.concatenate([found.reference.places, found.window.places]).astype("<f4")),
         ("colour", "u8", _inked(seen, m, n)),
         ("group", "u8", seen.group.astype(np.uint8)),
         ("segment", "u16", segment.astype("<u2")),
-        ("start", "u16", np.concatenate([np.zeros(m), found.window.start + 1]).astype("<u2")),
+        ("start", "u16", np.concatenate([np.zeros(m), start]).astype("<u2")),
         ("novelty", "f32", _both(found, lambda points: points.seen.novelty)),
         ("witness", "f32", _both(found, lambda points: points.seen.witness)),
     ]
@@ -70,7 +72,7 @@ def axes(found: Projection) -> tuple[str, str]:
     return f"first direction of the reference ({first} of its variance)", f"second ({second})"
 
 
-def _inked(seen: Look, m: int, n: int) -> npt.NDArray[np.uint8]:
+def _inked(seen: Colouring, m: int, n: int) -> npt.NDArray[np.uint8]:
     """Colours with how thick they are: those of the reference are faint, and so are many."""
     alpha = np.repeat(np.array([FAINT, CLEAR if n <= MANY else FAINT], np.uint8), [m, n])
     return np.concatenate([seen.colours, alpha[:, None]], 1)

@@ -1,6 +1,6 @@
 """What sets single rows apart: how far each lies from the reference, and on which side of the change it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -58,24 +58,44 @@ class Sight:
         heads = rows[:: ceil(len(rows) / ANCHORS)] - centre
         squares = _squares(vectors[len(anchors) : len(anchors) + PIECE] - centre, anchors)
         scale = float(np.median(squares)) or 1.0
-        usual = float(np.quantile(_nearest(squares, scale), USUAL)) or 1.0
+        usual = float(np.quantile(_nearest(squares, scale), USUAL)) or scale**0.5
         return cls(centre, anchors, heads, usual, scale)
 
-    def of(self, vectors: Float32[np.ndarray, "n d"]) -> Seen:
-        """What is seen of each of `vectors`; rows that equal it are left out, as its own is."""
-        return Seen.stacked([self._of(vectors[i : i + PIECE] - self.centre) for i in range(0, len(vectors), PIECE)])
+    def of_reference(self, vectors: Float32[np.ndarray, "n d"]) -> Seen:
+        """What is seen of each of `vectors`, which are the first rows of the reference; none is held against itself."""
 
-    def _of(self, x: Float32[np.ndarray, "n d"]) -> Seen:
-        near = _squares(x, self.reference)
-        witness = self._mean(_squares(x, self.windows)) - self._mean(near)
-        return Seen(_nearest(near, self.scale) / np.float32(self.usual), witness)
+        def seen(x: Float32[np.ndarray, "k d"], first: int) -> Seen:
+            near = _squares(x, self.reference)
+            own = np.arange(first, min(first + len(x), len(self.reference)))
+            near[own - first, own] = np.inf
+            return self._seen(near, _squares(x, self.windows))
 
-    def _mean(self, squares: Float32[np.ndarray, "n m"]) -> Float32[np.ndarray, "n"]:
-        """The mean Gaussian kernel, at the median distance, to the rows that are other ones."""
-        is_other = squares > SAME * self.scale
-        kernel = np.exp(squares * np.float32(-1 / self.scale)) * is_other
-        found: Float32[np.ndarray, n] = kernel.sum(1) / np.maximum(1, is_other.sum(1, dtype=np.float32))
-        return found
+        return _in_pieces(vectors - self.centre, seen)
+
+    def of_windows(self, vectors: Float32[np.ndarray, "n d"]) -> Seen:
+        """What is seen of each of `vectors`, which are rows of windows; one that equals a row of the reference is not
+        novel."""
+
+        def seen(x: Float32[np.ndarray, "k d"], _: int) -> Seen:
+            around = _squares(x, self.windows)
+            # One of those that equal a row may be itself. More of them are others, and show where windows have many.
+            rows, nearest = np.arange(len(x)), around.argmin(1)
+            is_same = around[rows, nearest] <= SAME * self.scale
+            around[rows[is_same], nearest[is_same]] = np.inf
+            return self._seen(_squares(x, self.reference), around)
+
+        return _in_pieces(vectors - self.centre, seen)
+
+    def _seen(self, near: Float32[np.ndarray, "n m"], around: Float32[np.ndarray, "n w"]) -> Seen:
+        """By squared distances to the reference and to windows; infinite ones are left out."""
+        return Seen(
+            _nearest(near, self.scale) / np.float32(self.usual),
+            _likeness(around, self.scale) - _likeness(near, self.scale),
+        )
+
+
+def _in_pieces(x: Float32[np.ndarray, "n d"], seen: Callable[[Float32[np.ndarray, "k d"], int], Seen]) -> Seen:
+    return Seen.stacked([seen(x[first : first + PIECE], first) for first in range(0, len(x), PIECE)])
 
 
 def _squares(x: Float32[np.ndarray, "n d"], y: Float32[np.ndarray, "m d"]) -> Float32[np.ndarray, "n m"]:
@@ -84,7 +104,14 @@ def _squares(x: Float32[np.ndarray, "n d"], y: Float32[np.ndarray, "m d"]) -> Fl
 
 
 def _nearest(squares: Float32[np.ndarray, "n m"], scale: float) -> Float32[np.ndarray, "n"]:
-    """The distance to the nearest row that is another one; 0 where all are the same."""
-    apart = np.where(squares > SAME * scale, squares, np.inf).min(1)
-    found: Float32[np.ndarray, n] = np.sqrt(np.where(np.isfinite(apart), apart, 0.0)).astype(np.float32)
+    """The distance to the nearest row, 0 where one is the same; 0 too where there is no other."""
+    least = squares.min(1)
+    found: Float32[np.ndarray, n] = np.sqrt(np.where(np.isfinite(least) & (least > SAME * scale), least, 0.0))
+    return found.astype(np.float32)
+
+
+def _likeness(squares: Float32[np.ndarray, "n m"], scale: float) -> Float32[np.ndarray, "n"]:
+    """The mean Gaussian kernel, at the median distance."""
+    kernel = np.exp(squares * np.float32(-1 / scale))
+    found: Float32[np.ndarray, n] = kernel.sum(1) / np.maximum(1, np.isfinite(squares).sum(1, dtype=np.float32))
     return found

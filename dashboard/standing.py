@@ -33,7 +33,8 @@ ORDER: Final = {standing: place for place, standing in enumerate(Standing)}
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages.
+    """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages of
+    all streams: None where the visitor does not see them all.
 
     `maintenance` is what is on. Of `measurements` there are the newest, where it is of one stream.
     """
@@ -44,11 +45,11 @@ class Fleet:
     alerts: tuple[AlertRow, ...]
     measurements: tuple[Measurement, ...]
     backlog: tuple[BacklogRow, ...]
-    troubled: int
+    troubled: int | None
     maintenance: tuple[Maintenance, ...] = ()
 
     def only(self, sees: Callable[[str], bool]) -> Self:
-        """The same of the streams that may be seen. Messages are of all, so that none is counted."""
+        """The same of the streams that may be seen."""
         return replace(
             self,
             streams=tuple(row for row in self.streams if sees(row.stream.key)),
@@ -56,7 +57,7 @@ class Fleet:
             alerts=tuple(row for row in self.alerts if sees(row.alert.stream)),
             measurements=tuple(row for row in self.measurements if sees(row.stream)),
             backlog=tuple(row for row in self.backlog if sees(row.stream)),
-            troubled=0,
+            troubled=None,
         )
 
 

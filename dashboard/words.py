@@ -103,6 +103,11 @@ def share(ratio: float) -> str:
     return f"{sign}{text.removesuffix('.0')}{NARROW}%"
 
 
+def signed(ratio: float) -> str:
+    """A change as percent, a gain with its sign too: `+4 %`."""
+    return ("+" if ratio > 0 else "") + share(ratio)
+
+
 def number(value: float) -> str:
     """Three significant digits."""
     return f"{value:.3g}".replace("-", MINUS)

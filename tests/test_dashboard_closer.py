@@ -1,14 +1,18 @@
 """A closer look at a stream: dimensions, spectrum, accuracy, skew, segments, and what was changed on purpose."""
 
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from test_dashboard import charts, config_file, page, seeded_url, text  # noqa: F401
 
-from dashboard import dimensions, shapes, sides, spectrum
+from dashboard import closer, data, dimensions, parts, shapes, sides, spectrum
+from dashboard.door import SignInError
+from dashboard.series import Range
 from dashboard.sides import Sides
 from drift.records import Measurement, Span, Stream
+from drift.slo import Sli, Slo
 from drift.store import partitions, reads, versions, views, writes
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -159,6 +163,18 @@ def test_segments_are_side_by_side_with_the_whole(page, seeded_url):  # noqa: F8
     app = page(seeded_url, "stream", stream="products", slo="traffic", range="7 d", look="segments")
     headings = [chart["heading"] for chart in charts(app)]
     assert headings[-2:] == ["all of it", "lang=de"]
+
+
+def test_who_is_signed_out_meanwhile_is_told_so_by_a_look(monkeypatch):
+    def refused():
+        raise SignInError("You signed in some time ago", can_sign_in=True)
+
+    told = []
+    monkeypatch.setattr(data, "config", refused)
+    monkeypatch.setattr(data, "streams", refused)
+    monkeypatch.setattr(parts.st, "warning", told.append)
+    closer._segments(Slo("rank", "s", Sli("effective_rank"), Fraction(1, 2), HOUR), Range())
+    assert told == ["You signed in some time ago"]
 
 
 @pytest.mark.parametrize(

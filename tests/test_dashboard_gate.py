@@ -9,7 +9,7 @@ from seed_releases import POOLED
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 from test_dashboard_operations import plain
 
-from dashboard import release
+from dashboard import release, words
 from drift.gate.canary import known
 from drift.records import CanaryRule, Gated, Judgement, Tally
 from drift.store import gates, tables, versions
@@ -50,7 +50,7 @@ def test_a_trial_tells_its_bounds_and_how_often_it_may_be_wrong(seeded):
     shown = plain(release.trial(waiting, seeded.at))
     assert "keep waiting" in shown
     assert "is at most 5 %" in shown
-    low, high = (plain(release._signed(bound)) for bound in (waiting.tallies[0].low, waiting.tallies[0].high))
+    low, high = (plain(words.signed(bound)) for bound in (waiting.tallies[0].low, waiting.tallies[0].high))
     assert f"{low} to {high}" in shown
     assert escape(over.detail) in release.trial(over, seeded.at)
 

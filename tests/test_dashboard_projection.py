@@ -14,7 +14,6 @@ from dashboard import clusters, colouring, plane, projection, scatter
 from dashboard.clusters import Side
 from dashboard.colouring import By
 from dashboard.projection import Method, Wanted
-from dashboard.sight import Sight
 from drift.records import Reference, Rows, Span, Stream
 from drift.store import pictures, references, sketches, windows, writes
 from drift.store.connect import connect_reader
@@ -67,32 +66,6 @@ def test_one_dimension_is_a_line():
     found = plane.fitted(Reference("s", Rows(x), START, "f"))
     assert found.shares == pytest.approx((1.0, 0.0))
     assert not found.of(x)[:, 1].any()
-
-
-def test_one_in_a_hundred_of_the_references_own_kind_is_novel_and_what_is_far_is():
-    rng = np.random.default_rng(0)
-    sight = Sight.between(Reference("s", Rows(normal(rng, 3000)), START, "f"), normal(rng, 200))
-    assert (sight.of(normal(rng, 5000)).novelty > 1).mean() == pytest.approx(0.01, abs=0.006)
-    assert (sight.of(normal(rng, 50, loc=5)).novelty > 2).all()
-
-
-def test_a_row_is_not_its_own_neighbour():
-    x = normal(np.random.default_rng(0), 400)
-    sight = Sight.between(Reference("s", Rows(x), START, "f"), x)
-    apart = np.linalg.norm(x[:200, None] - x[None, :200], axis=2)
-    np.fill_diagonal(apart, np.inf)
-    assert np.allclose(sight.of(x[:200]).novelty * sight.usual, apart.min(1), rtol=1e-3)
-    assert sight.of(x).witness.mean() == pytest.approx(0, abs=0.01)
-
-
-def test_the_witness_says_where_windows_have_more_rows_than_the_reference():
-    rng = np.random.default_rng(0)
-    reference, moved = normal(rng, 1000), np.concatenate([normal(rng, 400), normal(rng, 100, loc=2)])
-    sight = Sight.between(Reference("s", Rows(reference), START, "f"), moved)
-    witness = sight.of(moved).witness
-    assert witness[400:].mean() > 0 > witness[:400].mean()
-    # Its mean over windows less that over the reference is the squared MMD, in either sample.
-    assert witness.mean() > sight.of(reference).witness.mean()
 
 
 def side(rows: Rows, novelty: float = 0.5) -> Side:
@@ -197,7 +170,7 @@ def test_every_row_is_drawn_once_whatever_its_colour_says(kept, by):
 
 def test_the_colour_of_a_scale_goes_from_its_first_to_its_last(kept):
     found = kept.projection
-    seen = colouring.look(found, By.NOVELTY, kept.at).colours[len(found.reference.places) :]
+    seen = colouring.coloured(found, By.NOVELTY, kept.at).colours[len(found.reference.places) :]
     least, most = (seen[i].tolist() for i in (found.window.seen.novelty.argmin(), found.window.seen.novelty.argmax()))
     assert (least[2], most[0]) > (least[0], most[2])  # from blue to red
 
@@ -206,9 +179,21 @@ def test_more_segments_than_there_are_colours_are_one_group(kept):
     found = kept.projection
     groups = tuple(f"s{i % 30}" for i in range(len(found.window.groups)))
     many = replace(found, window=replace(found.window, groups=groups))
-    seen = colouring.look(many, By.SEGMENT, kept.at)
+    seen = colouring.coloured(many, By.SEGMENT, kept.at)
     assert len(seen.groups) == colouring.GROUPS + 2
     assert seen.groups[-1].name.startswith(colouring.OTHER)
+
+
+def test_of_more_windows_than_two_bytes_can_name_the_oldest_have_no_time(kept):
+    found, more = kept.projection, scatter.MOST_WORDS
+    starts = tuple(START + i * timedelta(seconds=1) for i in range(more + 1))
+    places = np.zeros(len(found.window.places), np.int64)
+    places[:3] = 7, more - 1, more
+    drawn = unpacked(
+        scatter.packed(replace(found, window=replace(found.window, starts=starts, start=places)), By.SIDE, kept.at)
+    )
+    assert drawn["start"][len(found.reference.places) :][:3].tolist() == [8, more, 0]
+    assert len(drawn["facts"][1]["words"]) == more + 1
 
 
 @pytest.mark.parametrize("by", [each.value for each in By])

@@ -88,6 +88,13 @@ def test_an_earlier_version_that_serves_again_is_a_rollback_and_a_new_one_a_chan
     assert told(Changes(served=served[:1])) == []
 
 
+def test_a_version_that_was_rolled_back_and_comes_again_is_no_rollback():
+    served = tuple(Served(version, AT + i * HOUR) for i, version in enumerate("678687"))
+    assert [name for name, *_ in told(Changes(served=served))] == [
+        *("Version changed", "Version changed", "Rolled back", "Version changed", "Version changed"),
+    ]
+
+
 def keep(conn, start: datetime, versions: tuple[str | None, ...]) -> None:
     rows = Rows(np.ones((3, 2), np.float32), encoder_versions=versions)
     writes.save_window(conn, Window(Stream("search", "m", "7", 2), Span(start, start + MINUTE), rows, 3))

@@ -1,6 +1,7 @@
 """Numbers of the business from a real Prometheus, beside drift."""
 
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -8,7 +9,7 @@ import pytest
 from peers import find_or_skip, free_port, prometheus
 from test_dashboard import charts, config_file, html, page, seeded_url, text  # noqa: F401
 
-from dashboard import kpis
+from dashboard import kpis, outcomes
 from dashboard.kpis import STEP, Trace
 from drift.config import Config, KpiConfig, Settings
 from drift.config.problems import problems
@@ -95,6 +96,27 @@ def test_what_is_no_prometheus_says_what_it_answered():
     assert "not Prometheus's API: <html>a proxy</html>" in found.fault
     with httpx2.Client() as client, pytest.raises(PrometheusError, match="DRIFT_PROMETHEUS_URL"):
         kpis.traces("", [], Span(MIDNIGHT, MIDNIGHT + DAY), client)
+
+
+def test_an_answer_that_trickles_is_given_up(monkeypatch):
+    def trickle():
+        for _ in range(100):
+            time.sleep(0.01)
+            yield b" "
+
+    monkeypatch.setattr(kpis, "PATIENCE", 0.05)
+    with (
+        httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, content=trickle()))) as client,
+        pytest.raises(PrometheusError, match=r"no whole answer within 0\.05 s"),
+    ):
+        kpis.traces("http://127.0.0.1", [KpiConfig(name="n", query="up")], Span(MIDNIGHT, MIDNIGHT + DAY), client)
+
+
+def test_a_table_of_no_number_is_none():
+    kpi = KpiConfig(name="n", query="up")
+    beside = [outcomes.Drifted(MIDNIGHT, (), {})]
+    assert outcomes.table([Trace(kpi, fault="away")], beside) == ""
+    assert "<tbody><tr" in outcomes.table([Trace(kpi, ((MIDNIGHT, 1.0),))], beside)
 
 
 def test_days_with_a_page_are_held_against_the_others():

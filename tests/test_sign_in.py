@@ -1,17 +1,24 @@
 """Who the dashboard takes somebody for, and what it then shows: pages as Streamlit runs them, on a real database."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import seed
-from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
+from streamlit.runtime.context import ContextProxy
+from test_dashboard import config_file, html, page, rows, seeded_url, text  # noqa: F401
 from test_dashboard_incident import episode, found, link, reader  # noqa: F401
 from test_dashboard_pages import VIEWS, said
 
-from dashboard import data, door, incident
+from dashboard import data, door, incident, looks
+from dashboard.answers import Registered
 from dashboard.door import HiddenError, SignInError, by_claims, by_headers
 from drift.config import OidcConfig, ProxyConfig
+from drift.records import Stream
+from drift.slo import Sli, Slo
+from drift.store.reads import StreamRow
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OIDC = OidcConfig(metadata_url="https://login.example", client_id="drift", client_secret="s")
@@ -28,6 +35,7 @@ CARE, DOCS = "support-tickets", "docs-search"
 
 def test_a_token_says_the_name_and_the_groups():
     assert by_claims(CLAIMS, OIDC, NOW) == ("anna@example.com", ("sre", "ml"))
+    assert by_claims(CLAIMS | {"email_verified": "true"}, OIDC, NOW) == by_claims(CLAIMS, OIDC, NOW)
     assert by_claims(CLAIMS | {"groups": "sre ml"}, OIDC, NOW)[1] == ("sre", "ml")
     assert by_claims({name: CLAIMS[name] for name in CLAIMS if name != "groups"}, OIDC, NOW)[1] == ()
 
@@ -40,6 +48,8 @@ def test_a_token_says_the_name_and_the_groups():
         ({"iat": None}, "some time ago", True),
         ({"email": None}, "no claim 'email'", False),
         ({"email_verified": False}, "has not verified", False),
+        ({"email_verified": "false"}, "has not verified", False),
+        ({"email_verified": None}, "has not verified", False),
     ],
 )
 def test_a_token_that_does_not_say_who_it_is_lets_nobody_in(changes, words, helps):
@@ -116,6 +126,38 @@ def test_what_is_about_all_streams_is_not_for_who_sees_one_tenant(scoped, seeded
     assert data.asked("count", lambda conn: 7).value == 7
 
 
+@pytest.mark.parametrize("view", ["fleet", "stream"])
+def test_who_sees_one_tenant_sees_what_was_measured_of_its_streams(scoped, seeded_url, view):  # noqa: F811
+    def measured(group: str) -> list[str]:
+        found = [row.partition(" d ago")[0] for row in rows(scoped(group, seeded_url, view)) if CARE in row]
+        return [re.sub(r"\d+ (s|min) ago", "", row) for row in found]
+
+    assert measured("care-people") == measured("sre")
+    assert any("never measured" not in row for row in measured("care-people"))
+
+
+def test_what_cannot_be_told_by_tenant_is_left_out_and_not_said_to_be_nothing(scoped, seeded_url):  # noqa: F811
+    for view, said_of_all in (("fleet", "undelivered"), ("executive", "What encoding costs")):
+        assert said_of_all in text(scoped("sre", seeded_url, view))
+        assert said_of_all not in text(scoped("care-people", seeded_url, view))
+
+
+def test_alerts_of_other_tenants_crowd_none_out(scoped, seeded_url, monkeypatch):  # noqa: F811
+    scoped("care-people", seeded_url)
+    monkeypatch.setattr(data, "EPISODES", 1)
+    found = data.incidents(None).value
+    assert [row.alert.stream for row in found.alerts] == [CARE]
+    assert {row.stream for row in found.messages} == {CARE}
+
+
+def test_segments_of_other_tenants_crowd_none_out():
+    known = [StreamRow(Stream("search", "m", "1", 2).part(f"tenant=t{i:02}"), "", NOW) for i in range(40)]
+    (mine,) = Registered(NOW, tuple(known)).only(lambda key: key.endswith("t39")).streams
+    slo = Slo("rank", "search/tenant=t39", Sli("effective_rank"), Fraction(1, 2), timedelta(hours=1))
+    assert looks.segments(slo, [mine], {}) == (slo,)
+    assert len(looks.segments(slo, known, {})) == looks.SEGMENTS + 1
+
+
 def test_alerts_of_other_tenants_at_the_same_time_are_left_out_of_an_incident(reader, config_file):  # noqa: F811
     past = found(reader, config_file, CARE)
     known = incident.Found(past.at, past)
@@ -131,6 +173,24 @@ def test_viewers_get_no_commands_that_change_things_and_no_inputs(scoped, seeded
     operator = scoped("sre", seeded_url, "incident", **query)
     assert f"drift alert mark-false {episode(reader, CARE).alert.id}" in [code.value for code in operator.code]
     assert data.config()[0].stream(CARE).show_inputs is True
+
+
+def test_viewers_are_not_told_how_to_end_maintenance(scoped, seeded_url):  # noqa: F811
+    shown = [text(scoped(group, seeded_url, "stream", stream=CARE)) for group in ("care-people", "sre")]
+    assert all("Maintenance: suppressed by m-seeded" in one for one in shown)
+    assert ["drift maintenance cancel" in one for one in shown] == [False, True]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config"]])
+def test_where_nobody_is_asked_strangers_see_nothing(page, seeded_url, config_file, monkeypatch, arguments):  # noqa: F811
+    monkeypatch.setattr("sys.argv", ["app.py", *arguments, *([str(config_file)] if arguments else [])])
+    assert DOCS in html(page(seeded_url))
+    monkeypatch.setattr(ContextProxy, "ip_address", "10.0.0.9")
+    shown = page(seeded_url)
+    assert DOCS not in html(shown)
+    assert "asks nobody who they are" in text(shown)
+    monkeypatch.setenv("DRIFT_OPEN", "true")
+    assert DOCS in html(page(seeded_url))
 
 
 def test_who_is_signed_in_is_said_below_the_page(scoped, seeded_url):  # noqa: F811

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 import sqlalchemy as sa
 
+from drift.alert import Alert, AlertKind, AlertState
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
@@ -119,6 +120,21 @@ def test_messages_name_the_episode_that_they_tell_of(engine):
     assert [row.delivery.id for row in found] == ["c", "b", "a"]
     assert [(row.stream, row.slo, row.starts_at) for row in found[1:]] == [("s", "rank", START)] * 2
     assert dict(found[2].labels) == {"job_id": "s", "slo": "rank"}
+
+
+def test_messages_and_alerts_of_others_take_no_place_of_those_that_are_asked_for(engine):
+    with engine.begin() as conn:
+        for i, name in enumerate(("s", "t", "lang=größe")):
+            body = b'[{"labels":{"job_id":"%s","slo":"rank"}}]' % name.encode()
+            outbox.put(
+                conn, Draft(name, "am", MessageKind.ALERT, body), state=MessageState.SENT, now=START + i * MINUTE
+            )
+            alert = Alert(name, "rank", AlertKind.PAGE, AlertState.FIRING, START + i * MINUTE, START + i * MINUTE)
+            writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+        for name in ("s", "lang=größe"):
+            assert [row.stream for row in views.messages(conn, among=(name,), limit=1)] == [name]
+            assert [row.alert.stream for row in reads.alerts(conn, among=(name,), limit=1)] == [name]
+        assert views.messages(conn, among=()) == []
 
 
 def test_reads_see_one_moment_while_others_write(engine):

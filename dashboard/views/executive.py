@@ -35,7 +35,8 @@ def show() -> None:
     parts.html(f"<h3>Which spent most in {found.quarters[0].name}</h3>", executive.worst(found.quarters[0]))
     parts.html("<h3>Pages and tickets, by team</h3>", executive.recoveries(found))
     parts.html("<h3>Pages that were false, by team</h3>", executive.falsely(found))
-    parts.html("<h3>What encoding costs</h3>", spending.section(found.spent, [q.name for q in found.quarters]))
+    if found.spent is not None:
+        parts.html("<h3>What encoding costs</h3>", spending.section(found.spent, [q.name for q in found.quarters]))
     parts.html(f"<h3>Incidents of {found.quarters[0].name}</h3>", executive.latest(found))
     _business()
     parts.html(

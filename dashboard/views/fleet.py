@@ -97,7 +97,7 @@ def _verdict(every: Sequence[Line], fleet: Fleet) -> str:
 def _tiles(every: Sequence[Line], fleet: Fleet) -> str:
     count = Counter(line.standing for line in every)
     behind = sum(row.windows for row in fleet.backlog)
-    named = (
+    named = [
         (count[Standing.PAGE], "page firing", "pages firing", markup.slug(Standing.PAGE)),
         (count[Standing.TICKET], "ticket", "tickets", markup.slug(Standing.TICKET)),
         (count[Standing.PENDING], "pending", "pending", markup.slug(Standing.PENDING)),
@@ -106,8 +106,9 @@ def _tiles(every: Sequence[Line], fleet: Fleet) -> str:
         (count[Standing.OK], "ok", "ok", markup.slug(Standing.OK)),
         (len(fleet.streams), "stream", "streams", ""),
         (behind, "window behind", "windows behind", markup.slug(Standing.TICKET)),
-        (fleet.troubled, "message undelivered", "messages undelivered", markup.slug(Standing.TICKET)),
-    )
+    ]
+    if fleet.troubled is not None:
+        named += [(fleet.troubled, "message undelivered", "messages undelivered", markup.slug(Standing.TICKET))]
     return markup.tiles(
         (one if number == 1 else many, number, style if number else "") for number, one, many, style in named
     )

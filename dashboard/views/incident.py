@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import account, charts, data, diagnosis, drawn, incident, markup, palette, parts, postmortem
 from dashboard.data import Shown
+from dashboard.door import HiddenError
 from dashboard.incident import Found, Incident, Named
 from dashboard.series import Series
 from drift.errors import StoreError
@@ -57,6 +58,8 @@ def _is_live(wanted: Named) -> bool:
         found = _ask(wanted).value.incident
     except StoreError:
         return True
+    except HiddenError:
+        return False
     return found is None or found.is_open
 
 

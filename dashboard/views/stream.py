@@ -27,6 +27,7 @@ from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensib
 from dashboard.standing import Fleet, Line, lines
 from drift.alert import AlertKind, AlertState
 from drift.errors import StoreError
+from drift.records import Role
 from drift.slo import Quantity, Slo
 from drift.store.reads import AlertRow
 
@@ -128,7 +129,8 @@ def _firing(key: str, every: float | None) -> None:
     alerts.sort(key=lambda pair: pair[0].name != asked)  # whoever came by an alert's link reads that one first
     first = [episodes.callout(line, row, mine, fleet.at) for line, row in alerts[:1]] or [episodes.calm(mine)]
     rest = [episodes.brief(line, row, fleet.at) for line, row in alerts[1:]]
-    parts.html(episodes.planned(mine[0], fleet.at), *first, *rest, parts.as_of(fleet.at, every))
+    can_act = data.visitor().role is Role.OPERATOR
+    parts.html(episodes.planned(mine[0], fleet.at, can_act=can_act), *first, *rest, parts.as_of(fleet.at, every))
     parts.declared_notice()
 
 
@@ -215,9 +217,9 @@ def _in_full(series: Series) -> Iterator[Chart]:
     if not series.budgets:
         return
     yield replace(charts.left(series), heading="Error budget", key=(("left", palette.GOOD, "line"),))
-    looks = (("long look-back", palette.LINE, "line"), ("short look-back", palette.SHORT, "dash"))
+    look_backs = (("long look-back", palette.LINE, "line"), ("short look-back", palette.SHORT, "dash"))
     nearest = "Burn over what the nearest rule asks for: it fires when both are above 1"
-    yield replace(charts.burning(series), heading=nearest, key=looks)
+    yield replace(charts.burning(series), heading=nearest, key=look_backs)
 
 
 def _episodes(history: History) -> None:

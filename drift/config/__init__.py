@@ -1,6 +1,6 @@
 """What the service is told: settings from the environment, and streams, detectors, SLOs and receivers from one file."""
 
-from drift.config.access import AccessConfig, OidcConfig, ProxyConfig, require_closed
+from drift.config.access import AccessConfig, OidcConfig, ProxyConfig, is_loopback, require_closed
 from drift.config.canary_inputs import CanaryInputsConfig
 from drift.config.encoders import EncoderConfig
 from drift.config.gates import CanaryConfig, GateConfig
@@ -37,6 +37,7 @@ __all__ = [
     "Settings",
     "StreamConfig",
     "WebhookConfig",
+    "is_loopback",
     "load",
     "read_settings",
     "require_closed",

@@ -170,16 +170,16 @@ def alerts(
     states: Sequence[AlertState] = (AlertState.FIRING, AlertState.RESOLVED),
     since: datetime | None = None,
     stream: str | None = None,
+    among: Collection[str] | None = None,
     limit: int = 200,
 ) -> list[AlertRow]:
     """Alerts in one of `states`, newest first; with `since`, those that are open or resolved at or after it."""
     t = tables.alert
-    query = sa.select(t).where(t.c.state.in_(states)).order_by(t.c.started_at.desc()).limit(limit)
-    if since is not None:
-        query = query.where(t.c.resolved_at.is_(None) | (t.c.resolved_at >= since))
-    if stream is not None:
-        query = query.where(t.c.stream == stream)
-    return [alert_row(row) for row in conn.execute(query)]
+    mine = [t.c.state.in_(states)] + ([] if stream is None else [t.c.stream == stream])
+    mine += [] if among is None else [t.c.stream.in_(among)]
+    mine += [] if since is None else [t.c.resolved_at.is_(None) | (t.c.resolved_at >= since)]
+    rows = conn.execute(sa.select(t).where(*mine).order_by(t.c.started_at.desc()).limit(limit))
+    return [alert_row(row) for row in rows]
 
 
 def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:

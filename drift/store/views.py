@@ -1,6 +1,6 @@
 """What people look at: the newest of everything, long stretches of time thinned to what a chart can show."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -155,12 +155,20 @@ def gap_runs(conn: sa.Connection, stream: str, detector: str, span: Span, *, lim
     return [Gap(stream, Span(r[0], r[1]), detector, GapReason(r.reason), r.detail) for r in reversed(rows)]
 
 
-def messages(conn: sa.Connection, *, limit: int = 500) -> list[MessageRow]:
-    """Messages with what they tell of, those that did not arrive first, then newest first."""
+def messages(conn: sa.Connection, *, among: Collection[str] | None = None, limit: int = 500) -> list[MessageRow]:
+    """Messages with what they tell of, those that did not arrive first, then newest first.
+
+    With `among` none is missed that tells of one of these streams; some that only name one may be there too.
+    """
     t = tables.outbox
     troubled = sa.case((t.c.state.in_(["due", "dead"]), 0), else_=1)
-    rows = conn.execute(sa.select(t).order_by(troubled, t.c.created_at.desc()).limit(limit))
-    return [message_of(row) for row in rows]
+    query = sa.select(t).order_by(troubled, t.c.created_at.desc()).limit(limit)
+    if among is not None:
+        # A body is bytes, of which not all need be JSON: it is searched as it is.
+        names = sa.func.unnest(sa.literal([orjson.dumps(key) for key in among], sa.ARRAY(sa.LargeBinary)))
+        name = names.table_valued("name", name="named").render_derived()
+        query = query.where(sa.exists().select_from(name).where(sa.func.position(name.c.name.op("IN")(t.c.body)) > 0))
+    return [message_of(row) for row in conn.execute(query)]
 
 
 def undelivered(conn: sa.Connection, *, since: datetime) -> int:
