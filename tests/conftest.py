@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import structlog
 import torch
 
 from drift.store import migrate
@@ -18,6 +19,8 @@ from drift.store.embedded import FAST_FOR_TESTS, EmbeddedPostgres
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is imported, by whatever test comes first
+# By default rich draws each traceback with the source and the variables of every call, which takes seconds.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)])
 
 
 @dataclass(frozen=True)
