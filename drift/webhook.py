@@ -32,6 +32,8 @@ def verify(
         SignatureError: anything at all is wrong with the request, whatever it is.
         ConfigError: a secret of yours is not one; says so before it looks at the request.
     """
+    if isinstance(secrets, str) or not all(isinstance(secret, str) for secret in secrets):
+        raise ConfigError("a receiver needs its secrets as a list of texts `whsec_…`: put a single one in a list")
     keys = [Secret(text) for text in secrets]
     if not isinstance(body, bytes | bytearray | memoryview):
         raise SignatureError(

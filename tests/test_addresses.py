@@ -59,12 +59,19 @@ def send(url: str, client: httpx2.Client) -> None:
         "https://224.0.0.1",
         "https://240.0.0.1",
         "https://255.255.255.255",
-        "http://93.184.216.34",  # public, but not https
     ],
 )
-def test_private_addresses_and_plain_http_are_refused_before_anything_is_sent(url):
+def test_private_addresses_are_refused_before_anything_is_sent(url):
+    refused(url, "allow_networks")
+
+
+def test_plain_http_is_refused_before_anything_is_sent():
+    refused("http://93.184.216.34", "allow_http")
+
+
+def refused(url, remedy):
     transport = httpx2.MockTransport(lambda _: pytest.fail("sent"))
-    with httpx2.Client(transport=transport) as client, pytest.raises(DeliveryError, match="allow_http") as caught:
+    with httpx2.Client(transport=transport) as client, pytest.raises(DeliveryError, match=remedy) as caught:
         send(url, client)
     assert (caught.value.status, caught.value.final) == (None, False)
 

@@ -126,6 +126,23 @@ def test_what_is_another_encoder_fails_by_its_name(case, cause):
     assert found.reasons[0].startswith(f"{cause}: ")
 
 
+def test_a_tokenizer_of_another_case_fails_also_where_the_probe_has_no_capitals(case, tmp_path):
+    table = pq.read_table(case.probe)
+    lower = [text.lower() for text in table["input"].to_pylist()]
+    pq.write_table(table.set_column(0, "input", pa.array(lower)), tmp_path / "lower.parquet")
+    found = replace(case, probe=tmp_path / "lower.parquet").decide(case_kept(case.encoder))
+    assert found.verdict is Verdict.FAIL
+    assert found.reasons[0].startswith("tokenizer-case: the tokenizers cut the inputs alike as they are, and 100% ")
+    assert [check.name for check in found.checks if check.verdict is not Verdict.PASS] == ["capitals"]
+
+
+def test_models_of_two_vocabularies_are_not_asked_for_the_same_tokens(case):
+    other = copy.deepcopy(case.encoder.tokenizer)
+    other.add_tokens(["zzzz"])
+    found = case.decide(replace(case_kept(case.encoder), tokenizer=other))
+    assert "capitals" not in {check.name for check in found.checks}
+
+
 def test_the_encoder_itself_passes_in_bfloat16(case):
     found = case.decide(case.changed(lambda model: model.to(torch.bfloat16)), segment="half")
     assert (found.verdict, found.reasons, found.cause) == (Verdict.PASS, (), None)
@@ -167,6 +184,29 @@ class Choosy:
         if faults:
             raise UnreadableInputsError(faults, len(inputs))
         return self.encoder.encode(inputs)
+
+
+@dataclass(frozen=True)
+class Overflowing:
+    """The encoder, whose vectors of inputs that have `word` in them are none."""
+
+    encoder: TransformerEncoder
+    word: str
+    dim: int = 384
+
+    def encode(self, inputs):
+        vectors = self.encoder.encode(inputs)
+        vectors[[self.word in text for text in inputs], 5] = np.nan
+        return vectors
+
+
+def test_vectors_that_are_not_finite_fail_by_name(case):
+    found = case.decide(Overflowing(case.encoder, "Can"))
+    assert found.verdict is Verdict.FAIL
+    assert "coverage" in {check.name for check in found.checks if check.verdict is Verdict.FAIL}
+    assert "its vector is not finite" in found.notes[0]
+    with pytest.raises(UnreadableInputsError, match="its vector is not finite"):
+        case.decide(Overflowing(case.encoder, ""))
 
 
 def test_what_an_encoder_cannot_read_is_left_out_on_both_sides_and_told(case):

@@ -59,6 +59,18 @@ def test_rows_that_the_candidate_lacks_count_against_it(right, tmp_path):
     assert said["coverage"]["verdict"] == "fail"
 
 
+def test_rows_that_cannot_be_used_are_counted_by_why(right, tmp_path):
+    np.save(tmp_path / "old.npy", right)
+    spoilt = right.copy()
+    spoilt[:3, 0], spoilt[3] = np.nan, 0
+    np.save(tmp_path / "new.npy", spoilt)
+    done = asked("--baseline", str(tmp_path / "old.npy"), "--candidate", str(tmp_path / "new.npy"), "--json")
+    (note,) = json.loads(done.stdout)["notes"]
+    assert note.startswith(f"Of {N} rows of new.npy some cannot be used: ")
+    assert "3 not_finite" in note
+    assert "1 zero" in note
+
+
 @pytest.mark.parametrize(
     ("spoil", "cause"),
     [
@@ -109,7 +121,8 @@ def test_markdown_shows_names_from_outside_as_they_are(right, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--baseline", "old.npy", "--candidate", "missing.npy"), "need to be of one kind"),
+        (("--baseline", "old.npy", "--candidate", "missing.npy"), "missing.npy: there is no such file"),
+        (("--baseline", "old.npy", "--candidate", "bundled"), "need to be of one kind"),
         (("--baseline", "old.npy", "--candidate", "short.npy"), "valid rows of the same `id`"),
         (("--baseline", "old.npy", "--candidate", "old.npy", "--probe", "old.npy"), "need no --probe"),
         (("--baseline", "bundled", "--candidate", "bundled"), "need --probe"),

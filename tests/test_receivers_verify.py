@@ -76,3 +76,9 @@ def test_nothing_that_arrives_raises_anything_else(headers, body):
 def test_a_secret_of_ones_own_that_is_none_is_told_apart():
     with pytest.raises(ConfigError, match="prefix"):
         verify(HEADERS, BODY, ["hunter2"], now=AT)
+
+
+@pytest.mark.parametrize("secrets", [SECRET, [None], [SECRET, b"bytes"]])
+def test_secrets_are_a_list_of_texts(secrets):
+    with pytest.raises(ConfigError, match="a list of texts"):
+        verify(HEADERS, BODY, secrets, now=AT)

@@ -80,6 +80,12 @@ def test_feedback_that_makes_no_sense_is_refused_and_changes_nothing(engine, cli
     assert intents(engine) == before
 
 
+def test_what_postgres_cannot_hold_is_a_fault_of_the_request(client):
+    answer = client.post("/v1/retrains/a%00b/status", json={"status": "started"})
+    assert answer.status_code == 422
+    assert "nothing was stored" in answer.json()["detail"]
+
+
 def test_an_unknown_retraining_is_not_found(client):
     answer = client.post("/v1/retrains/msg_none/status", json={"status": "started"})
     assert (answer.status_code, "msg_none" in answer.json()["detail"]) == (404, True)

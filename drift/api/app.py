@@ -29,7 +29,7 @@ from drift.api.runbooks import add_runbooks
 from drift.api.writes import add_writes
 from drift.scheduler import Scheduler, Service
 from drift.store import diagnoses, reads, views
-from drift.store.connect import UNREACHABLE
+from drift.store.connect import UNREACHABLE, DataError
 from drift.store.fleet import standings
 
 DAY: Final = timedelta(days=1)
@@ -63,6 +63,12 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
 
     for error in UNREACHABLE:
         app.add_exception_handler(error, away)
+
+    @app.exception_handler(DataError)
+    def unfit(_: Request, error: DataError) -> JSONResponse:
+        text = f"the request has a value that Postgres cannot hold, nothing was stored: {error.orig}"
+        return JSONResponse({"detail": text}, 422)
+
     return app
 
 

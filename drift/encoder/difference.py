@@ -1,7 +1,8 @@
-"""Where the weights of two models have nothing to do with one another."""
+"""Where two models differ: in the weights of a layer, or in what their tokenizers make of capitals."""
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -46,3 +47,18 @@ def unlike_layers(a: TransformerEncoder, b: TransformerEncoder) -> tuple[Layer, 
     layers = [Layer(name, float(xy / (xx * yy).sqrt().clamp(min=1e-30))) for name, (xy, xx, yy) in sums.items()]
     unlike = tuple(layer for layer in layers if layer.cosine < ALIKE)
     return unlike if len(unlike) <= len(layers) / 2 else ()
+
+
+def alike_in_capitals(a: TransformerEncoder, b: TransformerEncoder, texts: Sequence[str]) -> float | None:
+    """Of the texts that both tokenizers cut alike as they are, the share that they cut alike in capitals.
+
+    None where there are none, and where the vocabularies differ: these are two models.
+    """
+    if a.tokenizer.get_vocab() != b.tokenizer.get_vocab():
+        return None
+    alike = [text for text, x, y in zip(texts, a.tokenize(texts), b.tokenize(texts), strict=True) if x == y]
+    if not alike:
+        return None
+    capitals = [text.upper() for text in alike]
+    same = [x == y for x, y in zip(a.tokenize(capitals), b.tokenize(capitals), strict=True)]
+    return sum(same) / len(same)

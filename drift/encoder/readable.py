@@ -35,4 +35,10 @@ def encode_readable(encoder: Encoder, inputs: Sequence[str]) -> Encoded:
             if not len(index):
                 raise UnreadableInputsError(faults, len(inputs)) from error
         else:
-            return Encoded(index, vectors, faults)
+            break
+    # Weights that overflow make vectors of it, and a vector that is none says nothing of the input.
+    finite = np.isfinite(vectors).all(axis=1)
+    faults |= dict.fromkeys(index[~finite].tolist(), "its vector is not finite: see the model's weights and precision")
+    if len(index) and not finite.any():
+        raise UnreadableInputsError(faults, len(inputs))
+    return Encoded(index[finite], vectors[finite], faults)

@@ -80,6 +80,11 @@ def costs(baseline: Cost, candidate: Cost, limits: Thresholds) -> Iterator[Check
         yield check("size", candidate.weights / baseline.weights, limits.size, "the size of the weights, a ratio,")
 
 
+def capitals(share: float, limits: Thresholds) -> Check:
+    """The check of what the two tokenizers make of capitals, which the inputs need not have."""
+    return check("capitals", share, limits.capitals, "the share of inputs that get the same tokens in capitals")
+
+
 def _other_lengths(of: Embedded) -> float:
     old, new = (np.linalg.norm(x.astype(np.float64), axis=1) for x in (of.baseline, of.candidate))
     return float((np.abs(new / old - 1) > LONGER).mean())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from drift.gate.checks import Check, checks, costs
+from drift.gate.checks import Check, capitals, checks, costs
 from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Thresholds, Verdict
 from drift.records import Cause
@@ -53,14 +53,18 @@ def decide(
     *,
     baseline: Cost | None = None,
     candidate: Cost | None = None,
+    alike_in_capitals: float | None = None,
     cause: Cause | None = None,
     seed: int = 0,
 ) -> Decision:
     """Whether the candidate may take the baseline's place. `seed` decides the probe's folds.
+
+    `alike_in_capitals` is the share of inputs that two tokenizers cut alike in capitals; None: not known.
 
     Raises:
         TooFewRowsError: fewer than 32 inputs have both vectors.
         UnmeasurableError: the baseline's vectors are all equal.
     """
     spent = costs(baseline or Cost(), candidate or Cost(), limits)
-    return Decision(len(of), (*checks(of, limits, seed), *spent), cause)
+    cased = () if alike_in_capitals is None else (capitals(alike_in_capitals, limits),)
+    return Decision(len(of), (*checks(of, limits, seed), *cased, *spent), cause)

@@ -64,8 +64,9 @@ class Thresholds(BaseModel):
 
     Ratios are candidate / baseline. `coverage` is the share of inputs that have both vectors, `lengths` the share of
     vectors more than 1 % longer or shorter, `compatibility` the recall@k of new queries on the old index, `overlap`
-    the share of the k nearest neighbours that stay, `accuracy_loss` a difference of shares. Segments of fewer than
-    `segment_rows` rows are not judged by themselves.
+    the share of the k nearest neighbours that stay, `accuracy_loss` a difference of shares, `capitals` the share of
+    inputs of the same tokens that have the same in capitals too. Segments of fewer than `segment_rows` rows are not
+    judged by themselves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +80,7 @@ class Thresholds(BaseModel):
     accuracy_loss: Most = Most(warn=0.01, fail=0.02)
     effective_rank: Least = Least(warn=0.95, fail=0.8)
     anisotropy: Most = Most(warn=1.2, fail=2.0)
+    capitals: Least = Least(warn=1.0, fail=0.99)
     latency: Most = Most(warn=1.5, fail=None)
     size: Most = Most(warn=1.5, fail=None)
     segment_rows: int = Field(default=50, ge=16)

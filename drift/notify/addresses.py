@@ -50,7 +50,7 @@ def require_allowed(url: httpx2.URL, address: str, networks: Sequence[Network]) 
     if not _is_public(peer):
         raise DeliveryError(
             f"{url.host} needs a public address, found {address}: correct the url, or allow its network "
-            "(`allow_http: true` on the webhook) if you trust it"
+            "(`allow_networks` on the webhook) if you trust it"
         )
     if url.scheme != "https":
         raise DeliveryError(f"{url.host} needs https, found {url.scheme}: correct the url, or set `allow_http: true`")

@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from drift.errors import StoreError
@@ -14,6 +14,7 @@ __all__ = [
     "UNREACHABLE",
     "Connection",
     "DBAPIError",
+    "DataError",
     "Engine",
     "OperationalError",
     "connect",

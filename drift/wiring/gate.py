@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from collectors.files import SUFFIXES
 from collectors.references import Inputs, read_inputs
 from collectors.vectors import Sampled, read_vectors
 from drift.diagnosis.between import fault_between
@@ -19,11 +20,22 @@ from drift.gate.decision import Decision, decide
 from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Thresholds
 from drift.records import Cause
-from drift.wiring.gate_encoders import SPECS, Progress, emulated, encoded, open_side, redrawn_layers, size_of
+from drift.wiring.gate_encoders import (
+    SPECS,
+    Progress,
+    alike_in_capitals,
+    emulated,
+    encoded,
+    open_side,
+    recased,
+    redrawn_layers,
+    size_of,
+)
 
 MOST_ROWS: Final = 200_000
 """Rows of a file that are read to be paired: all are held."""
 LEAST_ROWS: Final = 32
+VECTOR_FILES: Final = (".npy", *SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,13 @@ def inputs_of(request: Request) -> Inputs:
 
 
 def _is_embedded(side: Path) -> bool:
-    """Whether a side is a file of embeddings, and not one of a model."""
+    """Whether a side is a file of embeddings, and not one of a model.
+
+    Raises:
+        SourceError: it has the name of one, and there is none.
+    """
+    if side.suffix in VECTOR_FILES and not side.exists():
+        raise SourceError(f"{side}: there is no such file")
     return side.is_file() and side.suffix not in (*MODEL_FILES, *SPECS)
 
 
@@ -120,13 +138,21 @@ def of_files(request: Request, limits: Thresholds) -> Found:
     Raises:
         SourceError: a file cannot be read, or they have too few inputs in common.
     """
-    embedded = paired(request)
-    return Found(decide(embedded, limits, cause=cause_of(embedded, None), seed=request.seed), embedded)
+    paths = Path(request.baseline), Path(request.candidate)
+    sides = [_all_rows(path, request.segment) for path in paths]
+    embedded = paired(request, *sides)
+    decision = decide(embedded, limits, cause=cause_of(embedded, None), seed=request.seed)
+    unusable = tuple(_unusable(path, side) for path, side in zip(paths, sides, strict=True) if side.rejected)
+    return Found(replace(decision, notes=unusable), embedded)
 
 
-def paired(request: Request) -> Embedded:
+def _unusable(path: Path, side: Sampled) -> str:
+    each = ", ".join(f"{count} {reason}" for reason, count in side.rejected.items())
+    return f"Of {side.received} rows of {path.name} some cannot be used: {each}."
+
+
+def paired(request: Request, old: Sampled, new: Sampled) -> Embedded:
     """The rows that the two files have in common; see `of_files`."""
-    old, new = (_all_rows(Path(side), request.segment) for side in (request.baseline, request.candidate))
     places = [{str(id_): at for at, id_ in reversed([*enumerate(side.rows.ids)])} for side in (old, new)]
     common = sorted(places[0].keys() & places[1].keys())
     if len(common) < LEAST_ROWS:
@@ -186,13 +212,15 @@ def of_encoders(
     (old, new), kept = made.sides, found.take(made.index)
     segments = kept.segments[request.segment] if request.segment else ()
     embedded = Embedded(old.vectors, new.vectors, made.coverage, kept.texts, kept.labels, segments, request.neighbours)
+    in_capitals = alike_in_capitals(baseline, candidate, kept.texts)
     slow = any(emulated(side) for side in (baseline, candidate))
     decision = decide(
         embedded,
         limits,
         baseline=Cost(None if slow else old.seconds, size_of(baseline)),
         candidate=Cost(None if slow else new.seconds, size_of(candidate)),
-        cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline),
+        alike_in_capitals=in_capitals,
+        cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline) or recased(in_capitals),
         seed=request.seed,
     )
     notes = [made.note] if made.note else []

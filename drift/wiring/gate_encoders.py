@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 
 from drift.config import EncoderConfig
 from drift.config.read import documents, read
+from drift.diagnosis import causes
 from drift.encoder.base import Encoder
 from drift.encoder.readable import Encoded as Readable
 from drift.encoder.readable import encode_readable
@@ -161,6 +162,24 @@ def emulated(encoder: Encoder) -> bool:
     if not isinstance(encoder, TransformerEncoder):
         return False
     return slower_than_float32(encoder.model.device, encoder.model.dtype)
+
+
+def alike_in_capitals(baseline: Encoder, candidate: Encoder, texts: Sequence[str]) -> float | None:
+    """The share of texts that two tokenizers of one vocabulary cut alike in capitals; None: not known."""
+    from drift.encoder import difference  # noqa: PLC0415
+    from drift.encoder.transformer import TransformerEncoder  # noqa: PLC0415
+
+    if not (isinstance(baseline, TransformerEncoder) and isinstance(candidate, TransformerEncoder)):
+        return None
+    return difference.alike_in_capitals(baseline, candidate, texts)
+
+
+def recased(alike: float | None) -> Cause | None:
+    """That the tokenizers differ in what they make of capitals, where a share of `alike` inputs is cut alike there."""
+    if alike is None or alike == 1:
+        return None
+    evidence = f"the tokenizers cut the inputs alike as they are, and {1 - alike:.0%} of them otherwise in capitals"
+    return Cause("tokenizer-case", 1.0, evidence, causes.NEXT_STEP["tokenizer-case"])
 
 
 def redrawn_layers(baseline: Encoder, candidate: Encoder) -> Cause | None:
