@@ -77,7 +77,7 @@ def sees() -> Sees:
     who = visitor()
     path = _path()
     declared = _config(path, _changed_at(path))[0] if path else None
-    return lambda key: who.sees(tenant_of(key) or (declared.tenant(key) if declared else ""))
+    return lambda key: who.sees(tenant_of(key, declared.tenant(key) if declared else ""))
 
 
 def by_claims(claims: Mapping[str, object], oidc: OidcConfig, now: datetime) -> tuple[str, tuple[str, ...]]:

@@ -3,18 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import numpy as np
-from jaxtyping import Float64
 from numpy.random import Generator
-from scipy.special import log_softmax
 
-from detectors.classifiers import LinearProbe, fitted_probe
-from detectors.kernels import pinned, require_rows, tensor
-from detectors.label_free import share_above, temperature
-from detectors.labels import codes, labelled
+from detectors.kernels import require_rows, tensor
+from detectors.label_free import calibrated, clarity, share_above
 from detectors.skew import beyond
-from drift.errors import MissingInputsError, MissingLabelsError, UnmeasurableError
-from drift.records import Measurement, Reference, Rows, Window
+from drift.errors import MissingInputsError, UnmeasurableError
+from drift.records import Measurement, Reference, Window
 
 
 @final
@@ -41,16 +36,15 @@ class AccuracyEstimate:
     def measure(self, window: Window, reference: Reference, *, rng: Generator) -> Measurement:
         require_rows(self.name, window, self.min_rows)
         self._require_right(window)
-        healthy = calibrated(reference, self.strength, self.min_rows)
-        clear = clarity(healthy.probe, window.rows, healthy.heat)
-        value = share_above(clear, healthy.clear, healthy.right)
+        healthy = calibrated(reference, self.strength, self.min_rows, self.name, str(reference))
+        value = share_above(clarity(healthy.logs_of(window.rows)), clarity(healthy.logs), healthy.right)
         return Measurement.of(window, reference, detector=self.name, value=value)
 
     def _require_right(self, window: Window) -> None:
         if (again := window.recomputed) is None or not len(again.index):
             raise MissingInputsError(
                 f"{self.name} needs inputs that were encoded again, window {window} has none: "
-                "send `input` with the rows and configure an encoder for the stream"
+                "send `input` with the rows and configure an encoder for the stream, or give `encoded_again`"
             )
         served, right = tensor(window.vectors[again.index]), tensor(again.vectors)
         share = float(beyond(served, right, self.tolerance, self.norm_tolerance).double().mean())
@@ -59,41 +53,3 @@ class AccuracyEstimate:
                 f"{self.name} needs vectors that are served rightly, {share:.1%} of those of window {window} that were "
                 f"encoded again are not, of which {self.most_skewed:.0%} may be: repair the serving path first"
             )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Healthy:
-    """The frozen probe, its temperature, how sure it is of calibration rows (m,), and which of them it tells right."""
-
-    probe: LinearProbe
-    heat: float
-    clear: Float64[np.ndarray, "m"]
-    right: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-
-
-@pinned
-def calibrated(reference: Reference, strength: float, least: int) -> Healthy:
-    """What the frozen probe is like on the labelled rows of the reference's second half.
-
-    Raises:
-        MissingLabelsError: too few of them have a label that the first half has too.
-    """
-    name = AccuracyEstimate.name
-    known = labelled(reference.calibration, least, name, f"the second half of {reference}")
-    probe = fitted_probe(reference, strength)
-    label = codes(known, probe.classes).numpy()
-    if (seen := int((label >= 0).sum())) < least:
-        raise MissingLabelsError(
-            f"{name} needs at least {least} rows in the second half of {reference} whose label the first half has too, "
-            f"it has {seen}: give it classes that occur again, not ids"
-        )
-    logits = probe.scores(known).double().cpu().numpy()
-    heat = temperature(logits[label >= 0], label[label >= 0])
-    return Healthy(probe, heat, clarity(probe, known, heat), logits.argmax(1) == label)
-
-
-def clarity(probe: LinearProbe, rows: Rows, heat: float) -> Float64[np.ndarray, "n"]:
-    """How sure the probe is of each row: the negative entropy of its calibrated probabilities."""
-    logs = log_softmax(probe.scores(rows).double().cpu().numpy() / heat, 1)
-    found: Float64[np.ndarray, n] = (np.exp(logs) * logs).sum(1)
-    return found

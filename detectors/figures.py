@@ -1,7 +1,7 @@
 """The figures that describe the shape of a set of embeddings: how wide, in how many directions, around what."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -9,6 +9,8 @@ from torch import Tensor
 
 from detectors.copies import NEAR
 from detectors.kernels import entropy_rank, spectrum, squared_distances
+
+LONGER: Final = 0.01
 
 
 @final
@@ -77,7 +79,13 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
 
 def crosswise(x: Float[Tensor, "n d"], held: Float[Tensor, "m d"]) -> float:
     """Squared distance by which the mean of `x` lies beside the line from 0 through that of `held`, less what chance
-    alone gives; at least 0. So much spread do rows of length 1 lose where they are moved; drawn to their mean, none."""
+    alone gives; at least 0. So much spread do rows of length 1 lose where they are moved; drawn to their mean, none.
+
+    0 where lengths have changed by more than 1 %: such rows lose no spread by being moved.
+    """
+    length, usual_length = (float(torch.linalg.vector_norm(of.double(), dim=1).mean()) for of in (x, held))
+    if abs(length - usual_length) > LONGER * usual_length:
+        return 0.0
     mean, usual = x.double().mean(0), held.double().mean(0)
     along = (mean @ usual) / (usual @ usual).clamp(min=torch.finfo(torch.float64).tiny)
     chance = held.double().var(0).sum() * (1 / len(x) + 1 / len(held))

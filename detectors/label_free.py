@@ -10,10 +10,11 @@ from scipy.special import log_softmax
 
 from detectors.alone import hold
 from detectors.arrays import Labels, Vectors, as_labels, as_reference, as_rows, require_same_width
-from detectors.classifiers import fitted_probe
+from detectors.classifiers import LinearProbe, fitted_probe
+from detectors.kernels import pinned
 from detectors.labels import codes, labelled
 from drift.errors import MissingLabelsError, UnmeasurableError
-from drift.records import Rows
+from drift.records import Reference, Rows
 
 LEAST, MOST_ROWS = 64, 1000
 """Matching rows to labels takes their number to the third power: half a second for so many."""
@@ -87,17 +88,69 @@ def estimate_accuracy(
     held = hold(Rows(y.cpu().numpy(), labels=as_labels(reference_labels, "reference_labels", len(y))), seed)
     rng = np.random.default_rng(seed)
     rows = Rows(x.cpu().numpy()).take(rng.permutation(len(x))[:MOST_ROWS])
+    healthy = calibrated(held, strength, LEAST, "estimate_accuracy", "the reference")
+    return estimates(healthy.logs, healthy.label, healthy.logs_of(rows))
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """The frozen probe with its temperature, and what it says of the labelled rows of the reference's second half.
+
+    `logs` are the logarithms of its probabilities, `label` the places of the true classes in them, -1 where the probe
+    does not know the class.
+    """
+
+    probe: LinearProbe
+    heat: float
+    logs: Float64[np.ndarray, "m c"]
+    label: Int[np.ndarray, "m"]
+
+    @property
+    def right(self) -> Bool[np.ndarray, "m"]:
+        """Which of them it tells right."""
+        found: Bool[np.ndarray, m] = self.logs.argmax(1) == self.label
+        return found
+
+    def logs_of(self, rows: Rows) -> Float64[np.ndarray, "n c"]:
+        """The logarithms of its probabilities for other rows."""
+        return _logs(_logits(self.probe, rows), self.heat)
+
+
+@pinned
+def calibrated(held: Reference, strength: float, least: int, name: str, whose: str) -> Calibrated:
+    """The frozen probe of `held`, calibrated for the estimate `name`; errors call the reference `whose`.
+
+    Raises:
+        MissingLabelsError: too few rows of the second half have a label that the first half has too.
+    """
     probe = fitted_probe(held, strength)
-    known = labelled(held.calibration, LEAST, "estimate_accuracy", "the second half of the reference")
+    known = labelled(held.calibration, least, name, f"the second half of {whose}")
     label = codes(known, probe.classes).numpy()
-    if (seen := int((label >= 0).sum())) < LEAST:
+    if (seen := int((label >= 0).sum())) < least:
         raise MissingLabelsError(
-            f"estimate_accuracy needs at least {LEAST} rows in the second half of the reference whose label the first "
-            f"half has too, it has {seen}: give it classes that occur again, not ids"
+            f"{name} needs at least {least} rows in the second half of {whose} whose label the first half has too, "
+            f"it has {seen}: give it classes that occur again, not ids"
         )
-    healthy, found_logits = (probe.scores(of).double().cpu().numpy() for of in (known, rows))
-    heat = temperature(healthy[label >= 0], label[label >= 0])
-    return estimates(log_softmax(healthy / heat, 1), label, log_softmax(found_logits / heat, 1))
+    logits = _logits(probe, known)
+    heat = temperature(logits[label >= 0], label[label >= 0])
+    return Calibrated(probe, heat, _logs(logits, heat), label)
+
+
+def _logits(probe: LinearProbe, rows: Rows) -> Float64[np.ndarray, "n c"]:
+    found: Float64[np.ndarray, "n c"] = probe.scores(rows).double().cpu().numpy()
+    return found
+
+
+def _logs(logits: Float64[np.ndarray, "n c"], heat: float) -> Float64[np.ndarray, "n c"]:
+    found: Float64[np.ndarray, "n c"] = log_softmax(logits / heat, 1)
+    return found
+
+
+def clarity(logs: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, "n"]:
+    """How sure a probe is of each row: the negative entropy of its probabilities, of which these are the logarithms."""
+    found: Float64[np.ndarray, n] = (np.exp(logs) * logs).sum(1)
+    return found
 
 
 def temperature(logits: Float64[np.ndarray, "n c"], label: Int[np.ndarray, "n"]) -> float:
@@ -115,7 +168,7 @@ def estimates(
     """The guesses from the logarithms of calibrated probabilities, of labelled rows (-1 is unknown) and of others."""
     right = healthy.argmax(1) == label
     sure, known_sure = np.exp(window.max(1)), np.exp(healthy.max(1))
-    clear, known_clear = ((np.exp(of) * of).sum(1) for of in (window, healthy))
+    clear, known_clear = clarity(window), clarity(healthy)
     accuracy = float(right.mean())
     return EstimatedAccuracy(
         confidence=Estimate(float(sure.mean())),

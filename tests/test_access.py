@@ -73,7 +73,7 @@ def test_streams_of_no_tenant_are_seen_by_those_alone_who_see_all(tenants, seen)
     [("search/tenant=acme", "acme"), ("search/tenant=a/b=c", "a/b=c"), ("search", ""), ("search/lang=de", "")],
 )
 def test_a_segment_is_of_the_tenant_that_it_names(key, tenant):
-    assert tenant_of(key) == tenant
+    assert (tenant_of(key), tenant_of(key, "all")) == (tenant, tenant or "all")
 
 
 def test_the_file_says_who_may_do_what(written):  # noqa: F811

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drift.config import EXAMPLE, load, schema
+from drift.config import EXAMPLE, EncoderConfig, load, schema
 from drift.config.values import format_duration, parse_duration
 from drift.errors import ConfigError
 from drift.slo import Quantity
@@ -80,6 +80,8 @@ def test_an_encoders_precision_place_and_weights_are_declared_and_checked(writte
     assert "dtype bfloat16" in spec.declared
     assert "prefix query: " in spec.declared
     assert "cuda" not in spec.declared
+    bare, none = (EncoderConfig(model="bundled", prefix=prefix).declared for prefix in ("", None))
+    assert (bare, none) == ("model bundled, prefix ", "model bundled")
     for wrong in ("dtype: int8", "device: gpu", "weights_sha256: 12ab"):
         with pytest.raises(ConfigError, match=wrong.partition(":")[0]):
             written(LEAST + f"    encoder: {{model: bundled, {wrong}}}\n")

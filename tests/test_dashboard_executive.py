@@ -15,7 +15,7 @@ from drift.config import load
 from drift.records import Measurement, Span
 from drift.slo import Ledger, Outcome, Slot, budget
 from drift.slo.false_alarms import false_alarms
-from drift.store import encoders, false_alerts, writes
+from drift.store import attainment, encoders, false_alerts, writes
 from drift.store.attainment import Begun
 from drift.store.encoders import Encoding
 from drift.store.false_alerts import Mark
@@ -43,6 +43,14 @@ def live(conn: sa.Connection, config, outcomes: str, start: datetime) -> None:
             bad.add(slot)
         writes.save_slot(conn, slo, slot, budget(slo, bad.spent(slo, slot.span.end), slot.span.end))
         writes.save_watch(conn, slo, Watch(), slot)
+
+
+def test_a_window_that_ends_at_midnight_is_of_the_day_before(engine, declared):
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    with engine.begin() as conn:
+        live(conn, declared, "BBBG", day - 2 * HOUR)
+        found = attainment.bad_days(conn, [STREAM], since=day - timedelta(days=2))
+    assert found == {day - timedelta(days=1): 2 * HOUR, day: HOUR}
 
 
 def quarter_start() -> datetime:

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from fakes import FakeEncoder
 from tokenizers import normalizers
 from typer.testing import CliRunner
 
 from benchmarks.alternatives import quantised
 from benchmarks.faulty import int4_groups, int8_rows
 from drift.cli import app
+from drift.encoder.base import Encoder
 from drift.encoder.difference import unlike_layers
 from drift.encoder.fingerprint import Pooling
 from drift.encoder.load import EncoderSpec, load
@@ -27,6 +29,7 @@ from drift.encoder.transformer import TransformerEncoder
 from drift.errors import SourceError, UnreadableInputsError
 from drift.gate.thresholds import Thresholds, Verdict
 from drift.wiring.gate import Request, of_encoders
+from drift.wiring.gate_encoders import encoded
 
 DATA = Path(__file__).parents[2] / "shared/data/clinc150/clinc150.csv.gz"
 ROWS = 160
@@ -175,7 +178,7 @@ def test_a_probe_without_the_segment_is_refused(case):
 class Choosy:
     """The encoder, which does not take inputs that have one of `words` in them."""
 
-    encoder: TransformerEncoder
+    encoder: Encoder
     words: tuple[str, ...]
     dim: int = 384
 
@@ -222,6 +225,18 @@ def test_what_an_encoder_cannot_read_is_left_out_on_both_sides_and_told(case):
     # The others are held against their own vectors: nothing has moved up by a row.
     assert {check.value for check in found.checks if check.name in {"compatibility", "overlap"}} == {1.0}
     assert found.cause is None
+
+
+def test_an_encoder_is_warm_when_it_is_timed_though_the_other_does_not_read_the_first_input():
+    class Counting(FakeEncoder):
+        def encode(self, inputs):
+            sizes.append(len(inputs))
+            return super().encode(inputs)
+
+    sizes = []
+    ticks = count()
+    encoded(["no", "yes"], [Choosy(FakeEncoder(), ("no",)), Counting()], lambda *_: None, lambda: next(ticks))
+    assert sizes == [1, 2]
 
 
 def test_what_neither_encoder_reads_says_nothing_of_the_candidate(case):

@@ -13,9 +13,10 @@ import yaml
 from typer.testing import CliRunner
 
 from drift.cli import app
+from drift.config import EncoderConfig
 from drift.encoder.load import bundled
 from drift.errors import EncoderError
-from drift.wiring import mlflow_models
+from drift.wiring import encoders, mlflow_models
 from drift.wiring.mlflow_models import fetched, is_mlflow, model_in
 
 LOGGED = """
@@ -81,6 +82,20 @@ def test_what_mlflow_pickled_is_refused_and_nothing_of_it_runs(at_hand):
 def test_what_mlflow_does_not_give_says_what_it_said(at_hand):
     with pytest.raises(EncoderError, match=r"does not give models:/encoder/7: write models:/name/version.*not found"):
         fetched("models:/encoder/7")
+
+
+def test_mlflow_that_says_nothing_is_no_crash(monkeypatch, tmp_path):
+    silent = subprocess.CompletedProcess([], 0, stdout="\n", stderr="")
+    monkeypatch.setattr(mlflow_models.subprocess, "run", lambda *_, **__: silent)
+    with pytest.raises(EncoderError, match="needs to say where it has put runs:/1/quiet, found nothing"):
+        fetched("runs:/1/quiet")
+
+
+@pytest.mark.parametrize(("held", "dtype"), [("model.onnx", "float32"), ("model", "bfloat16")])
+def test_a_graph_of_the_registry_keeps_its_own_precision_as_a_candidate(monkeypatch, held, dtype):
+    monkeypatch.setattr(encoders, "fetched", lambda uri: Path("downloaded") / held)
+    found = encoders.candidate(EncoderConfig(dtype="bfloat16", device="cpu"), "models:/encoder/3")
+    assert (found.model, found.dtype) == ("models:/encoder/3", dtype)
 
 
 def test_mlflow_is_an_extra(monkeypatch):

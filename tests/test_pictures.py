@@ -1,5 +1,6 @@
 """Pictures of references: fitted once, by a process of its own, and windows placed in them."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -261,6 +262,11 @@ def test_a_process_that_fails_or_lasts_too_long_says_so():
     copies = "import sys, numpy as np; np.save(sys.argv[2], np.load(sys.argv[1])[:, :1])"
     with pytest.raises(DriftError, match="gave no place"):
         PictureChild((sys.executable, "-c", copies))(rows, keep_going)
+
+
+def test_numpy_is_not_loaded_before_the_number_of_threads_is_set():
+    said = "import sys, drift.wiring.picture_fit; sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", said], check=True)
 
 
 @pytest.mark.long

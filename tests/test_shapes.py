@@ -273,6 +273,10 @@ def test_a_mean_that_was_moved_is_no_shrink_though_rows_of_length_one_lose_sprea
     assert found.mean_cosine.z > 5
     assert found.verdict is Verdict.CHANGED
     assert seen(shrunk(fresh(1000), held, 0.05), held).verdict is Verdict.SHRINK
+    # Rows that keep no length lose no spread by being moved: who draws them together and moves them has done both.
+    both = 0.95 * fresh(1000) + 0.05 * held.mean(0)
+    both[:, 9] += 0.5
+    assert seen(both, held).verdict is Verdict.SHRINK
 
 
 def test_near_copies_are_still_copies():

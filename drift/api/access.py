@@ -39,7 +39,7 @@ def allowed(method: str, path: str) -> frozenset[Role]:
     return frozenset({Role.SENDER, Role.OPERATOR}) if sends else frozenset({Role.OPERATOR})
 
 
-class Gate:
+class BearerAuth:
     """Lets a request through whose token has a role that may send it; 401 without a token, 403 for another role."""
 
     def __init__(self, app: ASGIApp, bearer: Bearer) -> None:

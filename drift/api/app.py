@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from drift import __version__
-from drift.api.access import Gate
+from drift.api.access import BearerAuth
 from drift.api.alerts import add_alerts
 from drift.api.answers import (
     AttributionAnswer,
@@ -46,7 +46,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
         title="drift", version=__version__, description="Representation drift monitoring.", dependencies=asked
     )
     if service.bearer is not None:
-        app.add_middleware(Gate, bearer=service.bearer)
+        app.add_middleware(BearerAuth, bearer=service.bearer)
     add_writes(app, service)
     add_maintenance(app, service)
     _add_reads(app, service)

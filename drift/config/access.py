@@ -63,6 +63,7 @@ class TokenConfig(_Model):
 
 class AccessConfig(_Model):
     """Who may do what. People are named by group or by name, with `*` for any letters: `sre`, `*@example.com`.
+    The two are not told apart: whoever is called as a group is has the rights of that group.
 
     `viewers` may see the dashboard; `operators` also see inputs of rows and the commands that change things. Where
     `tenants` says whose streams somebody sees, nobody sees others: `{acme-people: [acme], sre: ["*"]}`. `tokens` are

@@ -44,7 +44,7 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         diagnosed=diagnose.newest(conn, slo, since),
         moved=moved_most(findings.measurements),
         api_url=monitor.outlet.api_url,
-        tenant=tenant_of(findings.stream.key) or monitor.tenant,
+        tenant=tenant_of(findings.stream.key, monitor.tenant),
     )
     for alert in step.changed:
         enqueue(conn, monitor, alert, context)

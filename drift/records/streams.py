@@ -35,10 +35,10 @@ class Stream:
         return self.key
 
 
-def tenant_of(key: str) -> str:
-    """The tenant whose segment has that key; "" for all other streams."""
+def tenant_of(key: str, declared: str = "") -> str:
+    """The tenant whose segment has that key, else whose traffic all of its stream is `declared` to be; "" for none."""
     column, _, value = key.partition("/")[2].partition("=")
-    return value if column == TENANT else ""
+    return (value if column == TENANT else "") or declared
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -56,7 +56,7 @@ def bad_days(conn: sa.Connection, names: Collection[str], *, since: datetime) ->
     Of windows that ended after `since`; each objective's time counts by itself.
     """
     t = tables.slot
-    day = sa.func.date_trunc("day", t.c.end, "UTC")
+    day = sa.func.date_trunc("day", t.c.start, "UTC")  # what ends at midnight was of the day before
     mine = sa.func.split_part(t.c.stream, "/", 1).in_(list(names))
     query = sa.select(day, sa.func.sum(t.c.end - t.c.start)).where(t.c.outcome == "bad", t.c.end > since, mine)
     return {row[0].astimezone(UTC): row[1] for row in conn.execute(query.group_by(day))}

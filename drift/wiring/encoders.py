@@ -44,7 +44,8 @@ def candidates_of(stream: StreamConfig, home: Path) -> dict[str, Encoder]:
 
 def candidate(spec: EncoderConfig, name: str) -> EncoderConfig:
     """Another model, on the device and in the precision of `spec` where those are ours to choose."""
-    if is_address(name) or name.endswith(GRAPHS):
+    path = str(fetched(name)) if is_mlflow(name) else name
+    if is_address(name) or path.endswith(GRAPHS):
         return EncoderConfig(model=name, threads=spec.threads)
     return EncoderConfig(model=name, threads=spec.threads, dtype=spec.dtype, device=spec.device)
 

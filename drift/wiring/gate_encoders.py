@@ -104,8 +104,8 @@ def encoded(texts: Sequence[str], encoders: Sequence[Encoder], progress: Progres
     Raises:
         UnreadableInputsError: there is no text that all encoders take.
     """
-    with suppress(UnreadableInputsError):
-        for encoder in encoders:
+    for encoder in encoders:
+        with suppress(UnreadableInputsError):
             encoder.encode(texts[:1])  # what is loaded or compiled at first is no cost of an input
     pieces = []
     for start in range(0, len(texts), PIECE):

@@ -73,7 +73,11 @@ def _downloaded(uri: str, folder: Path) -> Path:
             f"MLflow does not give {uri}: write models:/name/version, models:/name@alias or runs:/id/path, and name "
             f"its server by MLFLOW_TRACKING_URI. It said: {why[-LONGEST_ERROR:]}"
         )
-    return Path(done.stdout.strip().splitlines()[-1])
+    if not (said := done.stdout.strip().splitlines()):
+        raise EncoderError(
+            f"MLflow needs to say where it has put {uri}, found nothing: does `mlflow artifacts download` run here?"
+        )
+    return Path(said[-1])
 
 
 def model_in(uri: str, found: Path) -> Path:
