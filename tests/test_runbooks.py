@@ -69,7 +69,9 @@ def test_each_link_to_a_file_leads_to_one_and_to_a_section_of_it(path):
             assert section in {anchor(heading) for heading in headings}, f"{path}: {link}"
 
 
-@pytest.mark.parametrize("detector", [*sorted(set(DETECTORS) - set(CONTEXT)), ENVIRONMENT, merged_name("mean_shift", 12)])
+@pytest.mark.parametrize(
+    "detector", [*sorted(set(DETECTORS) - set(CONTEXT)), ENVIRONMENT, merged_name("mean_shift", 12)]
+)
 def test_a_burning_budget_leads_to_the_section_on_its_detector(client, detector):
     given = context()
     given = replace(given, slo=replace(given.slo, sli=Sli(detector, Quantity.VALUE, at_most=1.0)))
