@@ -32,7 +32,6 @@ from drift.store.embedded import EmbeddedPostgres
 from drift.store.inbox import Inbox
 
 DIM, SAMPLE, REFERENCE, BATCH = 384, 256, 5120, 1000
-REFERENCES = 3  # over which memory is averaged, for what was freed before is used again first
 NUMBERS = ("measurement", "sketch", "slot")
 START, LENGTH = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 STREAM = Stream("bench", "encoder", "1", DIM)
@@ -90,8 +89,11 @@ def first_rows(window: Window, n: int) -> Window:
     return replace(window, rows=window.rows.take(np.arange(n)), received=n)
 
 
-def run(engine: sa.Engine, windows: int = 40, batches: int = 5) -> list[tuple[str, str]]:
-    """Rows of the table: what, and how much."""
+def run(engine: sa.Engine, windows: int = 40, batches: int = 5, references: int = 3) -> list[tuple[str, str]]:
+    """Rows of the table: what, and how much.
+
+    Memory is averaged over `references`, for what was freed before is used again first.
+    """
     monitor = make_monitor(engine)
     with engine.begin() as conn:
         writes.register(conn, STREAM, team="", open_from=START)
@@ -115,21 +117,20 @@ def run(engine: sa.Engine, windows: int = 40, batches: int = 5) -> list[tuple[st
         vectors, small = size(conn, "window") / windows, sum(size(conn, name) for name in NUMBERS) / windows
     fresh = [
         replace(monitor, references={STREAM.key: Reference(STREAM.key, Rows(embeddings(REFERENCE, i)), START)})
-        for i in range(1, 1 + REFERENCES)
+        for i in range(1, 1 + references)
     ]
-    sizes_seen = [on_grid(n) for n in range(SAMPLE // 4, SAMPLE + 1)]
     window = Window(STREAM, spans[0], Rows(embeddings(SAMPLE, 7)), SAMPLE)
     without = memory()
-    sizes = sorted(set(sizes_seen))
+    sizes = sorted({on_grid(n) for n in range(SAMPLE // 4, SAMPLE + 1)})
     fits = [sum(seconds(lambda n=n, m=m: measure.measure(first_rows(window, n), m)) for n in sizes) for m in fresh]
-    held = (memory() - without) / REFERENCES
+    held = (memory() - without) / references
     per_day = timedelta(days=1) // LENGTH
     return [
         ("rows taken in and durable, one sender", f"{windows * batches * BATCH / took:,.0f} rows/s"),
         (f"a window measured to its alerts, {len(NAMES)} detectors and objectives", f"{each * 1e3:,.0f} ms"),
         ("the first window of a reference (fits are kept with it)", f"{first:,.1f} s"),
         (
-            f"one window of each of {len(set(sizes_seen))} sizes, for traffic that varies; fitted once",
+            f"one window of each of {len(sizes)} sizes, for traffic that varies; fitted once",
             f"{np.median(fits):,.1f} s",
         ),
         ("streams of 5-minute windows that one core keeps up with", f"{LENGTH.total_seconds() / each:,.0f}"),

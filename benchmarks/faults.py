@@ -63,17 +63,19 @@ class Judge:
 
     def results(self, faults: Sequence[str], shares: Sequence[float], healthy: int, kept: Kept) -> Iterator[Result]:
         """What `kept` lacks: healthy windows one by one, then two of each fault and share."""
-        for seed in range(healthy):
-            for share, expected, rows in self.bench.windows(HEALTHY, shares, seed):
-                if not kept.has(HEALTHY, seed, share):
-                    yield self.result(HEALTHY, seed, share, expected, [rows])
-        for fault in faults:
-            if all(kept.has(fault, 0, share) for share in (shares if fault not in NO_FAULT else [1.0])):
-                continue
-            first, second = (self.bench.windows(fault, shares, seed) for seed in (0, 1))
-            for (share, expected, one), (_, _, other) in zip(first, second, strict=True):
-                if not kept.has(fault, 0, share):
-                    yield self.result(fault, 0, share, expected, [one, other])
+        lacking = [cell for cell in cells(faults, shares, healthy) if not kept.has(*cell)]
+        for fault, seed in dict.fromkeys((fault, seed) for fault, seed, _ in lacking):
+            both = [self.bench.windows(fault, shares, each) for each in ((seed,) if fault == HEALTHY else (0, 1))]
+            for found in zip(*both, strict=True):
+                share, expected, _ = found[0]
+                if (fault, seed, share) in lacking:
+                    yield self.result(fault, seed, share, expected, [rows for _, _, rows in found])
+
+
+def cells(faults: Sequence[str], shares: Sequence[float], healthy: int) -> list[tuple[str, int, float]]:
+    """What there is to run, as fault, seed and share: what does no harm is in all rows."""
+    found = [(HEALTHY, seed, 0.0) for seed in range(healthy)]
+    return found + [(fault, 0, share) for fault in faults for share in ([1.0] if fault in NO_FAULT else shares)]
 
 
 def main() -> None:
@@ -101,8 +103,8 @@ def main() -> None:
         libraries = {} if given.no_peers else PEERS
         peers = {each: Peer(each, peer_python(each), folder / "reference.npy") for each in libraries}
         judge = Judge(bench, Served(engine, bench, folder), peers, folder)
-        cells = given.healthy + sum(len(given.shares) if each not in NO_FAULT else 1 for each in names)
-        task = bar.add_task("diagnosing", total=cells - len(kept.found))
+        lacking = [cell for cell in cells(names, given.shares, given.healthy) if not kept.has(*cell)]
+        task = bar.add_task("diagnosing", total=len(lacking))
         try:
             for one in judge.results(names, given.shares, given.healthy, kept):
                 kept.add(one)

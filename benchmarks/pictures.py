@@ -5,12 +5,14 @@ tenth domain, and queries that are out of scope. Columns: trustworthiness (Venna
 reference's rows among themselves, and of new rows of the same domains among the reference's; then how well rows that
 are unlike the reference are seen apart: of the 15 points nearest to such a row in the picture, the share that is of
 its kind (first in all dimensions, for comparison). Pictures are fitted to the reference alone, and new rows are placed
-by `drift.picture` or, where it says so, by the library itself. `pip install pacmap` for PaCMAP's rows.
+by `drift.picture` or, where it says so, by the library itself. PaCMAP takes part where it is installed
+(`pip install pacmap`), and by default only there.
 """
 
 import argparse
 import csv
 import gzip
+import importlib.util
 import os
 import time
 import warnings
@@ -27,7 +29,7 @@ from benchmarks.worlds import DATA, GROWING
 from drift.picture import NEIGHBOURS, Fitted
 from drift.wiring.picture_fit import SEED
 
-CACHE: Final = Path(".drift/pictures.npz")
+HOME: Final = Path(".drift")
 FRESH, UNKNOWN = 600, 200
 OUT: Final = "oos"
 
@@ -57,8 +59,9 @@ class Line:
     placing: float
 
 
-def world(rows: int, cache: Path) -> World:
-    """CLINC150 under the bundled encoder, from `cache` once it was encoded."""
+def world(rows: int, home: Path) -> World:
+    """CLINC150 under the bundled encoder, with a reference of `rows` queries; in `home` once it was encoded."""
+    cache = home / f"pictures-{rows}.npz"
     if not cache.exists():
         from drift.encoder.load import EncoderSpec, load
 
@@ -69,7 +72,7 @@ def world(rows: int, cache: Path) -> World:
         kinds["known"] = [row["text"] for row in found if row["domain"] not in kinds][: rows + FRESH]
         encoder = load(EncoderSpec())
         vectors = {name: encoder.encode(texts) for name, texts in kinds.items()}
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         np.savez(cache, **vectors)
     with np.load(cache) as held:
         return World(held["known"][:-FRESH], held["known"][-FRESH:], {GROWING: held[GROWING], OUT: held[OUT]})
@@ -163,10 +166,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=3000)
-    parser.add_argument("--methods", nargs="*", default=list(MAKERS))
+    there = [name for name in MAKERS if name != "PaCMAP" or importlib.util.find_spec("pacmap")]
+    parser.add_argument("--methods", nargs="*", choices=list(MAKERS), default=there)
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", module="umap|pacmap|sklearn|numba")
-    w = world(asked.rows, CACHE)
+    w = world(asked.rows, HOME)
     table = Table(title=f"{len(w.reference):,} rows of a reference in the plane, load {os.getloadavg()[0]:.0f}")
     names = [f"apart: {name}" for name in w.unlike]
     for column in ("", "trust", "trust of new rows", *names, "s to fit", "s to place"):

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from samples import most_by_chance
 from typer.testing import CliRunner
 
 from detectors import DETECTORS, Panel, collapse
@@ -20,7 +19,7 @@ from drift.wiring import compare_command
 from drift.wiring.compare import Request, compare
 
 D, N, M = 16, 100, 2000
-SEEDS = 12
+SEEDS = 6
 SCALES = np.arange(1, D + 1) ** -0.5
 
 
@@ -285,6 +284,7 @@ def test_the_page_can_be_drawn_in_any_dimension(folder, dim):
 
 
 def test_two_samples_of_one_source_are_seldom_drift(folder, monkeypatch):
+    """Two alarms in six are chance once in 175 runs at 2 %; where half of all pairs alarm they are there in 8 of 9."""
     monkeypatch.setattr("drift.wiring.compare.DETECTORS", {n: d for n, d in DETECTORS.items() if n != "joint"})
     uneven = np.array([5] + [1] * (D - 1), np.float32)  # few rows tell little about the variance of such data
     alarms = 0
@@ -292,4 +292,4 @@ def test_two_samples_of_one_source_are_seldom_drift(folder, monkeypatch):
         write(folder / "ref.npy", healthy(M, 1000 + seed) * uneven)
         write(folder / "same.npy", healthy(N, 2000 + seed) * uneven)
         alarms += bool(compare(Request(Path("ref.npy"), Path("same.npy"), seed=seed), nulls=200).reasons)
-    assert alarms <= most_by_chance(SEEDS, 0.02)
+    assert alarms <= 1

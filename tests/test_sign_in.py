@@ -115,6 +115,13 @@ def test_who_sees_one_tenant_finds_no_other_stream_on_any_page(scoped, seeded_ur
     assert "Operations" not in str(app.main)
 
 
+@pytest.mark.parametrize("view", ["operations", "gate"])
+def test_a_page_about_all_streams_is_not_there_for_who_sees_one_tenant(scoped, seeded_url, view):  # noqa: F811
+    assert scoped("sre", seeded_url, view)
+    with pytest.raises(ValueError, match=f"views/{view}.py"):
+        scoped("care-people", seeded_url, view)
+
+
 def test_what_is_about_all_streams_is_not_for_who_sees_one_tenant(scoped, seeded_url, monkeypatch):  # noqa: F811
     scoped("care-people", seeded_url)
     with pytest.raises(HiddenError, match="bob may see those of some tenants only"):
