@@ -40,7 +40,7 @@ PAINTER = Painter("flat", flat)
 
 
 def paint(engine, painter=PAINTER, **references):
-    picture = paint_one(engine, references or {"search": REFERENCE}, painter, keep_going, clock)
+    picture = paint_one(engine, references or {"search": REFERENCE}, painter, keep_going, lambda: START)
     return picture and picture.stream
 
 
