@@ -59,6 +59,15 @@ def test_rows_that_the_candidate_lacks_count_against_it(right, tmp_path):
     assert said["coverage"]["verdict"] == "fail"
 
 
+def test_a_segments_name_does_nothing_to_a_terminal(right, tmp_path):
+    columns = {"vector": list(right), "lang": ["\x1b[2Jen"] * N}
+    pq.write_table(pa.table(columns), tmp_path / "old.parquet")
+    file = str(tmp_path / "old.parquet")
+    done = asked("--baseline", file, "--candidate", file, "--segment", "lang")
+    assert "\N{REPLACEMENT CHARACTER}[2Jen" in done.stdout
+    assert "\x1b[2J" not in done.stdout
+
+
 def test_rows_that_cannot_be_used_are_counted_by_why(right, tmp_path):
     np.save(tmp_path / "old.npy", right)
     spoilt = right.copy()

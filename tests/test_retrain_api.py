@@ -67,6 +67,7 @@ def test_a_pipeline_tells_how_it_goes_and_the_model_may_be_asked_for_again(engin
     ("said", "status", "words"),
     [
         ({"status": "succeeded"}, 409, "version"),
+        ({"status": "succeeded", "version": "  "}, 409, "version"),
         ({"status": "done"}, 422, "started"),
         ({"status": "started", "surprise": 1}, 422, "surprise"),
     ],
@@ -80,8 +81,18 @@ def test_feedback_that_makes_no_sense_is_refused_and_changes_nothing(engine, cli
     assert intents(engine) == before
 
 
-def test_what_postgres_cannot_hold_is_a_fault_of_the_request(client):
-    answer = client.post("/v1/retrains/a%00b/status", json={"status": "started"})
+@pytest.mark.parametrize(
+    ("id_", "detail"), [("a%00b", "x"), ("a", "\\u0000"), ("a", "\\ud800")], ids=["NUL in the path", "NUL", "surrogate"]
+)
+def test_what_postgres_cannot_hold_is_a_fault_of_the_request(engine, client, id_, detail):
+    play(engine, "B" * 9)
+    intent = intents(engine)[0].id
+    body = f'{{"status": "failed", "detail": "{detail}"}}'
+    answer = client.post(
+        f"/v1/retrains/{intent if id_ == 'a' else id_}/status",
+        content=body,
+        headers={"content-type": "application/json"},
+    )
     assert answer.status_code == 422
     assert "nothing was stored" in answer.json()["detail"]
 

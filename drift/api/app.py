@@ -65,9 +65,10 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
         app.add_exception_handler(error, away)
 
     @app.exception_handler(DataError)
-    def unfit(_: Request, error: DataError) -> JSONResponse:
-        text = f"the request has a value that Postgres cannot hold, nothing was stored: {error.orig}"
-        return JSONResponse({"detail": text}, 422)
+    @app.exception_handler(UnicodeEncodeError)
+    def unfit(_: Request, error: Exception) -> JSONResponse:
+        text = f"the request has a value that Postgres cannot hold, nothing was stored: {error}"
+        return JSONResponse({"detail": text.partition("\n")[0]}, 422)
 
     return app
 

@@ -7,7 +7,7 @@ import structlog
 from fastapi import FastAPI, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from drift.api.requests import asker, bounded_body
 from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
@@ -64,7 +64,7 @@ class StatusReport(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: Literal["started", "succeeded", "failed"]
-    version: str = Field(default="", max_length=200)
+    version: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
     detail: str = Field(default="", max_length=2000)
 
 

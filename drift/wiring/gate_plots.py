@@ -61,5 +61,5 @@ def _by_segment(name: str, checks: list[Check]) -> Figure:
     return Figure(
         f"{name} by segment",
         chart(name, x, None, (name, ""), [rods(x, 0.0, rows)]),
-        f"The worst are at the bottom; marked is what does not pass.{more}",
+        f"The worst are at the top; marked is what does not pass.{more}",
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -34,9 +35,10 @@ def headline(found: Trade, request: Request) -> str:
 
 def as_text(found: Trade, request: Request) -> RenderableType:
     """A table with a row for each precision."""
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # as narrow as a terminal of 80 columns
     for head in heads(request):
-        table.add_column(head, justify="left" if head == "precision" else "right", overflow="fold")
+        name = head.replace("@", "\n@").replace("/", "\n/")
+        table.add_column(name, justify="left" if head == "precision" else "right", overflow="fold")
     for row in found.rows:
         table.add_row(*map(Text, cells(row)))
     return Group(Text(headline(found, request), style="bold"), table, *map(Text, found.missing))

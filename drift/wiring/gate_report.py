@@ -12,6 +12,7 @@ from drift.gate.checks import LEAST, Check
 from drift.gate.decision import Decision
 from drift.gate.thresholds import Verdict
 from drift.wiring.gate import Request
+from drift.wiring.printable import printable
 
 STYLES: Final = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 MARKS: Final = str.maketrans({mark: f"&#{ord(mark)};" for mark in "\\&`*_{}[]<>|@#~"})
@@ -68,8 +69,9 @@ def as_text(found: Decision, request: Request) -> RenderableType:
     for head in HEADS:
         table.add_column(head, justify="right" if head in {"value", "warn", "fail"} else "left", overflow="fold")
     for check in found.checks:
-        table.add_row(*map(Text, cells(check)), style="" if check.verdict is Verdict.PASS else STYLES[check.verdict])
-    said = [Text(f"{place}. {reason}") for place, reason in enumerate(found.reasons, 1)]
+        row = (Text(printable(cell)) for cell in cells(check))
+        table.add_row(*row, style="" if check.verdict is Verdict.PASS else STYLES[check.verdict])
+    said = [Text(printable(f"{place}. {reason}")) for place, reason in enumerate(found.reasons, 1)]
     title = Text(headline(found, request), style=f"bold {STYLES[found.verdict]}")
     return Group(title, *said, *map(Text, notes(found)), table)
 
@@ -90,7 +92,9 @@ def cells(check: Check) -> tuple[str, ...]:
     """A check as a row under `HEADS`."""
     sign = "<" if check.wanted == LEAST else ">"
     bounds = ("" if limit is None else f"{sign} {limit:g}" for limit in (check.limit.warn, check.limit.fail))
-    return (check.name, check.segment, f"{check.value:.4g}", *bounds, check.verdict)
+    # A segment's loss that so many tries give by chance, too.
+    excused = check.verdict is Verdict.PASS and check.limit.judge(check.value) is not Verdict.PASS
+    return (check.name, check.segment, f"{check.value:.4g}", *bounds, "pass: chance" if excused else check.verdict)
 
 
 def line(cells: tuple[str, ...] | list[str]) -> str:
