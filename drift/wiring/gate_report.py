@@ -1,5 +1,6 @@
 """A decision of the gate: for a terminal, as JSON for programs, and as Markdown for a pull request."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Final
 
@@ -11,9 +12,10 @@ from drift import __version__
 from drift.gate.checks import LEAST, Check
 from drift.gate.decision import Decision
 from drift.gate.thresholds import Verdict
+from drift.records import Checked
 from drift.wiring.gate import Request
 
-STYLES: Final = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+STYLES: Final = {"pass": "green", "warn": "yellow", "fail": "red", "error": "magenta"}
 MARKS: Final = str.maketrans({mark: f"&#{ord(mark)};" for mark in "\\&`*_{}[]<>|@#~"})
 HEADS: Final = ("check", "segment", "value", "warn", "fail", "verdict")
 
@@ -30,8 +32,8 @@ def as_json(found: Decision, request: Request) -> dict[str, object]:
                 "check": check.name,
                 "segment": check.segment,
                 "value": check.value,
-                "warn": check.limit.warn,
-                "fail": check.limit.fail,
+                "warn": check.warn,
+                "fail": check.fail,
                 "wanted": check.wanted,
                 "verdict": check.verdict,
                 "words": check.words,
@@ -64,14 +66,9 @@ def notes(found: Decision) -> tuple[str, ...]:
 
 def as_text(found: Decision, request: Request) -> RenderableType:
     """The verdict and its reasons, then every check."""
-    table = Table()
-    for head in HEADS:
-        table.add_column(head, justify="right" if head in {"value", "warn", "fail"} else "left", overflow="fold")
-    for check in found.checks:
-        table.add_row(*map(Text, cells(check)), style="" if check.verdict is Verdict.PASS else STYLES[check.verdict])
     said = [Text(f"{place}. {reason}") for place, reason in enumerate(found.reasons, 1)]
     title = Text(headline(found, request), style=f"bold {STYLES[found.verdict]}")
-    return Group(title, *said, *map(Text, notes(found)), table)
+    return Group(title, *said, *map(Text, notes(found)), as_table(found.checks))
 
 
 def as_markdown(found: Decision, request: Request) -> str:
@@ -86,10 +83,20 @@ def as_markdown(found: Decision, request: Request) -> str:
     return "\n".join([*lines, "", f"drift {__version__}, seed {request.seed}", ""])
 
 
-def cells(check: Check) -> tuple[str, ...]:
+def as_table(checks: Iterable[Check | Checked]) -> Table:
+    """Checks, those that do not pass in colour."""
+    table = Table()
+    for head in HEADS:
+        table.add_column(head, justify="right" if head in {"value", "warn", "fail"} else "left", overflow="fold")
+    for check in checks:
+        table.add_row(*map(Text, cells(check)), style="" if check.verdict == Verdict.PASS else STYLES[check.verdict])
+    return table
+
+
+def cells(check: Check | Checked) -> tuple[str, ...]:
     """A check as a row under `HEADS`."""
     sign = "<" if check.wanted == LEAST else ">"
-    bounds = ("" if limit is None else f"{sign} {limit:g}" for limit in (check.limit.warn, check.limit.fail))
+    bounds = ("" if limit is None else f"{sign} {limit:g}" for limit in (check.warn, check.fail))
     return (check.name, check.segment, f"{check.value:.4g}", *bounds, check.verdict)
 
 
