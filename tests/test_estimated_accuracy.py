@@ -55,7 +55,7 @@ def test_wrong_vectors_get_no_estimate(held, window):
 
 
 def test_what_was_not_encoded_again_gets_no_estimate(held, window):
-    with pytest.raises(MissingInputsError, match="send `input`"):
+    with pytest.raises(MissingInputsError, match=r"send `input` .*, or give `encoded_again`"):
         measured(AccuracyEstimate(), replace(window, recomputed=None), held)
 
 

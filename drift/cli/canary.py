@@ -1,12 +1,10 @@
 """Commands about canaries: what two versions side by side have come to."""
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from drift.cli.common import AsJson, told
+from drift.cli.common import AsJson, show_kept
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,18 +15,10 @@ app = typer.Typer(
 @app.command("list")
 def list_canaries(as_json: AsJson = False) -> None:
     """List all trials, the newest first. Another version, or another rule, is another trial, which counts anew."""
-    from drift.config import read_settings
     from drift.store.canaries import canaries
-    from drift.wiring import canary_report
-    from drift.wiring.database import migrated
+    from drift.wiring import canary_report as report
 
-    with told(), migrated(read_settings()) as found:
-        with found.engine.connect() as conn:
-            trials = canaries(conn)
-        if as_json:
-            typer.echo(json.dumps([canary_report.as_json(trial) for trial in trials], indent=2))
-        else:
-            Console().print(canary_report.as_table(trials))
+    show_kept(canaries, report.as_table, lambda found: [*map(report.as_json, found)], as_json=as_json)
 
 
 @app.command()
@@ -36,15 +26,7 @@ def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Its first letters are enough.")], as_json: AsJson = False
 ) -> None:
     """Show all that is known of one: what each signal has counted, and where the true difference lies."""
-    from drift.config import read_settings
     from drift.pipeline.canary import named
-    from drift.wiring import canary_report
-    from drift.wiring.database import migrated
+    from drift.wiring import canary_report as report
 
-    with told(), migrated(read_settings()) as found:
-        with found.engine.connect() as conn:
-            trial = named(conn, id_)
-        if as_json:
-            typer.echo(json.dumps(canary_report.as_json(trial), indent=2))
-        else:
-            Console().print(canary_report.as_text(trial))
+    show_kept(lambda conn: named(conn, id_), report.as_text, report.as_json, as_json=as_json)

@@ -1,17 +1,23 @@
 """What commands have in common: their words, and how their faults end them."""
 
+import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from drift.errors import DriftError
+
+if TYPE_CHECKING:
+    from drift.store.connect import Connection
+
+T = TypeVar("T")
 
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", show_default=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, not a table for people.")]
@@ -44,3 +50,23 @@ def told(failed: int = 1) -> Iterator[None]:
             raise
         Console(stderr=True).print_exception()
         raise typer.Exit(failed) from None
+
+
+def show_kept(
+    read: "Callable[[Connection], T]",
+    drawn: Callable[[T], RenderableType],
+    plain: Callable[[T], object],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what `read` finds in the database: `drawn` for people, or `plain` as JSON."""
+    from drift.config import read_settings
+    from drift.wiring.database import migrated
+
+    with told(), migrated(read_settings()) as found:
+        with found.engine.connect() as conn:
+            kept = read(conn)
+        if as_json:
+            typer.echo(json.dumps(plain(kept), indent=2))
+        else:
+            tables().print(drawn(kept))

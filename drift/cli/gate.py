@@ -1,12 +1,11 @@
 """The command that decides whether an encoder may take another's place, and those that show what was decided."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from drift.cli.common import AsJson, tables, told
+from drift.cli.common import AsJson, show_kept, told
 
 app = typer.Typer()
 
@@ -78,18 +77,10 @@ def gate(
 @app.command("list")
 def list_decisions(as_json: AsJson = False) -> None:
     """List what gates have decided, the newest first: after a retraining, or by hand with `--record`."""
-    from drift.config import read_settings
     from drift.store.gates import decisions
-    from drift.wiring import gated_report
-    from drift.wiring.database import migrated
+    from drift.wiring import gated_report as report
 
-    with told(), migrated(read_settings()) as found:
-        with found.engine.connect() as conn:
-            known = decisions(conn)
-        if as_json:
-            typer.echo(json.dumps([gated_report.as_json(one) for one in known], indent=2))
-        else:
-            tables().print(gated_report.as_table(known))
+    show_kept(decisions, report.as_table, lambda found: [*map(report.as_json, found)], as_json=as_json)
 
 
 @app.command()
@@ -97,15 +88,7 @@ def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Its first letters are enough.")], as_json: AsJson = False
 ) -> None:
     """Show one decision whole: its reasons, the first to look at first, and each check beside its limits."""
-    from drift.config import read_settings
     from drift.pipeline.gates import named
-    from drift.wiring import gated_report
-    from drift.wiring.database import migrated
+    from drift.wiring import gated_report as report
 
-    with told(), migrated(read_settings()) as found:
-        with found.engine.connect() as conn:
-            one = named(conn, id_)
-        if as_json:
-            typer.echo(json.dumps(gated_report.as_json(one), indent=2))
-        else:
-            tables().print(gated_report.as_text(one))
+    show_kept(lambda conn: named(conn, id_), report.as_text, report.as_json, as_json=as_json)

@@ -33,6 +33,14 @@ class Check:
     segment: str = ""
 
     @property
+    def warn(self) -> float | None:
+        return self.limit.warn
+
+    @property
+    def fail(self) -> float | None:
+        return self.limit.fail
+
+    @property
     def wanted(self) -> str:
         """On which side of its limits the number should lie."""
         return LEAST if isinstance(self.limit, Least) else MOST

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from drift.alert import Acknowledgement, AlertState
-from drift.store import reads, tables
+from drift.store import alert_ids, reads, tables
 from drift.store.reads import AlertRow
 
 
@@ -13,12 +13,9 @@ def acknowledge(conn: sa.Connection, id_: str, said: Acknowledgement | None) -> 
     None where no such alert fires. The first who says so stays.
     """
     t = tables.alert
-    firing = [reads.alert_of(row) for row in conn.execute(sa.select(t).where(t.c.state == AlertState.FIRING))]
-    alert = next((alert for alert in firing if alert.id == id_), None)
-    if alert is None:
+    mine = alert_ids.having(conn, id_, among=t.c.state == AlertState.FIRING)
+    if mine is None:
         return None
-    mine = (t.c.stream == alert.stream) & (t.c.slo == alert.slo) & (t.c.kind == alert.kind)
-    mine &= t.c.started_at == alert.started_at
     if said is None:
         taken_back = sa.update(t).where(mine)
         conn.execute(taken_back.values(acknowledged_at=None, acknowledged_by=None, acknowledged_note=None))

@@ -3,15 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import sqlalchemy as sa
 
-from drift.alert import Alert, AlertKind, AlertState
-from drift.store import reads, tables
+from drift.alert import AlertKind
+from drift.store import alert_ids, reads, tables
 from drift.store.reads import AlertRow
-
-AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +33,16 @@ def mark(conn: sa.Connection, id_: str, said: Mark | None) -> AlertRow | None:
     One that is marked keeps its first mark.
     """
     t = tables.alert
-    identity = (t.c.stream, t.c.slo, t.c.kind, t.c.started_at)
-    fired = sa.select(*identity).where(t.c.fired_at.is_not(None)).order_by(t.c.started_at.desc())
-    # An id is a hash of these, so one has to look: at the newest first, which people mark, and at a few at a time.
-    with conn.execute(fired.execution_options(yield_per=AT_ONCE)) as rows:
-        found = next((row for row in rows if _id(*row) == id_), None)
-    if found is None:
+    mine = alert_ids.having(conn, id_, among=t.c.fired_at.is_not(None))
+    if mine is None:
         return None
-    marked = sa.update(t).where(sa.tuple_(*identity).in_([tuple(found)]))
+    marked = sa.update(t).where(mine)
     if said is None:
         marked = marked.values(false_at=None, false_by=None)
     else:
         by, at = sa.func.coalesce(t.c.false_by, said.by), sa.func.coalesce(t.c.false_at, said.at)
         marked = marked.values(false_by=by, false_at=at)
     return reads.alert_row(conn.execute(marked.returning(t)).one())
-
-
-def _id(stream: str, slo: str, kind: str, started_at: datetime) -> str:
-    return Alert(stream, slo, AlertKind(kind), AlertState.FIRING, started_at).id
 
 
 def realised(conn: sa.Connection, names: Collection[str], *, since: datetime) -> Realised:

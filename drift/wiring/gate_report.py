@@ -1,5 +1,6 @@
 """A decision of the gate: for a terminal, as JSON for programs, and as Markdown for a pull request."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Final
 
@@ -11,10 +12,11 @@ from drift import __version__
 from drift.gate.checks import LEAST, Check
 from drift.gate.decision import Decision
 from drift.gate.thresholds import Verdict
+from drift.records import Checked
 from drift.wiring.gate import Request
 from drift.wiring.printable import printable
 
-STYLES: Final = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+STYLES: Final = {"pass": "green", "warn": "yellow", "fail": "red", "error": "magenta"}
 MARKS: Final = str.maketrans({mark: f"&#{ord(mark)};" for mark in "\\&`*_{}[]<>|@#~"})
 HEADS: Final = ("check", "segment", "value", "warn", "fail", "verdict")
 
@@ -31,8 +33,8 @@ def as_json(found: Decision, request: Request) -> dict[str, object]:
                 "check": check.name,
                 "segment": check.segment,
                 "value": check.value,
-                "warn": check.limit.warn,
-                "fail": check.limit.fail,
+                "warn": check.warn,
+                "fail": check.fail,
                 "wanted": check.wanted,
                 "verdict": check.verdict,
                 "words": check.words,
@@ -65,15 +67,9 @@ def notes(found: Decision) -> tuple[str, ...]:
 
 def as_text(found: Decision, request: Request) -> RenderableType:
     """The verdict and its reasons, then every check."""
-    table = Table()
-    for head in HEADS:
-        table.add_column(head, justify="right" if head in {"value", "warn", "fail"} else "left", overflow="fold")
-    for check in found.checks:
-        row = (Text(printable(cell)) for cell in cells(check))
-        table.add_row(*row, style="" if check.verdict is Verdict.PASS else STYLES[check.verdict])
     said = [Text(printable(f"{place}. {reason}")) for place, reason in enumerate(found.reasons, 1)]
     title = Text(headline(found, request), style=f"bold {STYLES[found.verdict]}")
-    return Group(title, *said, *map(Text, notes(found)), table)
+    return Group(title, *said, *map(Text, notes(found)), as_table(found.checks))
 
 
 def as_markdown(found: Decision, request: Request) -> str:
@@ -88,13 +84,35 @@ def as_markdown(found: Decision, request: Request) -> str:
     return "\n".join([*lines, "", f"drift {__version__}, seed {request.seed}", ""])
 
 
-def cells(check: Check) -> tuple[str, ...]:
+def as_table(checks: Iterable[Check | Checked]) -> Table:
+    """Checks, those that do not pass in colour."""
+    table = Table()
+    for head in HEADS:
+        table.add_column(head, justify="right" if head in {"value", "warn", "fail"} else "left", overflow="fold")
+    for check in checks:
+        row = (Text(printable(cell)) for cell in cells(check))
+        table.add_row(*row, style="" if check.verdict == Verdict.PASS else STYLES[check.verdict])
+    return table
+
+
+def cells(check: Check | Checked) -> tuple[str, ...]:
     """A check as a row under `HEADS`."""
     sign = "<" if check.wanted == LEAST else ">"
-    bounds = ("" if limit is None else f"{sign} {limit:g}" for limit in (check.limit.warn, check.limit.fail))
-    # A segment's loss that so many tries give by chance, too.
-    excused = check.verdict is Verdict.PASS and check.limit.judge(check.value) is not Verdict.PASS
-    return (check.name, check.segment, f"{check.value:.4g}", *bounds, "pass: chance" if excused else check.verdict)
+    bounds = ("" if limit is None else f"{sign} {limit:g}" for limit in (check.warn, check.fail))
+    return (
+        check.name,
+        check.segment,
+        f"{check.value:.4g}",
+        *bounds,
+        "pass: chance" if _excused(check) else check.verdict,
+    )
+
+
+def _excused(check: Check | Checked) -> bool:
+    """Whether it passes though it is beyond its limit: a segment's loss that so many tries give by chance."""
+    if check.verdict != Verdict.PASS or check.warn is None:
+        return False
+    return check.value < check.warn if check.wanted == LEAST else check.value > check.warn
 
 
 def line(cells: tuple[str, ...] | list[str]) -> str:

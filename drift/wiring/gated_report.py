@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from drift.records import Checked, Gated
-from drift.wiring.gate_report import HEADS
-
-_COLOURS: Final = {"pass": "green", "warn": "yellow", "fail": "red", "error": "magenta"}
+from drift.records import Gated
+from drift.wiring import gate_report
+from drift.wiring.gate_report import STYLES
 
 
 def as_json(found: Gated) -> dict[str, object]:
@@ -43,7 +41,7 @@ def as_table(found: Sequence[Gated]) -> Table:
             *(one.id, said.verdict, said.candidate, said.baseline, of(one), str(said.rows)),
             *(f"{one.decided_at:%Y-%m-%d %H:%M}", said.reasons[0] if said.reasons else ""),
         )
-        table.add_row(*map(Text, cells), style=_COLOURS.get(said.verdict, ""))
+        table.add_row(*map(Text, cells), style=STYLES.get(said.verdict, ""))
     if not found:
         table.caption = (
             "no decision is on record: `drift gate --record` keeps one, and `gate` of a stream has one follow on each "
@@ -58,20 +56,10 @@ def as_text(found: Gated) -> RenderableType:
     title = f"{said.verdict.upper()}: {said.candidate} in place of {said.baseline}, {said.rows} inputs"
     reasons = [Text(f"{place}. {reason}") for place, reason in enumerate(said.reasons, 1)]
     words = f"decided {found.decided_at:%Y-%m-%d %H:%M:%S} UTC" + (f", of {about}" if about else "")
-    table = Table()
-    for head in HEADS:
-        table.add_column(head, justify="right" if head in {"value", "warn", "fail"} else "left", overflow="fold")
-    for check in said.checks:
-        table.add_row(*map(Text, _cells(check)), style="" if check.verdict == "pass" else _COLOURS[check.verdict])
-    parts = [Text(title, style=f"bold {_COLOURS.get(said.verdict, '')}"), *reasons, Text(words, style="dim")]
-    return Group(*parts, *([table] if said.checks else []))
+    parts = [Text(title, style=f"bold {STYLES.get(said.verdict, '')}"), *reasons, Text(words, style="dim")]
+    return Group(*parts, *([gate_report.as_table(said.checks)] if said.checks else []))
 
 
 def of(found: Gated) -> str:
     """The model, its version and the stream that it was retrained for; "" where nobody said."""
     return " ".join(part for part in (found.model, found.version, found.stream and f"({found.stream})") if part)
-
-
-def _cells(check: Checked) -> tuple[str, ...]:
-    bounds = ("" if limit is None else f"{check.wanted} {limit:g}" for limit in (check.warn, check.fail))
-    return (check.name, check.segment, f"{check.value:.4g}", *bounds, check.verdict)
