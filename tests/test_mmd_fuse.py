@@ -40,7 +40,7 @@ def test_p_values_of_healthy_windows_are_uniform():
     rng, trials = np.random.default_rng(2), 250
     p = []
     for _ in range(trials):
-        x = s1(300, rng)
+        x = s1(150, rng)
         p.append(measured(MmdFuse(permutations=99, min_rows=30), window(x[:30]), reference(x[30:])).p_value)
     for alpha in (0.05, 0.1):
         assert least_by_chance(trials, alpha) <= np.sum(np.array(p) <= alpha) <= most_by_chance(trials, alpha)
