@@ -34,7 +34,7 @@ def headline(found: Trade, request: Request) -> str:
 
 def as_text(found: Trade, request: Request) -> RenderableType:
     """A table with a row for each precision."""
-    table = Table(box=None, pad_edge=False)  # as narrow as a terminal of 80 columns
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # as narrow as a terminal of 80 columns
     for head in heads(request):
         name = head.replace("@", "\n@").replace("/", "\n/")
         table.add_column(name, justify="left" if head == "precision" else "right", overflow="fold")
