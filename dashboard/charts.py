@@ -161,22 +161,23 @@ def _dots(
 ) -> Iterator[Points]:
     """A dot for each good window, while they are at most `most`, and a triangle for each bad one."""
     sli = series.slo.sli
+    known = [(m, sli.judge(m) is Outcome.BAD) for m in found]
     for is_bad, colour, shape, size in ((False, palette.LINE, "dot", 2.2), (True, palette.BAD, "triangle", 4.5)):
-        mine = [m for m in found if (sli.judge(m) is Outcome.BAD) is is_bad]
+        mine = [m for m, was_bad in known if was_bad is is_bad]
         if not mine:
             continue
-        at, tips = tuple(middle(m, series.span) for m in mine), tuple(_told(sli, m) for m in mine)
+        at, verdict = tuple(middle(m, series.span) for m in mine), "bad" if is_bad else "good"
+        tips = tuple(f"{verdict}: {_told(sli, m)}" for m in mine)
         drawn = shape if is_bad or len(found) <= most else "none"
         yield Points(at, rounded([number(m) for m in mine]), drawn, colour, size, tips)
 
 
 def _told(sli: Sli, m: Measurement) -> str:
-    verdict = "bad" if sli.judge(m) is Outcome.BAD else "good"
     name = "value" if sli.quantity is Quantity.VALUE else "p-value"
     said = f"{name} {words.number(sli.number(m))}"
     beside = "" if sli.quantity is Quantity.VALUE else f", value {words.number(m.value)}"
     beside += ", too small to matter" if sli.negligible(m) else ""
-    return f"{verdict}: {said}{beside}, {m.rows} rows\n{when(m.span)}"
+    return f"{said}{beside}, {m.rows} rows\n{when(m.span)}"
 
 
 def _burns(row: BudgetRow, asked: float) -> str:

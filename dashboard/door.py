@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -168,9 +169,15 @@ def _access() -> AccessConfig:
 
 
 def _path() -> Path | None:
+    return _named(tuple(sys.argv[1:]))
+
+
+@lru_cache(maxsize=4)
+def _named(arguments: tuple[str, ...]) -> Path | None:
+    """Where the configuration is; it is asked for some twenty times a page."""
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     parser.add_argument("--config", type=Path)
-    path: Path | None = parser.parse_known_args(sys.argv[1:])[0].config
+    path: Path | None = parser.parse_known_args(arguments)[0].config
     return path
 
 

@@ -23,6 +23,11 @@ def charts(key: str, *shown: Chart, least: int = 340) -> None:
     _charts(key=f"charts-{key}", data={"charts": [chart.to_dict() for chart in shown], "least": least})
 
 
+def ready() -> None:
+    """Have the browser load what draws charts while their numbers are still read; nothing is seen of it."""
+    _charts(key="charts-none", data={"charts": [], "least": 0}, width="content")
+
+
 def matrix(picture: dict[str, object]) -> tuple[int, int] | None:
     """All pairs; returns the one that was just chosen, by the numbers of its stretches."""
     cell = _matrix(key="matrix", data=picture, on_cell_change=_nothing).cell

@@ -1,5 +1,6 @@
 """A closer look at a stream: dimensions, spectrum, accuracy, skew, segments, and what was changed on purpose."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -130,6 +131,12 @@ def test_what_is_not_opened_is_not_drawn(page, seeded_url):  # noqa: F811
     app = page(seeded_url, "stream", stream="support-tickets", slo="traffic")
     assert "A closer look" in text(app)
     assert not {chart["title"] for chart in charts(app)} & {"spectrum", "variance by dimension", "skew by percentile"}
+
+
+def test_the_browser_loads_what_draws_before_the_numbers_are_there(page, seeded_url):  # noqa: F811
+    first, *rest = page(seeded_url, "stream", stream="support-tickets").get("bidi_component")
+    assert json.loads(first.proto.json)["charts"] == []
+    assert all(json.loads(one.proto.json)["charts"] for one in rest)
 
 
 def test_each_look_draws_what_it_is_for(page, seeded_url):  # noqa: F811

@@ -115,6 +115,7 @@ def _header(mine: Sequence[Line]) -> bool:
         with st.container(width="content"):
             text = " · ".join(part for part in about if part)
             parts.html(f'<p class="verdict">{escape(row.stream.key)}</p><p class="when">{escape(text)}</p>')
+        drawn.ready()
         return st.toggle("Live", value=True, key="live", bind="query-params")
 
 
