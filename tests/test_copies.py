@@ -104,14 +104,16 @@ def streams() -> list[tuple[Reference, list[Window]]]:
     """Two references, and healthy windows of 128 rows of which each is there twice."""
     rng = np.random.default_rng(1)
     held = [reference(s1(5120, rng)) for _ in range(2)]
-    return [(each, [window(np.repeat(s1(128, rng), 2, axis=0)) for _ in range(30)]) for each in held]
+    return [(each, [window(np.repeat(s1(128, rng), 2, axis=0)) for _ in range(120)]) for each in held]
 
 
-@pytest.mark.parametrize("detector", [Joint(), MeanShift(), Novelty()], ids=lambda d: d.name)
-def test_rows_that_are_there_twice_do_not_raise_the_false_alarms(detector, streams):
-    """Copies that counted would alarm in nearly each window; sixty also tell the level from three times as much."""
-    p = [measured(detector, of, held).p_value for held, windows in streams for of in windows]
-    assert np.sum(np.array(p) <= LEVEL) <= most_by_chance(len(p), LEVEL)
+@pytest.mark.parametrize(
+    ("detector", "count"), [(Joint(), 30), (MeanShift(), 120), (Novelty(), 120)], ids=["joint", "mean_shift", "novelty"]
+)
+def test_rows_that_are_there_twice_do_not_raise_the_false_alarms(detector, count, streams):
+    """Of `joint`, which takes its time, few: copies that counted would alarm in nearly each window."""
+    p = [measured(detector, of, held).p_value for held, windows in streams for of in windows[:count]]
+    assert np.mean(np.array(p) <= LEVEL) <= 0.07
 
 
 def test_rows_that_are_there_twice_would_always_be_drift_and_are_named(streams):

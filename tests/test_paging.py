@@ -105,6 +105,7 @@ def delay(held: Reference, root: np.ndarray, rng: np.random.Generator, length: f
 
 
 def test_a_shift_that_single_windows_hardly_show_is_paged_within_hours(held: Reference, root: np.ndarray):
+    """Twenty shifts of each: where one in four was told late, nine such tests in ten would fail."""
     of = partial(delay, held, root, np.random.default_rng(4))
     assert np.mean([of(0.02) <= 1 for _ in range(20)]) >= 0.95
     assert np.mean([of(0.01) <= 3 for _ in range(20)]) >= 0.9
