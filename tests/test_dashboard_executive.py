@@ -70,7 +70,7 @@ def test_quarters_begin_with_their_first_month_and_reach_over_a_year():
 def test_attainment_is_of_time_and_each_quarter_has_its_own(engine, declared):
     start = quarter_start()
     with engine.begin() as conn:
-        live(conn, declared, "GGGGGGBBGG", start - 10 * HOUR)
+        live(conn, declared, "GGGGGGBGGB", start - 10 * HOUR)  # the last ends as the next quarter begins
         live(conn, declared, "GGG-GGGGGGGGGGGGGGGB", start)
         report = quarters.read(conn, Declared.of(declared))
     now, before = ({one.slo: one for one in quarter.attained}["rank"] for quarter in report.quarters[:2])

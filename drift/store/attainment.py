@@ -11,7 +11,7 @@ from drift.store import tables
 
 @dataclass(frozen=True, slots=True)
 class BadTime:
-    """How long the windows of an objective were bad that ended in the quarter that begins at `quarter`."""
+    """How long the windows of an objective were bad that began in the quarter that begins at `quarter`."""
 
     stream: str
     slo: str
@@ -30,12 +30,12 @@ class Begun:
 
 
 def bad_times(conn: sa.Connection, *, since: datetime) -> list[BadTime]:
-    """Bad time by quarter (of UTC), of windows that ended after `since`; objectives without any are left out."""
+    """Bad time by quarter (of UTC), of windows that began at `since` or later; objectives without any are left out."""
     t = tables.slot
     # Read from the index of bad slots alone, which has their times: few of millions are.
-    quarter = sa.func.date_trunc("quarter", t.c.end, "UTC")
+    quarter = sa.func.date_trunc("quarter", t.c.start, "UTC")  # what ends at midnight was of the day before
     query = sa.select(t.c.stream, t.c.slo, quarter, sa.func.sum(t.c.end - t.c.start))
-    bad = query.where(t.c.outcome == "bad", t.c.end > since).group_by(t.c.stream, t.c.slo, quarter)
+    bad = query.where(t.c.outcome == "bad", t.c.start >= since).group_by(t.c.stream, t.c.slo, quarter)
     return [BadTime(row[0], row[1], row[2].astimezone(UTC), row[3]) for row in conn.execute(bad)]
 
 
@@ -53,12 +53,12 @@ def begun(conn: sa.Connection) -> list[Begun]:
 def bad_days(conn: sa.Connection, names: Collection[str], *, since: datetime) -> dict[datetime, timedelta]:
     """By the start of each day of UTC, how long windows of the streams `names` and of their segments were bad.
 
-    Of windows that ended after `since`; each objective's time counts by itself.
+    Of windows that began at `since` or later; each objective's time counts by itself.
     """
     t = tables.slot
-    day = sa.func.date_trunc("day", t.c.start, "UTC")  # what ends at midnight was of the day before
+    day = sa.func.date_trunc("day", t.c.start, "UTC")
     mine = sa.func.split_part(t.c.stream, "/", 1).in_(list(names))
-    query = sa.select(day, sa.func.sum(t.c.end - t.c.start)).where(t.c.outcome == "bad", t.c.end > since, mine)
+    query = sa.select(day, sa.func.sum(t.c.end - t.c.start)).where(t.c.outcome == "bad", t.c.start >= since, mine)
     return {row[0].astimezone(UTC): row[1] for row in conn.execute(query.group_by(day))}
 
 
