@@ -232,6 +232,20 @@ def test_metrics_tell_prometheus_the_state_of_each_objective(client, measured):
     assert "drift_error_budget_remaining_ratio" in text
 
 
+def test_metrics_have_what_is_measured_the_bound_that_it_is_held_to_and_the_verdict(client, service, measured):
+    text = client.get("/metrics").text
+    (slo,) = service.monitors["search"].slos["search"]
+    (value,) = re.findall(rf'drift_sli_value{{detector="{slo.sli.detector}",job_id="search".*?}} (.+)', text)
+    found = re.findall(r'drift_sli_threshold{bound="(\w+)",.*?job_id="search",.*?,quantity="value",.*?} (.+)', text)
+    bounds = {"at_least": slo.sli.at_least, "at_most": slo.sli.at_most}
+    assert {side: float(bound) for side, bound in found} == bounds
+    assert not bounds["at_least"] <= float(value) <= bounds["at_most"]
+    outcomes = re.findall(r'drift_evaluation_outcome{.*?outcome="(\w+)",slo="spread"} (.+)', text)
+    assert {name: float(is_) for name, is_ in outcomes} == {
+        "good": 0, "bad": 1, "missing": 0, "insufficient": 0, "excluded": 0
+    }  # fmt: skip
+
+
 def test_metrics_are_clean_by_promtool(client, measured):
     promtool = find_or_skip("promtool", "prometheus")
     text = client.get("/metrics").text

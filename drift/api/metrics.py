@@ -12,16 +12,16 @@ from prometheus_client.registry import Collector
 from drift import __version__
 from drift.alert import AlertState
 from drift.api.canary_metrics import canary_metrics
+from drift.api.objective_metrics import objective_metrics
 from drift.records import IN_FLIGHT
 from drift.scheduler import CLOCKS, Scheduler, Service
-from drift.slo import BudgetingMethod, Severity
-from drift.store import endpoints, objectives, reads, retrains, views
+from drift.slo import Severity
+from drift.store import endpoints, reads, retrains
 from drift.store.connect import UNREACHABLE, Connection, DBAPIError
 
 log = structlog.get_logger()
 CACHE_SECONDS: Final = 5.0
 UNKNOWN_STREAM, UNREADABLE, TOO_LARGE = REFUSALS = ("unknown_stream", "unreadable", "too_large")
-_SLO: Final = ("model_id", "job_id", "slo")
 
 
 class Exporter(Collector):
@@ -46,7 +46,7 @@ class Exporter(Collector):
         found = [up, *self._of_process(), *self._of_peers(), *self._of_encoders()]
         try:
             with self._service.engine.connect() as conn:
-                found += [*self._of_objectives(conn), *self._of_alerts(conn), *self._of_queues(conn)]
+                found += [*objective_metrics(conn, self._service), *self._of_alerts(conn), *self._of_queues(conn)]
                 found += self._of_retraining(conn)
                 found += canary_metrics(conn, self._service.trials)
         except (DBAPIError, *UNREACHABLE):
@@ -117,85 +117,6 @@ class Exporter(Collector):
             memory.add_metric([meter.name], encoder.gpu_memory)
         yield from (inputs, busy, cost, million, load, memory)
 
-    def _of_objectives(self, conn: Connection) -> Iterator[Metric]:
-        slots = CounterMetricFamily("drift_evaluations", "Windows with a verdict.", labels=_SLO)
-        bad = CounterMetricFamily("drift_evaluations_bad", "Windows with the verdict bad.", labels=_SLO)
-        events = CounterMetricFamily("drift_events", "Rows or answers of objectives that count them.", labels=_SLO)
-        bad_events = CounterMetricFamily("drift_events_bad", "Those of them that were bad.", labels=_SLO)
-        interval = GaugeMetricFamily("drift_evaluation_interval_seconds", "Length of a window.", labels=_SLO)
-        missing = GaugeMetricFamily("drift_missing_windows", "Newest windows in a row without data.", labels=_SLO)
-        few = GaugeMetricFamily("drift_insufficient_windows", "Newest windows in a row with too few rows.", labels=_SLO)
-        tallies = objectives.tallies(conn)
-        models = self._models()
-        for monitor in self._service.monitors.values():
-            for slos in monitor.slos.values():
-                for slo in slos:
-                    names = (models[slo.stream], slo.stream, slo.name)
-                    tally = tallies.get((slo.stream, slo.name), objectives.Tally())
-                    slots.add_metric(names, tally.verdicts)
-                    bad.add_metric(names, tally.bad)
-                    missing.add_metric(names, tally.missing)
-                    few.add_metric(names, tally.insufficient)
-                    interval.add_metric(names, slo.interval.total_seconds())
-                    if slo.method is BudgetingMethod.OCCURRENCES:
-                        events.add_metric(names, tally.events)
-                        bad_events.add_metric(names, tally.bad_events)
-        yield from (slots, bad, events, bad_events, interval, missing, few)
-        yield from self._of_budgets(conn)
-        yield from self._of_calibrations(conn)
-        yield from self._of_measurements(conn)
-
-    def _of_budgets(self, conn: Connection) -> Iterator[Metric]:
-        left = GaugeMetricFamily(
-            "drift_error_budget_remaining_ratio", "Share of the error budget that is left.", labels=_SLO
-        )
-        burn = GaugeMetricFamily(
-            "drift_burn_rate_ratio", "Burn of the rule nearest to firing.", labels=(*_SLO, "look_back")
-        )
-        last = GaugeMetricFamily(
-            "drift_evaluation_last_timestamp_seconds", "End of the newest window that was counted.", labels=_SLO
-        )
-        models = self._models()
-        for row in reads.latest_budgets(conn):
-            if row.stream in models:
-                names = (models[row.stream], row.stream, row.slo)
-                left.add_metric(names, row.remaining)
-                burn.add_metric((*names, "long"), row.burn_long)
-                burn.add_metric((*names, "short"), row.burn_short)
-                last.add_metric(names, row.span.end.timestamp())
-        yield from (left, burn, last)
-
-    def _of_calibrations(self, conn: Connection) -> Iterator[Metric]:
-        windows = GaugeMetricFamily(
-            "drift_calibration_windows", "Windows of the last 30 days outside of firing alerts.", labels=_SLO
-        )
-        bad = GaugeMetricFamily("drift_calibration_bad_windows", "Those of them that were bad.", labels=_SLO)
-        expected = GaugeMetricFamily(
-            "drift_calibration_expected_ratio", "Share of them that may be bad by chance.", labels=_SLO
-        )
-        models = self._models()
-        for (stream, slo), found in objectives.calibrations(conn, now=self._service.clock()).items():
-            if stream in models:
-                names = (models[stream], stream, slo)
-                windows.add_metric(names, found.windows)
-                bad.add_metric(names, found.bad)
-                expected.add_metric(names, found.alpha)
-        yield from (windows, bad, expected)
-
-    def _of_measurements(self, conn: Connection) -> Iterator[Metric]:
-        labels = ("model_id", "job_id", "detector")
-        value = GaugeMetricFamily("drift_sli_value", "The newest value, in the detector's own unit.", labels=labels)
-        p_value = GaugeMetricFamily("drift_sli_p_value_ratio", "The newest p-value.", labels=labels)
-        models = self._models()
-        monitors = self._service.measured
-        pairs = [(part.key, name) for m in monitors for part in m.parts for name in m.measured_names]
-        for m in views.latest_measurements(conn, pairs):
-            names = (models[m.stream], m.stream, m.detector)
-            value.add_metric(names, m.value)
-            if m.p_value is not None:
-                p_value.add_metric(names, m.p_value)
-        yield from (value, p_value)
-
     def _of_alerts(self, conn: Connection) -> Iterator[Metric]:
         firing = GaugeMetricFamily("drift_alerts_firing", "Alerts that fire.", labels=["severity"])
         alerts = reads.alerts(conn, states=(AlertState.FIRING,), limit=10_000)
@@ -224,6 +145,3 @@ class Exporter(Collector):
         for state in IN_FLIGHT:
             open_.add_metric([state], found.get(state, 0))
         yield from (disabled, open_)
-
-    def _models(self) -> dict[str, str]:
-        return {part.key: part.model for m in self._service.measured for part in m.parts}
