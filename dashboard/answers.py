@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeAlias, TypeVar, runtime_checkabl
 
 from drift.records import Measurement
 from drift.store.reads import AlertRow, StreamRow
-from drift.store.views import MessageRow
+from drift.store.views import MessageRow, Trail
 
 T = TypeVar("T")
 Sees: TypeAlias = Callable[[str], bool]
@@ -46,13 +46,15 @@ class Incidents:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest measurements of some streams."""
+    """The newest measurements of some streams, and what went before them."""
 
     measurements: tuple[Measurement, ...] = ()
+    trails: tuple[Trail, ...] = ()
 
     def only(self, sees: Sees) -> Self:
         """Those of the streams that may be seen."""
-        return replace(self, measurements=tuple(row for row in self.measurements if sees(row.stream)))
+        measurements = tuple(row for row in self.measurements if sees(row.stream))
+        return replace(self, measurements=measurements, trails=tuple(row for row in self.trails if sees(row.stream)))
 
 
 @dataclass(frozen=True, slots=True)

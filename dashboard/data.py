@@ -29,6 +29,7 @@ __all__ = ["Incidents", "Registered", "Shown", "config", "visitor"]
 T = TypeVar("T")
 TTL: Final = timedelta(seconds=2)
 KEPT: Final = 24
+TRAIL: Final = 30  # windows that the fleet shows of each objective
 
 
 def fleet(stream: str | None = None) -> Shown[Fleet]:
@@ -61,13 +62,17 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
 
 
 def newest(shown: Sequence[Line]) -> list[Line]:
-    """`shown` with the newest measurement of each; without, while the database does not answer."""
+    """`shown` with the newest measurements of each; without, while the database does not answer."""
+
+    def read(conn: Connection) -> Newest:
+        return Newest(tuple(_newest(conn, pairs)), tuple(views.trails(conn, pairs, last=TRAIL) if pairs else ()))
+
     pairs = tuple(sorted({(line.row.stream.key, line.slo.sli.detector) for line in shown if line.slo}))
     try:
-        found = asked(("newest", pairs), lambda conn: Newest(tuple(_newest(conn, pairs)))).value
+        found = asked(("newest", pairs), read).value
     except StoreError:
         found = Newest()
-    return measured(shown, found.measurements)
+    return measured(shown, found)
 
 
 def streams() -> Shown[Registered]:

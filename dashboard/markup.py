@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from dashboard import said, words
+from dashboard.spark import spark
 from dashboard.standing import Line, Standing
 from drift.slo import Outcome
 
@@ -95,7 +96,9 @@ def fleet_table(lines: Iterable[Line], now: datetime) -> str:
 
 def _cells(line: Line, now: datetime) -> tuple[str, ...]:
     stream = line.row.stream
-    about = " · ".join(part for part in (line.row.team, f"{stream.model} {stream.version}".strip()) if part)
+    version = f"{stream.model} {stream.version}".strip()
+    deployed = f"{version} since {words.clock(line.row.since, now)}" if line.row.since else version
+    about = " · ".join(part for part in (line.row.team, deployed) if part)
     return (
         chip(line.standing, state_text(line))
         + small(since_text(line, now))
@@ -104,7 +107,7 @@ def _cells(line: Line, now: datetime) -> tuple[str, ...]:
         f'<span class="name">{link("stream", stream.key, stream=stream.key, slo=line.name)}</span>' + small(about),
         f'<span class="name">{escape(line.name)}</span>'
         + small(f"good: {words.good(line.slo.sli)}" if line.slo else ""),
-        number_cell(line),
+        number_cell(line) + spark(line),
         budget_cell(line),
         burn_cell(line),
         age_cell(line),

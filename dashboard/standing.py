@@ -1,17 +1,19 @@
 """How every objective of every stream stands, most urgent first. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
+from dashboard.answers import Newest
 from dashboard.declared import Declared
 from drift.alert import AlertKind, AlertState
 from drift.config import StreamConfig
 from drift.records import Maintenance, Measurement, covering
-from drift.slo import NODATA_AFTER, Outcome, Slo
+from drift.slo import NODATA_AFTER, Outcome, Quantity, Slo
 from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
+from drift.store.views import Trail
 
 GRACE: Final = timedelta(seconds=30)  # a window is measured this long after it closed, at the latest
 
@@ -66,7 +68,8 @@ class Line:
     """One objective of one stream. `slo` is None where the configuration is not known or does not name it.
 
     `age` is how long ago the newest slot ended; `late` says that this is longer than it may be. `behind` counts the
-    stream's closed windows that wait to be measured. `maintenance` is the window that suppresses it now.
+    stream's closed windows that wait to be measured. `maintenance` is the window that suppresses it now. `trail` has
+    the judged numbers of the newest measurements, oldest first, p-values as the test gave them.
     """
 
     row: StreamRow
@@ -81,6 +84,7 @@ class Line:
     behind: int = 0
     runbook_url: str = ""
     maintenance: Maintenance | None = None
+    trail: tuple[float, ...] = ()
 
     @property
     def since(self) -> datetime | None:
@@ -116,15 +120,26 @@ def lines(fleet: Fleet, config: Declared | None) -> list[Line]:
     return sorted(every, key=lambda line: line.urgency)
 
 
-def measured(shown: Sequence[Line], found: Sequence[Measurement]) -> list[Line]:
+def measured(shown: Sequence[Line], found: Newest) -> list[Line]:
     """`shown` with the newest measurements, which are `found`."""
-    newest = {(m.stream, m.detector): m for m in found}
-    return [
-        replace(line, newest=_as_judged(newest.get((line.row.stream.key, line.slo.sli.detector)), line.budget))
-        if line.slo
-        else line
-        for line in shown
-    ]
+    newest = {(m.stream, m.detector): m for m in found.measurements}
+    trails = {(trail.stream, trail.detector): trail for trail in found.trails}
+    return [_measured(line, line.slo, newest, trails) if line.slo else line for line in shown]
+
+
+def _measured(
+    line: Line,
+    slo: Slo,
+    newest: Mapping[tuple[str, str], Measurement],
+    trails: Mapping[tuple[str, str], Trail],
+) -> Line:
+    of = line.row.stream.key, slo.sli.detector
+    trail = trails.get(of)
+    numbers: tuple[float | None, ...] = ()
+    if trail is not None:
+        numbers = trail.values if slo.sli.quantity is Quantity.VALUE else trail.p_values
+    known = tuple(number for number in numbers if number is not None)
+    return replace(line, newest=_as_judged(newest.get(of), line.budget), trail=known)
 
 
 class _Found:

@@ -62,6 +62,15 @@ def test_the_newest_measurement_of_each_pair_is_found_across_months(engine):
     assert {(m.detector, m.value) for m in found} == {("rank", 2), ("mmd", 3)}
 
 
+def test_trails_have_the_newest_numbers_of_each_pair_in_order(engine):
+    record(engine, [measured(i, i) for i in (3, 1, 2, 0)])
+    record(engine, [measured(0, 9, "mmd")])
+    with views.reading(engine) as conn:
+        found = views.trails(conn, [("s", "rank"), ("s", "mmd"), ("t", "rank")], last=3)
+    assert {trail.detector: trail.values for trail in found} == {"rank": (1, 2, 3), "mmd": (9,)}
+    assert {len(trail.p_values) == len(trail.values) for trail in found} == {True}
+
+
 def test_gaps_that_follow_each_other_for_one_reason_are_one(engine):
     reasons = {0: GapReason.NO_DATA, 1: GapReason.NO_DATA, 2: GapReason.TOO_FEW_ROWS, 9: GapReason.TOO_FEW_ROWS}
     with engine.begin() as conn:

@@ -11,7 +11,7 @@ from detectors.base import Merging
 from drift.errors import UnmeasurableError
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import Gap, GapReason, Measurement, Span, Stream, merged_name
-from drift.store import partitions, reads
+from drift.store import partitions, sketches
 from drift.store.connect import Connection
 
 
@@ -33,7 +33,7 @@ def findings(conn: Connection, monitor: Monitor, stream: Stream, last: Span) -> 
 def _measure(conn: Connection, monitor: Monitor, stream: Stream, span: Span, detector: Merging) -> Measurement | Gap:
     windows = span.length // monitor.window
     name, reference = merged_name(detector.name, windows), monitor.references[stream.key]
-    sketch = reads.merged_sketch(conn, stream.key, detector.name, span, reference=reference.version)
+    sketch = sketches.merged(conn, stream.key, detector.name, span, reference=reference.version)
     if sketch is None:
         return Gap(stream.key, span, name, GapReason.NO_DATA, f"none of these {windows} windows had rows")
     try:

@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import reduce
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from drift.alert import Acknowledgement, Alert, AlertKind, AlertState, Watch
-from drift.records import Gap, GapReason, Measurement, Sketch, Span, Stream
+from drift.records import Gap, GapReason, Measurement, Span, Stream
 from drift.slo import Conformal, Events, Hours, Outcome, Slo
-from drift.store import codec, tables
+from drift.store import tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,12 @@ class BudgetRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A registered stream; windows that end at or before `open_from` are closed, and with None all are."""
+    """A registered stream, of its version since then. Windows that end by `open_from` are closed; None: all are."""
 
     stream: Stream
     team: str
     open_from: datetime | None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,16 @@ class BacklogRow:
 
 def streams(conn: sa.Connection, *, key: str | None = None) -> list[StreamRow]:
     """All registered streams, by key; or the one of that key."""
-    query = sa.select(tables.stream).order_by(tables.stream.c.key)
-    rows = conn.execute(query if key is None else query.where(tables.stream.c.key == key))
-    return [StreamRow(Stream(r.name, r.model, r.version, r.dim, r.segment), r.team, r.open_from) for r in rows]
+    t, v = tables.stream, tables.version
+    since = sa.select(sa.func.max(v.c.since)).where(v.c.stream == t.c.name).scalar_subquery()
+    query = sa.select(t, since.label("since")).order_by(t.c.key)
+    rows = conn.execute(query if key is None else query.where(t.c.key == key))
+    return [_stream_of(row) for row in rows]
+
+
+def _stream_of(row: sa.Row[Any]) -> StreamRow:
+    stream = Stream(row.name, row.model, row.version, row.dim, row.segment)
+    return StreamRow(stream, row.team, row.open_from, row.since and row.since.astimezone(UTC))
 
 
 def measurements(
@@ -111,16 +119,6 @@ def measurements(
     if detector is not None:
         query = query.where(t.c.detector == detector)
     return [measurement_of(row) for row in conn.execute(query.order_by(t.c.start, t.c.detector))]
-
-
-def merged_sketch(conn: sa.Connection, stream: str, detector: str, span: Span, *, reference: str) -> Sketch | None:
-    """The sums of all windows that start in `span`, as far as they were held against that version of the reference."""
-    t = tables.sketch
-    mine = (t.c.stream == stream) & (t.c.detector == detector) & (t.c.reference == reference)
-    within = (t.c.start >= span.start) & (t.c.start < span.end)
-    rows = conn.execute(sa.select(t.c.rows, t.c.sums).where(mine, within).order_by(t.c.start))
-    found = [Sketch(reference, row.rows, codec.doubles(row.sums)) for row in rows]
-    return reduce(Sketch.merged, found) if found else None
 
 
 def gaps(conn: sa.Connection, stream: str, since: datetime, until: datetime) -> list[Gap]:

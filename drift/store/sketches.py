@@ -1,6 +1,7 @@
-"""Sums that are kept of windows, over months: thinned to what a picture of all pairs can show."""
+"""Sums that are kept of windows, over months: merged, and thinned to what a picture of all pairs can show."""
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 import sqlalchemy as sa
 
@@ -50,3 +51,13 @@ def binned(
         one, key = Sketch(row.reference, row.rows, codec.doubles(row.sums)), (row.lot.astimezone(UTC), row.reference)
         merged[key] = merged[key].merged(one) if key in merged else one
     return [(at, sketch) for (at, _), sketch in sorted(merged.items(), key=lambda item: item[0])]
+
+
+def merged(conn: sa.Connection, stream: str, detector: str, span: Span, *, reference: str) -> Sketch | None:
+    """The sums of all windows that start in `span`, as far as they were held against that version of the reference."""
+    t = tables.sketch
+    mine = (t.c.stream == stream) & (t.c.detector == detector) & (t.c.reference == reference)
+    within = (t.c.start >= span.start) & (t.c.start < span.end)
+    rows = conn.execute(sa.select(t.c.rows, t.c.sums).where(mine, within).order_by(t.c.start))
+    found = [Sketch(reference, row.rows, codec.doubles(row.sums)) for row in rows]
+    return reduce(Sketch.merged, found) if found else None

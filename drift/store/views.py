@@ -59,12 +59,38 @@ def now(conn: sa.Connection) -> datetime:
 def latest_measurements(conn: sa.Connection, of: Sequence[tuple[str, str]]) -> list[Measurement]:
     """The newest measurement of each pair of stream and detector in `of` that has one."""
     t = tables.measurement
-    streams, detectors = (sa.literal([pair[i] for pair in of], sa.ARRAY(sa.Text)) for i in (0, 1))
-    pair = sa.func.unnest(streams, detectors).table_valued("stream", "detector", name="pair").render_derived()
+    pair = _pairs(of)
     mine = (t.c.stream == pair.c.stream) & (t.c.detector == pair.c.detector)
     newest = sa.select(t).where(mine).order_by(t.c.start.desc()).limit(1).lateral()
     rows = conn.execute(sa.select(newest).select_from(pair.join(newest, sa.true())))
     return [reads.measurement_of(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The newest values of a detector on a stream and their p-values, oldest first."""
+
+    stream: str
+    detector: str
+    values: tuple[float, ...]
+    p_values: tuple[float | None, ...]
+
+
+def trails(conn: sa.Connection, of: Sequence[tuple[str, str]], *, last: int) -> list[Trail]:
+    """The newest `last` measurements of each pair of stream and detector in `of` that has some."""
+    t = tables.measurement
+    pair = _pairs(of)
+    mine = (t.c.stream == pair.c.stream) & (t.c.detector == pair.c.detector)
+    some = sa.select(t.c.start, t.c.value, t.c.p_value).where(mine).order_by(t.c.start.desc()).limit(last).lateral()
+    each = (sa.func.array_agg(aggregate_order_by(column, some.c.start)) for column in (some.c.value, some.c.p_value))
+    query = sa.select(pair.c.stream, pair.c.detector, *each).select_from(pair.join(some, sa.true()))
+    rows = conn.execute(query.group_by(pair.c.stream, pair.c.detector))
+    return [Trail(stream, detector, tuple(values), tuple(ps)) for stream, detector, values, ps in rows]
+
+
+def _pairs(of: Sequence[tuple[str, str]]) -> sa.TableValuedAlias:
+    streams, detectors = (sa.literal([pair[i] for pair in of], sa.ARRAY(sa.Text)) for i in (0, 1))
+    return sa.func.unnest(streams, detectors).table_valued("stream", "detector", name="pair").render_derived()
 
 
 def attributed(
