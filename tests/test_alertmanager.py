@@ -202,6 +202,20 @@ def test_without_an_answer_there_is_no_status_and_no_password_in_the_text(client
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_alertmanager_that_drips_is_cut_at_the_deadline_also_after_an_answer(
+    client, monkeypatch, kept
+):
+    monkeypatch.setattr("drift.notify.alertmanager_api.TIMEOUT", timedelta(seconds=0.4))
+    replies = [Reply(200, body=b"[]")] * kept
+    with Receiver(lambda _: replies.pop() if replies else Reply(200, drip=0.05)) as receiver:
+        peer = Alertmanager(receiver.url, client)
+        if kept:
+            peer.look(now=NOW)
+        with pytest.raises(DeliveryError, match=r"no answer within 0:00:00\.4"):
+            peer.look(now=NOW)
+
+
 def test_trouble_while_a_batch_is_halved_is_worth_another_attempt(client):
     bodies = encode([notice(slo=str(i)) for i in range(4)], now=NOW, resend=RESEND)
     statuses = iter([400, 200, 503])
