@@ -203,9 +203,7 @@ def test_without_an_answer_there_is_no_status_and_no_password_in_the_text(client
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_an_alertmanager_that_drips_is_cut_at_the_deadline_also_after_an_answer(
-    client, monkeypatch, kept
-):
+def test_an_alertmanager_that_drips_is_cut_at_the_deadline_also_after_an_answer(client, monkeypatch, kept):
     monkeypatch.setattr("drift.notify.alertmanager_api.TIMEOUT", timedelta(seconds=0.4))
     replies = [Reply(200, body=b"[]")] * kept
     with Receiver(lambda _: replies.pop() if replies else Reply(200, drip=0.05)) as receiver:
