@@ -1,10 +1,11 @@
 """Why the stream is as it is: causes with what speaks for each, what to do, and what was ruled out. Pure HTML."""
 
+from collections.abc import Iterable
 from html import escape
 from typing import Final
 
 from dashboard import markup, words
-from drift.records import Cause, Diagnosed
+from drift.records import Cause, Diagnosed, Diagnosis
 
 HEADS: Final = ("Cause", "How likely", "What speaks for it", "Next step")
 
@@ -16,7 +17,7 @@ def section(made: Diagnosed) -> str:
     asked = f"asked by {made.slo}" if made.slo else "asked by hand"
     text = f"The newest diagnosis in this range, made {made.made_at:%H:%M:%S} UTC, {asked}."
     causes = markup.table("Causes", HEADS, [("", _cells(cause)) for cause in made.found.causes])
-    ruled_out = markup.fold(f"{len(made.found.ruled_out)} causes were ruled out", _list(made.found.ruled_out))
+    ruled_out = markup.fold(f"{len(made.found.ruled_out)} causes were ruled out", _ruled_out(made.found))
     return "".join(
         [
             f"<h3>{escape(title)}</h3>",
@@ -37,5 +38,12 @@ def _cells(cause: Cause) -> tuple[str, ...]:
     )
 
 
-def _list(slugs: tuple[str, ...]) -> str:
-    return f"<p>{escape(', '.join(slugs))}</p>"
+def _ruled_out(found: Diagnosis) -> str:
+    """The causes that were looked for in vain, and by which number."""
+    rows = ((", ".join(slugs), why or "looked for in the vectors, and not seen") for why, slugs in _by(found))
+    return markup.table("Ruled out", ("Ruled out", "By"), [("", [*map(escape, row)]) for row in rows])
+
+
+def _by(found: Diagnosis) -> Iterable[tuple[str, tuple[str, ...]]]:
+    # The long list, which is of all that one number says at once, comes last.
+    return sorted(found.ruled_out_by.items(), key=lambda one: len(one[1]))

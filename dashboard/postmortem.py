@@ -66,8 +66,8 @@ def _cause(incident: Incident) -> Iterator[str]:
     found = incident.diagnosed.found
     rows = ((plain(c.cause), words.share(c.score), plain(c.evidence), plain(c.next_step)) for c in found.causes)
     yield _table(("Cause", "How likely", "What speaks for it", "Next step"), rows)
-    if found.ruled_out:
-        yield f"Ruled out: {plain(', '.join(found.ruled_out))}."
+    for why, slugs in found.ruled_out_by.items():
+        yield f"Ruled out: {plain(', '.join(slugs))}" + (f" ({plain(why)})." if why else ".")
 
 
 def _affected(incident: Incident) -> Iterator[str]:

@@ -82,6 +82,7 @@ WHY = Diagnosis(
         cause_of("traffic-mix", 0.12, "The panel's p is 0.0009; segment lang=de went from 30% to 50%."),
     ),
     ("missing-normalisation", "cls-pooling", "rotated"),
+    {"cls-pooling": "it explains 3% of how far the failing rows are off"},
 )
 
 

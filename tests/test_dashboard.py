@@ -144,7 +144,8 @@ def test_stream_page_names_the_cause_with_its_evidence_and_what_was_ruled_out(pa
     assert "Why: the window of" in shown
     assert "truncation 82 %" in shown
     assert "traffic-mix 12 %" in shown
-    assert "missing-normalisation, cls-pooling, rotated" in shown
+    assert "cls-pooling it explains 3% of how far the failing rows are off" in shown
+    assert "missing-normalisation, rotated looked for in the vectors, and not seen" in shown
     assert "Why: the window" not in text(page(seeded_url, "stream", stream="products"))
 
 

@@ -327,6 +327,7 @@ def test_what_yesterday_did_not_look_like_is_no_season(engine):
     found = say(service)
     assert found.causes[0].cause != "seasonality"
     assert "seasonality" in found.ruled_out
+    assert found.against["seasonality"].startswith("rows of the same hours on other days are unlike (p ")
 
 
 def test_the_next_step_of_an_unknown_cause_is_that_of_the_detector(engine):

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -120,6 +121,10 @@ def test_no_fault_is_named_where_all_is_well(case, seed):
     found = case.say(case.right[rows], [case.texts[i] for i in rows])
     assert [cause.cause for cause in found.causes] == ["none"]
     assert {"truncation", "new-topic"} <= set(found.ruled_out)
+    assert re.search(
+        r"re-encoded rows are as served, the farthest at a cosine of (0\.9999\d+|1\.0+)", found.against["truncation"]
+    )
+    assert re.search(r"of rows are novel .*\(p 0?\.?\d", found.against["new-topic"])
 
 
 def test_other_numerics_are_no_fault(case):
@@ -192,7 +197,7 @@ def test_the_command_names_the_fault_of_a_file(case, tmp_path):
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert set(found) == {"rows", "of", "causes", "ruled_out"}
+    assert set(found) == {"rows", "of", "causes", "ruled_out", "against"}
     assert set(found["causes"][0]) == {"cause", "score", "evidence", "next_step"}
     assert found["causes"][0]["cause"] == "truncation"
     assert "cut to 6 tokens" in found["causes"][0]["evidence"]

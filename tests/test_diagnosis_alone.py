@@ -120,7 +120,7 @@ def test_the_command_needs_neither_inputs_nor_an_encoder(tmp_path):
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert (found.pop("rows"), found.pop("of")) == (300, 300)
-    assert list(found) == ["causes", "ruled_out"]
+    assert list(found) == ["causes", "ruled_out", "against"]
     assert list(found["causes"][0]) == ["cause", "score", "evidence", "next_step"]
     assert found["causes"][0]["cause"] == "missing-normalisation"
     text = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout

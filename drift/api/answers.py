@@ -121,7 +121,8 @@ class AttributionAnswer(BaseModel):
 class DiagnosisAnswer(BaseModel):
     """Why a stretch of a stream is as it is: causes, the likeliest first, and what was looked for in vain.
 
-    `slo` is the objective that asked, "" where a person did.
+    `against` says by which number causes are ruled out, as far as there is one. `slo` is the objective that asked, ""
+    where a person did.
     """
 
     stream: str
@@ -131,6 +132,7 @@ class DiagnosisAnswer(BaseModel):
     made_at: datetime
     causes: list[Cause]
     ruled_out: list[str]
+    against: dict[str, str]
 
     @classmethod
     def of(cls, made: Diagnosed) -> "DiagnosisAnswer":
@@ -142,6 +144,7 @@ class DiagnosisAnswer(BaseModel):
             made_at=made.made_at,
             causes=list(made.found.causes),
             ruled_out=list(made.found.ruled_out),
+            against=dict(made.found.against),
         )
 
 

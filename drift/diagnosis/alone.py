@@ -1,6 +1,6 @@
 """What vectors alone tell, where no input can be encoded again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from detectors.copies import first_equal, independent, times_seen
 from detectors.quantised import on_lattice
 from detectors.shapes import BEYOND
 from drift.diagnosis.causes import DATA, cause_of
-from drift.diagnosis.data import attempted, from_data
+from drift.diagnosis.data import Changes, attempted, from_data
 from drift.diagnosis.pairs import Vectors
 from drift.errors import TooFewRowsError
 from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Window
@@ -31,32 +31,33 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
     """
     sought = [look(window.vectors, reference.vectors) for look in LOOKS]
     found = [cause for cause in sought if cause is not None][:1] or list(_shape(window, reference))
+    against: Mapping[str, str] = {}
     if not found:
-        found = _data(window, reference, rng)
+        data = from_data(window, reference, rng)
+        found, against = _data(window, reference, data, rng), data.against
     total = max(1.0, sum(cause.score for cause in found))
     causes = tuple(
         cause_of(one.cause, one.score / total, f"{one.evidence} {ASK}")
         for one in sorted(found, key=lambda one: -one.score)
     )
     named = {cause.cause for cause in causes}
-    return Diagnosis(causes, tuple(slug for slug in (*VISIBLE, *DATA) if slug not in named))
+    return Diagnosis(causes, tuple(slug for slug in (*VISIBLE, *DATA) if slug not in named), against)
 
 
-def _data(window: Window, reference: Reference, rng: np.random.Generator) -> list[Cause]:
+def _data(window: Window, reference: Reference, data: Changes, rng: np.random.Generator) -> list[Cause]:
     """A change of the data, or of the serving path in a way that vectors do not show."""
-    data = from_data(window, reference, rng)
-    if not data and (rows := len(window.rows)) < LEAST_ROWS:
+    if not data.causes and (rows := len(window.rows)) < LEAST_ROWS:
         raise TooFewRowsError(
             f"a diagnosis needs at least {LEAST_ROWS} rows, window {window} has {rows}: send more rows"
         )
-    if not data:
+    if not data.causes:
         return [cause_of(NONE, 0.8, "The window is like the reference.")]
     found = attempted(Novelty(), window, reference, rng)
     novel = 0.0 if found is None else found.value
     # New topics take some of the traffic; a changed encoder moves nearly all of it.
     unknown = 0.6 if novel > 0.5 else 0.25
     said = f"{novel:.0%} of rows lie where no row of the reference does: a fault of the serving path would look so too."
-    kept = [cause_of(one.cause, (1 - unknown) * one.score, one.evidence) for one in data]
+    kept = [cause_of(one.cause, (1 - unknown) * one.score, one.evidence) for one in data.causes]
     return [*kept, cause_of(UNKNOWN, unknown, said)]
 
 

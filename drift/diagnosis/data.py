@@ -1,5 +1,7 @@
 """How the inputs have changed, where the vectors are the right ones."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -23,16 +25,33 @@ EXPLAINED: Final = 0.25
 LEAST_ROWS: Final = 16
 
 
-def from_data(window: Window, reference: Reference, rng: np.random.Generator) -> list[Cause]:
-    """How the window's inputs differ from the reference's, the likeliest first; scores add up to at most 1."""
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How the window's inputs differ from the reference's, the likeliest first; scores add up to at most 1.
+
+    `against` has the numbers of what was looked at, by slug.
+    """
+
+    causes: tuple[Cause, ...]
+    against: Mapping[str, str]
+
+
+def from_data(window: Window, reference: Reference, rng: np.random.Generator) -> Changes:
+    """What the inputs did."""
     strength: dict[str, tuple[float, str]] = {}
-    if (copied := attempted(Duplicates(), window, reference, rng)) is not None and copied.value > COPIED:
-        strength["duplicates"] = 0.9, f"{copied.value:.0%} of rows are copies beyond what is usual."
+    against: dict[str, str] = {}
+    if (copied := attempted(Duplicates(), window, reference, rng)) is not None:
+        against["duplicates"] = f"{copied.value:.1%} of rows are copies beyond what is usual"
+        if copied.value > COPIED:
+            strength["duplicates"] = 0.9, f"{copied.value:.0%} of rows are copies beyond what is usual."
     if feature := changed_features(window.rows.inputs, reference.rows.inputs):
         strength["language"] = 0.9, f"{feature}."
     novel = attempted(Novelty(), window, reference, rng)
     joint = attempted(Joint(), window, reference, rng)
     p, moved = _moved(window, reference, joint)
+    against["traffic-mix"] = f"the panel's p is {p:.2g}"
+    if novel is not None and novel.p_value is not None:
+        against["new-topic"] = f"{novel.value:.1%} of rows are novel where 1% would be (p {novel.p_value:.2g})"
     new = novel is not None and novel.p_value is not None and novel.p_value <= LEVEL
     if new or moved:
         said = f"The panel's p is {p:.2g}" + (
@@ -49,7 +68,7 @@ def from_data(window: Window, reference: Reference, rng: np.random.Generator) ->
                 strength[slug] = EXPLAINED * strength[slug][0], strength[slug][1]
     total = max(1.0, sum(score for score, _ in strength.values()))
     found = [cause_of(slug, score / total, text) for slug, (score, text) in strength.items()]
-    return sorted(found, key=lambda cause: -cause.score)
+    return Changes(tuple(sorted(found, key=lambda cause: -cause.score)), against)
 
 
 def attempted(detector: Detector, window: Window, reference: Reference, rng: np.random.Generator) -> Measurement | None:

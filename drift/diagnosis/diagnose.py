@@ -10,10 +10,11 @@ import numpy as np
 from drift.diagnosis.alone import from_vectors, lattice
 from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations
 from drift.diagnosis.causes import DATA, SERVING, cause_of
-from drift.diagnosis.data import from_data
+from drift.diagnosis.data import Changes, from_data
 from drift.diagnosis.explain import Explanation, Ranked, rank
-from drift.diagnosis.pairs import Pairs, Tolerance, paired
+from drift.diagnosis.pairs import Pairs, Tolerance, deviation, paired
 from drift.diagnosis.season import seasonal
+from drift.diagnosis.served import unit
 from drift.diagnosis.unusable import with_unusable
 from drift.encoder.base import Encoder
 from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Rows, Window
@@ -70,7 +71,8 @@ def _diagnose(
     right = replace(window.rows.take(pairs.index), vectors=pairs.again)
     if not pairs.failing.any():
         data = from_data(window, reference, rng)
-        return _healthy(pairs, [cause] if (cause := lattice(window.vectors, reference.vectors)) else data)
+        cause = lattice(window.vectors, reference.vectors)
+        return _healthy(pairs, data if cause is None else replace(data, causes=(cause,)))
     data = from_data(replace(window, rows=right), reference, rng)
     elsewhere = _environment(reference, encoder, bounds)
     if elsewhere is not None and pairs.share > 0.5:
@@ -93,25 +95,33 @@ def _environment(reference: Reference, encoder: Encoder, tolerance: Tolerance) -
     return cause_of("environment", 0.9, f"{said}: this encoder, or what it runs on, did not make the reference.")
 
 
-def _healthy(pairs: Pairs, found: list[Cause]) -> Diagnosis:
+def _healthy(pairs: Pairs, found: Changes) -> Diagnosis:
     said = f"All {len(pairs)} re-encoded rows are within tolerance"
-    causes = tuple(replace(cause, evidence=f"{said}. {cause.evidence}") for cause in found)
+    causes = tuple(replace(cause, evidence=f"{said}. {cause.evidence}") for cause in found.causes)
     if not causes:
         text = f"{said}, and the window is like the reference."
         causes = (cause_of(NONE, 0.95, text),)
     named = {cause.cause for cause in causes}
-    return Diagnosis(causes, tuple(slug for slug in (*SERVING, *DATA) if slug not in named))
+    farthest = deviation(unit(pairs.served), unit(pairs.again)).max()
+    serving = f"{len(pairs)} re-encoded rows are as served, the farthest at a cosine of {1 - farthest:.6f}"
+    against = dict.fromkeys(SERVING, serving) | dict(found.against)
+    return Diagnosis(causes, tuple(slug for slug in (*SERVING, *DATA) if slug not in named), against)
 
 
-def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: list[Cause]) -> Diagnosis:
+def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Changes) -> Diagnosis:
     rows = len(tried[0].explained)
     ranked = list(_versions(window, pairs, rank(tried, rows)))
-    room = 1 - BESIDE if data else 1.0
+    room = 1 - BESIDE if data.causes else 1.0
     causes = [cause_of(one.cause, room * one.score, evidence(pairs, one, rows)) for one in ranked]
-    causes += [replace(cause, score=round(BESIDE * cause.score, 3)) for cause in data]
+    causes += [replace(cause, score=round(BESIDE * cause.score, 3)) for cause in data.causes]
     named = {cause.cause for cause in causes}
-    sought = dict.fromkeys([one.cause for one in tried] + ([] if data else [*DATA]))
-    return Diagnosis(tuple(causes), tuple(slug for slug in sought if slug not in named))
+    best: dict[str, float] = {}
+    for one in tried:
+        best[one.cause] = max(best.get(one.cause, 0.0), float(one.explained.mean()))
+    against = {slug: f"it explains {share:.0%} of how far the failing rows are off" for slug, share in best.items()}
+    sought = dict.fromkeys([*best, *(() if data.causes else DATA)])
+    ruled_out = tuple(slug for slug in sought if slug not in named)
+    return Diagnosis(tuple(causes), ruled_out, against | dict(data.against))
 
 
 def _versions(window: Window, pairs: Pairs, ranked: Iterator[Ranked]) -> Iterator[Ranked]:

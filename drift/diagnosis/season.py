@@ -21,7 +21,8 @@ def seasonal(found: Diagnosis, window: Rows, past: Rows) -> Diagnosis:
         return found
     p = mmd_permutation_test(window.vectors, past.vectors).p_value
     if p <= ALIKE:
-        return replace(found, ruled_out=(*found.ruled_out, SEASONALITY))
+        why = f"rows of the same hours on other days are unlike (p {p:.2g})"
+        return replace(found, ruled_out=(*found.ruled_out, SEASONALITY), against={**found.against, SEASONALITY: why})
     said = f"{len(past)} rows of the same hours on other days look alike (p {p:.2g}), and the hours between were good"
     season = cause_of(SEASONALITY, LIKELY, f"{said}. {first.evidence}")
     rest = tuple(replace(cause, score=round((1 - LIKELY) * cause.score, 3)) for cause in found.causes)

@@ -29,4 +29,4 @@ def with_unusable(found: Diagnosis, window: Window) -> Diagnosis:
     others = (cause for cause in found.causes if cause.cause not in {NONE, slug})
     rest = tuple(replace(cause, score=round((1 - score) * cause.score, 3)) for cause in others)
     ruled_out = tuple(each for each in found.ruled_out if each != slug)
-    return Diagnosis((said, *rest) if well else (*rest, said), ruled_out)
+    return replace(found, causes=(said, *rest) if well else (*rest, said), ruled_out=ruled_out)

@@ -1,6 +1,7 @@
 """Why a window is as it is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -27,10 +28,23 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Causes, the likeliest first, their scores adding up to at most 1; and the slugs that were looked for in vain."""
+    """Causes, the likeliest first, their scores adding up to at most 1; and the slugs that were looked for in vain.
+
+    `against` says of slugs that are ruled out by which number, as a clause.
+    """
 
     causes: tuple[Cause, ...]
     ruled_out: tuple[str, ...]
+    against: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ruled_out_by(self) -> Mapping[str, tuple[str, ...]]:
+        """The slugs that are ruled out, by what speaks against them; those of no number under ""."""
+        found: dict[str, tuple[str, ...]] = {}
+        for slug in self.ruled_out:
+            why = self.against.get(slug, "")
+            found[why] = (*found.get(why, ()), slug)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,8 @@ def as_text(found: Diagnosis) -> RenderableType:
     for place, cause in enumerate(found.causes):
         cells = (cause.cause, f"{cause.score:.2f}", cause.evidence, cause.next_step)
         table.add_row(*map(Text, cells), style="" if place else "bold")
-    return Group(table, Text(f"ruled out: {', '.join(found.ruled_out) or 'nothing'}", style="dim"))
+    by = [f"ruled out: {', '.join(slugs)}" + (f" ({why})" if why else "") for why, slugs in found.ruled_out_by.items()]
+    return Group(table, *(Text(each, style="dim") for each in by or ["ruled out: nothing"]))
 
 
 @contextmanager
