@@ -11,6 +11,7 @@ import numpy as np
 from collectors.files import SUFFIXES
 from collectors.references import Inputs, read_inputs
 from collectors.vectors import Sampled, read_vectors
+from detectors.paired import LEAST_FOR_MEDIAN
 from drift.diagnosis.between import fault_between
 from drift.diagnosis.pairs import MOST_PAIRS, Tolerance, pairs_of
 from drift.encoder.base import Encoder
@@ -21,6 +22,7 @@ from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Thresholds
 from drift.records import Cause
 from drift.wiring.gate_encoders import (
+    PIECE,
     SPECS,
     Progress,
     alike_in_capitals,
@@ -217,8 +219,8 @@ def of_encoders(
     decision = decide(
         embedded,
         limits,
-        baseline=Cost(None if slow else old.seconds, size_of(baseline)),
-        candidate=Cost(None if slow else new.seconds, size_of(candidate)),
+        baseline=Cost(() if slow else old.seconds, size_of(baseline)),
+        candidate=Cost(() if slow else new.seconds, size_of(candidate)),
         alike_in_capitals=in_capitals,
         cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline) or recased(in_capitals),
         seed=request.seed,
@@ -226,6 +228,10 @@ def of_encoders(
     notes = [made.note] if made.note else []
     if slow:
         notes.append("Latency is not judged: this CPU is slower in half precision than in float32, others need not be.")
+    elif all(check.name != "latency" for check in decision.checks):
+        notes.append(
+            f"Latency is not judged: fewer than {LEAST_FOR_MEDIAN} pieces of {PIECE} inputs were timed on both sides."
+        )
     return Found(replace(decision, notes=tuple(notes)), embedded)
 
 
