@@ -11,6 +11,7 @@ from test_retrains import FREE, INCIDENT, TWO, asked, intents, play
 
 from drift.api.app import create_app
 from drift.notify.mlflow import RegistryKey
+from drift.pipeline.gates import Gatekeeper
 from drift.scheduler import Scheduler, Service
 from drift.store import endpoints
 
@@ -95,6 +96,26 @@ def test_what_postgres_cannot_hold_is_a_fault_of_the_request(engine, client, id_
     )
     assert answer.status_code == 422
     assert "nothing was stored" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("version", "with_gate", "without"),
+    [("../../etc", 422, 200), ("a/b", 422, 200), ("a b", 422, 200), ("v2.1", 200, 200), (" ", 409, 409)],
+)
+def test_a_version_that_the_gate_cannot_use_is_refused_where_there_is_one(engine, version, with_gate, without):
+    play(engine, "B" * 9)
+    before, day = intents(engine), timedelta(days=1)
+    for gatekeepers, status in (({"search": Gatekeeper(lambda *_: None)}, with_gate), ({}, without)):
+        service = Service(
+            engine, {"search": make_monitor(engine)}, {}, {}, day, day, day, lambda: NOW, gatekeepers=gatekeepers
+        )
+        with TestClient(create_app(service, Scheduler(service))) as client:
+            path = f"/v1/retrains/{before[0].id}/status"
+            answer = client.post(path, json={"status": "succeeded", "version": version})
+        assert answer.status_code == status
+        if status == 422:
+            assert "letters, digits and . _ + - are wanted" in answer.json()["detail"]
+            assert intents(engine) == before
 
 
 def test_an_unknown_retraining_is_not_found(client):

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from drift.api.requests import asker, bounded_body
-from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
+from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError, VersionError
 from drift.notify import mlflow
 from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Digest, GateDecided, RetrainRequested, Tested
 from drift.pipeline import retrains
@@ -92,6 +92,10 @@ def add_retrains(app: FastAPI, service: Service) -> None:
     def conflict(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 409)
 
+    @app.exception_handler(VersionError)
+    def unusable(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
 
 def _add_reads(app: FastAPI, service: Service) -> None:
     @app.get("/v1/retrains", tags=["retraining"])
@@ -136,7 +140,7 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         """Tell how a run goes. Its end lets the model be asked for again; what is told twice counts once."""
         told = Feedback(RetrainState(report.status), report.version, report.detail)
         with service.engine.begin() as conn:
-            done = retrains.report(conn, id_, told, now=service.clock())
+            done = retrains.report(conn, id_, told, now=service.clock(), gated=service.gatekeepers)
         return _logged(done)
 
 
@@ -162,7 +166,8 @@ def _add_registry(app: FastAPI, service: Service) -> None:
 
 def _close(service: Service, found: mlflow.Registered) -> RetrainAnswer | None:
     with service.engine.begin() as conn:
-        done = retrains.registered(conn, found.model, found.version, now=service.clock())
+        gated = service.gatekeepers
+        done = retrains.registered(conn, found.model, found.version, now=service.clock(), gated=gated)
     return None if done is None else _logged(done)
 
 
