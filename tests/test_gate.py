@@ -184,6 +184,12 @@ def test_what_is_no_number_fails():
     assert {kind(warn=0.5, fail=0.5).judge(float("nan")) for kind in (Least, Most)} == {Verdict.FAIL}
 
 
+def test_a_threshold_that_is_a_number_is_told_of_its_keys(tmp_path):
+    (tmp_path / "gate.yaml").write_text("overlap: 0.9\n")
+    with pytest.raises(ConfigError, match=r"gate.yaml:1: overlap: 0.9: needs a mapping with the keys warn, fail$"):
+        read_thresholds(tmp_path / "gate.yaml")
+
+
 def test_a_misspelt_threshold_is_refused_with_its_line(tmp_path):
     (tmp_path / "gate.yaml").write_text("overlap: {warn: 0.9, fail: 0.8}\ncompatibilty: {warn: 0.9, fail: 0.8}\n")
     with pytest.raises(ConfigError, match=r"gate.yaml:2: compatibilty: .* did you mean `compatibility`"):

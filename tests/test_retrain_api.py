@@ -12,6 +12,7 @@ from test_retrains import FREE, INCIDENT, TWO, asked, intents, play
 from drift.api.app import create_app
 from drift.notify.mlflow import RegistryKey
 from drift.pipeline.gates import Gatekeeper
+from drift.records import Role, Visitor
 from drift.scheduler import Scheduler, Service
 from drift.store import endpoints
 
@@ -43,6 +44,23 @@ def test_a_button_approves(engine, client):
     done = client.post(f"/v1/retrains/{waiting['id']}/approve", json=ANNA)
     assert (done.status_code, done.json()["state"], done.json()["by"]) == (200, "requested", "anna")
     assert asked(engine) == [waiting["id"]]
+
+
+def test_a_button_needs_no_body(engine, client):
+    play(engine, "B" * 9, replace(FREE, approval=True))
+    (waiting,) = client.get("/v1/retrains").json()
+    for what, state in (("approve", "requested"), ("reject", "rejected")):
+        done = client.post(f"/v1/retrains/{waiting['id']}/{what}")
+        assert (done.status_code, done.json()["state"], done.json()["by"]) == (200, state, "api")
+
+
+def test_a_button_without_a_body_is_pressed_by_whom_the_token_names(engine):
+    play(engine, "B" * 9, replace(FREE, approval=True))
+    day = timedelta(days=1)
+    bearer = {"x": Visitor("deploys", Role.OPERATOR)}.get
+    service = Service(engine, {"search": make_monitor(engine)}, {}, {}, day, day, day, lambda: NOW, bearer=bearer)
+    with TestClient(create_app(service, Scheduler(service)), headers={"authorization": "Bearer x"}) as client:
+        assert client.post(f"/v1/retrains/{intents(engine)[0].id}/approve").json()["by"] == "deploys"
 
 
 def test_a_button_rejects(engine, client):

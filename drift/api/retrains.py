@@ -121,18 +121,18 @@ def _add_reads(app: FastAPI, service: Service) -> None:
 
 def _add_decisions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/retrains/{id_}/approve", tags=["retraining"])
-    def approve(id_: IntentId, decision: Decision, request: Request) -> RetrainAnswer:
+    def approve(id_: IntentId, request: Request, decision: Decision | None = None) -> RetrainAnswer:
         """Agree to a request that waits for approval: its receivers are asked at once."""
         with service.engine.begin() as conn:
-            done = retrains.approve(conn, id_, by=asker(request, decision.by), now=service.clock())
+            done = retrains.approve(conn, id_, by=_decider(request, decision), now=service.clock())
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/reject", tags=["retraining"])
-    def reject(id_: IntentId, decision: Decision, request: Request) -> RetrainAnswer:
+    def reject(id_: IntentId, request: Request, decision: Decision | None = None) -> RetrainAnswer:
         """Close a request that is open."""
+        reason = decision.reason if decision else ""
         with service.engine.begin() as conn:
-            by = asker(request, decision.by)
-            done = retrains.reject(conn, id_, by=by, reason=decision.reason, now=service.clock())
+            done = retrains.reject(conn, id_, by=_decider(request, decision), reason=reason, now=service.clock())
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/status", tags=["retraining"])
@@ -142,6 +142,10 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         with service.engine.begin() as conn:
             done = retrains.report(conn, id_, told, now=service.clock(), gated=service.gatekeepers)
         return _logged(done)
+
+
+def _decider(request: Request, decision: Decision | None) -> str:
+    return asker(request, otherwise="api") if decision is None else asker(request, decision.by)
 
 
 def _add_registry(app: FastAPI, service: Service) -> None:

@@ -135,6 +135,8 @@ def _describe(path: Path, lines: Mapping[Where, int], error: ErrorDetails, model
         known = known[:-1]
     field = ".".join(str(part) for part in where) or "the file"
     text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "model_type":
+        text = f"needs a mapping with the keys {', '.join(_keys(where, model))}"
     if error["type"] == "extra_forbidden":
         text = "is not a known key" + _nearest(str(where[-1]), where[:-1], model)
     elif error["type"] == "missing":
