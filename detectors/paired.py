@@ -1,5 +1,6 @@
 """Golden texts, the same before and after: how much accuracy is lost, at once or while looking after every batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log, sqrt
 from typing import Final, final
@@ -16,6 +17,10 @@ from drift.errors import TooFewRowsError, UnmeasurableError
 BETS: Final = (np.arange(1, 17) / 17) ** 2
 """Shares of the largest stake that cannot lose everything. Small ones find small losses late, large ones large losses
 soon; all are played, with a sixteenth of the capital each."""
+
+
+LEAST_FOR_MEDIAN: Final = 6
+"""Of fewer values not even the least and the greatest enclose the median in 95 % of cases."""
 
 
 @final
@@ -36,6 +41,16 @@ class PairedAccuracy:
     p_value: float
     lost: int
     gained: int
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """A 95 % interval of the median of what gives `values`, whatever their law; None of too few.
+
+    Of n values the number below the median is binomial, so the k-th from either end enclose it.
+    """
+    n, ordered = len(values), sorted(values)
+    beyond = sum(2 * float(bdtr(k, n, 0.5)) <= 0.05 for k in range(n // 2))
+    return (ordered[beyond - 1], ordered[n - beyond]) if beyond else None
 
 
 def paired_accuracy(before: Flags, after: Flags) -> PairedAccuracy:

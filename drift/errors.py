@@ -121,6 +121,10 @@ class RefusedAlertsError(DeliveryError):
         self.places = places
 
 
+class VersionError(DriftError):
+    """A new version has a name that the gate of its stream cannot use."""
+
+
 class SignatureError(DriftError):
     """A webhook's signature, timestamp or body is not what the sender signed."""
 

@@ -7,7 +7,7 @@ from samples import labelled_topics, normalise, rotation, s1
 
 from detectors import paired_accuracy
 from drift.errors import ConfigError, TooFewRowsError
-from drift.gate.checks import Check, loss, segment_loss
+from drift.gate.checks import Check, costs, loss, segment_loss
 from drift.gate.decision import decide
 from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Least, Most, Thresholds, Verdict
@@ -135,14 +135,38 @@ def test_segments_of_few_rows_are_not_judged(right):
 
 def test_the_cause_is_named_first_then_failures_then_warnings(right):
     cause = Cause("cls-pooling", 1.0, "it fits", "change it")
-    found = decide(of(right, noisy(right, 0.5)), LIMITS, cause=cause, baseline=Cost(1.0, 1), candidate=Cost(2.0, 1))
+    spent = {"baseline": Cost((1.0,) * 6, 1), "candidate": Cost((2.0,) * 6, 1)}
+    found = decide(of(right, noisy(right, 0.5)), LIMITS, cause=cause, **spent)
     assert found.reasons[0] == "cls-pooling: it fits"
     assert "the time for an input" in found.reasons[-1]
 
 
 def test_a_slower_candidate_warns_and_a_smaller_one_passes(right):
-    found = decide(of(right, right), LIMITS, baseline=Cost(1.0, 100), candidate=Cost(2.0, 50))
+    found = decide(of(right, right), LIMITS, baseline=Cost((1.0,) * 6, 100), candidate=Cost((2.0,) * 6, 50))
     assert (verdicts(found)["latency"], verdicts(found)["size"]) == (Verdict.WARN, Verdict.PASS)
+
+
+def latency(old, new) -> Check | None:
+    return next((check for check in costs(Cost(tuple(old)), Cost(tuple(new)), LIMITS) if check.name == "latency"), None)
+
+
+def test_a_machine_that_is_busy_for_a_while_warns_of_nothing():
+    found = latency([1.0] * 9, [1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    assert (found.value, found.verdict) == (2.0, Verdict.PASS)
+    assert "95 % interval 1.00 to 2.00" in found.words
+    assert latency([1.0] * 9, [1.0] + [2.0] * 8).verdict is Verdict.WARN
+
+
+def test_pieces_are_timed_against_themselves():
+    seconds = np.random.default_rng(0).exponential(size=9)
+    assert latency(seconds, 1.2 * seconds).value == pytest.approx(1.2)
+
+
+def test_too_few_times_say_nothing():
+    assert latency([1.0] * 5, [9.0] * 5) is None
+    assert latency([1.0] * 6, [9.0] * 5 + [None]) is None
+    assert latency([None] * 6, [9.0] * 6) is None
+    assert latency([1.0] * 6, [9.0] * 6).verdict is Verdict.WARN
 
 
 def test_too_few_inputs_are_refused(right):
@@ -158,6 +182,12 @@ def test_limits_where_failing_is_easier_than_warning_are_refused(kind, warn, fai
 
 def test_what_is_no_number_fails():
     assert {kind(warn=0.5, fail=0.5).judge(float("nan")) for kind in (Least, Most)} == {Verdict.FAIL}
+
+
+def test_a_threshold_that_is_a_number_is_told_of_its_keys(tmp_path):
+    (tmp_path / "gate.yaml").write_text("overlap: 0.9\n")
+    with pytest.raises(ConfigError, match=r"gate.yaml:1: overlap: 0.9: needs a mapping with the keys warn, fail$"):
+        read_thresholds(tmp_path / "gate.yaml")
 
 
 def test_a_misspelt_threshold_is_refused_with_its_line(tmp_path):

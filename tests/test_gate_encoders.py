@@ -239,6 +239,14 @@ def test_an_encoder_is_warm_when_it_is_timed_though_the_other_does_not_read_the_
     assert sizes == [1, 2]
 
 
+def test_each_piece_of_the_inputs_is_timed_alone():
+    ticks = iter([0, 32, 32, 96, 96, 128, 128, 160])
+    made = encoded(
+        ["a"] * 40 + ["no"], [FakeEncoder(), Choosy(FakeEncoder(), ("no",))], lambda *_: None, lambda: next(ticks)
+    )
+    assert [side.seconds for side in made.sides] == [(1.0, 32 / 9), (2.0, None)]
+
+
 def test_what_neither_encoder_reads_says_nothing_of_the_candidate(case):
     both = replace(case, encoder=Choosy(case.encoder, ("Can",)))
     found = both.decide(both.encoder)
@@ -254,4 +262,6 @@ def test_the_command_encodes_the_probe_with_both(case):
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
     assert (said["rows"], said["cause"]) == (64, None)
-    assert {"accuracy_loss", "latency", "size"} <= {check["check"] for check in said["checks"]}
+    assert {"accuracy_loss", "size"} <= (made := {check["check"] for check in said["checks"]})
+    assert "latency" not in made
+    assert said["notes"] == ["Latency is not judged: fewer than 6 pieces of 32 inputs were timed on both sides."]

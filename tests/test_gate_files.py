@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from drift.cli import app
 from drift.gate.decision import decide
+from drift.wiring.compare_command import require_writable
 from drift.wiring.gate import Request
 from drift.wiring.gate_report import as_markdown
 
@@ -66,6 +67,34 @@ def test_a_segments_name_does_nothing_to_a_terminal(right, tmp_path):
     done = asked("--baseline", file, "--candidate", file, "--segment", "lang")
     assert "\N{REPLACEMENT CHARACTER}[2Jen" in done.stdout
     assert "\x1b[2J" not in done.stdout
+
+
+@pytest.mark.parametrize("column", ["label", "lang"])
+def test_files_that_disagree_on_an_input_are_told_of(right, tmp_path, column):
+    said = ["a", "b", None] * (N // 3)
+    old = write(tmp_path / "old.parquet", right, **{"lang": ["en"] * N, "label": ["x"] * N, column: said})
+    new = write(
+        tmp_path / "new.parquet", right, **{"lang": ["en"] * N, "label": ["x"] * N, column: ["c", "b", "c"] * (N // 3)}
+    )
+    done = asked("--baseline", old, "--candidate", new, "--segment", "lang", "--json")
+    assert json.loads(done.stdout)["notes"] == [
+        f"The files disagree on the {column} of {N // 3} of {N} inputs: the baseline's counts."
+    ]
+
+
+@pytest.mark.parametrize("option", ["--html", "--markdown"])
+@pytest.mark.parametrize("path", ["/proc/x.html", "/nowhere/x.html", "/"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(right, tmp_path, option, path):
+    done = asked("--baseline", "no.npy", "--candidate", "no.npy", option, path)
+    assert done.exit_code == 2
+    assert f"{option} needs a file that can be written" in done.output
+
+
+def test_looking_whether_a_report_can_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "kept.html").write_text("before")
+    for name in ("new.html", "kept.html"):
+        require_writable(tmp_path / name, "--html")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept.html", "before")]
 
 
 def test_rows_that_cannot_be_used_are_counted_by_why(right, tmp_path):

@@ -9,7 +9,7 @@ from scipy.stats import binomtest, fisher_exact, multinomial
 
 from detectors import PairedSequence, paired_accuracy
 from detectors.kernels import wilson
-from detectors.paired import log_capital, score_bound, score_interval
+from detectors.paired import log_capital, median_interval, score_bound, score_interval
 from drift.errors import TooFewRowsError, UnmeasurableError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -214,6 +214,17 @@ def test_a_loss_is_shown_when_the_upper_bound_is_below_the_tolerance():
     assert -0.03 < upper < -0.02
     assert PairedSequence(tolerance=-upper - 1e-6, lost=300, same=9700).loss_shown
     assert not PairedSequence(tolerance=-upper + 1e-6, lost=300, same=9700).loss_shown
+
+
+@pytest.mark.parametrize(("n", "low", "high"), [(6, 1, 6), (9, 2, 8), (20, 6, 15), (30, 10, 21), (50, 18, 33)])
+def test_the_interval_of_a_median_has_the_ranks_of_the_tables(n, low, high):
+    values = np.random.default_rng(0).permutation(np.arange(1.0, n + 1))
+    assert median_interval(values.tolist()) == (low, high)
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_five_values_enclose_no_median_in_95_percent(n):
+    assert median_interval([1.0] * n) is None
 
 
 def test_tensors_and_lists_will_do():

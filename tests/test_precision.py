@@ -13,6 +13,7 @@ from drift.cli import app
 from drift.encoder.load import EncoderSpec, load
 from drift.encoder.precision import PRECISIONS, bytes_in_memory, bytes_on_disk, in_precision
 from drift.errors import EncoderError
+from drift.wiring import gate_encoders
 
 TEXTS = [f"how do I {verb} my {thing}" for verb in ("pay", "find", "close", "move") for thing in "abcdefghijklmnop"]
 
@@ -80,6 +81,7 @@ def test_the_gate_tries_a_precision_from_the_command_line(probe):
 @pytest.mark.parametrize(("has", "judged"), [({}, False), ({"avx512_bf16": True}, False), ({"amx_bf16": True}, True)])
 def test_how_fast_bfloat16_is_on_a_cpu_that_it_slows_down_decides_nothing(probe, monkeypatch, has, judged):
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: has)
+    monkeypatch.setattr(gate_encoders, "PIECE", 8)
     done = asked("--candidate", "bundled", "--candidate-dtype", "bf16", "--probe", probe, "--json")
     said = json.loads(done.stdout)
     assert ("latency" in {check["check"] for check in said["checks"]}) is judged

@@ -11,6 +11,8 @@ from test_retrains import FREE, INCIDENT, TWO, asked, intents, play
 
 from drift.api.app import create_app
 from drift.notify.mlflow import RegistryKey
+from drift.pipeline.gates import Gatekeeper
+from drift.records import Role, Visitor
 from drift.scheduler import Scheduler, Service
 from drift.store import endpoints
 
@@ -42,6 +44,23 @@ def test_a_button_approves(engine, client):
     done = client.post(f"/v1/retrains/{waiting['id']}/approve", json=ANNA)
     assert (done.status_code, done.json()["state"], done.json()["by"]) == (200, "requested", "anna")
     assert asked(engine) == [waiting["id"]]
+
+
+def test_a_button_needs_no_body(engine, client):
+    play(engine, "B" * 9, replace(FREE, approval=True))
+    (waiting,) = client.get("/v1/retrains").json()
+    for what, state in (("approve", "requested"), ("reject", "rejected")):
+        done = client.post(f"/v1/retrains/{waiting['id']}/{what}")
+        assert (done.status_code, done.json()["state"], done.json()["by"]) == (200, state, "api")
+
+
+def test_a_button_without_a_body_is_pressed_by_whom_the_token_names(engine):
+    play(engine, "B" * 9, replace(FREE, approval=True))
+    day = timedelta(days=1)
+    bearer = {"x": Visitor("deploys", Role.OPERATOR)}.get
+    service = Service(engine, {"search": make_monitor(engine)}, {}, {}, day, day, day, lambda: NOW, bearer=bearer)
+    with TestClient(create_app(service, Scheduler(service)), headers={"authorization": "Bearer x"}) as client:
+        assert client.post(f"/v1/retrains/{intents(engine)[0].id}/approve").json()["by"] == "deploys"
 
 
 def test_a_button_rejects(engine, client):
@@ -95,6 +114,26 @@ def test_what_postgres_cannot_hold_is_a_fault_of_the_request(engine, client, id_
     )
     assert answer.status_code == 422
     assert "nothing was stored" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("version", "with_gate", "without"),
+    [("../../etc", 422, 200), ("a/b", 422, 200), ("a b", 422, 200), ("v2.1", 200, 200), (" ", 409, 409)],
+)
+def test_a_version_that_the_gate_cannot_use_is_refused_where_there_is_one(engine, version, with_gate, without):
+    play(engine, "B" * 9)
+    before, day = intents(engine), timedelta(days=1)
+    for gatekeepers, status in (({"search": Gatekeeper(lambda *_: None)}, with_gate), ({}, without)):
+        service = Service(
+            engine, {"search": make_monitor(engine)}, {}, {}, day, day, day, lambda: NOW, gatekeepers=gatekeepers
+        )
+        with TestClient(create_app(service, Scheduler(service))) as client:
+            path = f"/v1/retrains/{before[0].id}/status"
+            answer = client.post(path, json={"status": "succeeded", "version": version})
+        assert answer.status_code == status
+        if status == 422:
+            assert "letters, digits and . _ + - are wanted" in answer.json()["detail"]
+            assert intents(engine) == before
 
 
 def test_an_unknown_retraining_is_not_found(client):

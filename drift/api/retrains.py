@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from drift.api.requests import asker, bounded_body
-from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError
+from drift.errors import PayloadError, RetrainStateError, SignatureError, UnknownRetrainError, VersionError
 from drift.notify import mlflow
 from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Digest, GateDecided, RetrainRequested, Tested
 from drift.pipeline import retrains
@@ -93,6 +93,10 @@ def add_retrains(app: FastAPI, service: Service) -> None:
     def conflict(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 409)
 
+    @app.exception_handler(VersionError)
+    def unusable(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
 
 def _add_reads(app: FastAPI, service: Service) -> None:
     @app.get("/v1/retrains", tags=["retraining"])
@@ -118,18 +122,18 @@ def _add_reads(app: FastAPI, service: Service) -> None:
 
 def _add_decisions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/retrains/{id_}/approve", tags=["retraining"])
-    def approve(id_: IntentId, decision: Decision, request: Request) -> RetrainAnswer:
+    def approve(id_: IntentId, request: Request, decision: Decision | None = None) -> RetrainAnswer:
         """Agree to a request that waits for approval: its receivers are asked at once."""
         with service.engine.begin() as conn:
-            done = retrains.approve(conn, id_, by=asker(request, decision.by), now=service.clock())
+            done = retrains.approve(conn, id_, by=_decider(request, decision), now=service.clock())
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/reject", tags=["retraining"])
-    def reject(id_: IntentId, decision: Decision, request: Request) -> RetrainAnswer:
+    def reject(id_: IntentId, request: Request, decision: Decision | None = None) -> RetrainAnswer:
         """Close a request that is open."""
+        reason = decision.reason if decision else ""
         with service.engine.begin() as conn:
-            by = asker(request, decision.by)
-            done = retrains.reject(conn, id_, by=by, reason=decision.reason, now=service.clock())
+            done = retrains.reject(conn, id_, by=_decider(request, decision), reason=reason, now=service.clock())
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/status", tags=["retraining"])
@@ -137,8 +141,12 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         """Tell how a run goes. Its end lets the model be asked for again; what is told twice counts once."""
         told = Feedback(RetrainState(report.status), report.version, report.detail)
         with service.engine.begin() as conn:
-            done = retrains.report(conn, id_, told, now=service.clock())
+            done = retrains.report(conn, id_, told, now=service.clock(), gated=service.gatekeepers)
         return _logged(done)
+
+
+def _decider(request: Request, decision: Decision | None) -> str:
+    return asker(request, otherwise="api") if decision is None else asker(request, decision.by)
 
 
 def _add_registry(app: FastAPI, service: Service) -> None:
@@ -163,7 +171,8 @@ def _add_registry(app: FastAPI, service: Service) -> None:
 
 def _close(service: Service, found: mlflow.Registered) -> RetrainAnswer | None:
     with service.engine.begin() as conn:
-        done = retrains.registered(conn, found.model, found.version, now=service.clock())
+        gated = service.gatekeepers
+        done = retrains.registered(conn, found.model, found.version, now=service.clock(), gated=gated)
     return None if done is None else _logged(done)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drift.cli.common import AsJson, told
+from drift.cli.common import AsJson, show_kept, told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,18 +26,15 @@ def list_retrains(
 
     `joined`: another request for the model was open; `cooling`: the last one is too recent (`retrain.cooldown`).
     """
-    from drift.config import read_settings
     from drift.store.retrains import retrains
-    from drift.wiring import retrain_report
-    from drift.wiring.database import migrated
+    from drift.wiring import retrain_report as report
 
-    with told(), migrated(read_settings()) as found:
-        with found.engine.connect() as conn:
-            intents = retrains(conn, model=model or None)
-        if as_json:
-            typer.echo(json.dumps([retrain_report.as_json(intent) for intent in intents], indent=2))
-        else:
-            Console().print(retrain_report.as_table(intents))
+    show_kept(
+        lambda conn: retrains(conn, model=model or None),
+        report.as_table,
+        lambda found: [*map(report.as_json, found)],
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drift.cli.common import DEFAULT, AsJson, told
+from drift.cli.common import DEFAULT, AsJson, show_kept, told
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: who is told, what has arrived; test, replay, enable.")
 
@@ -18,17 +18,15 @@ Receiver = Annotated[str, typer.Argument(metavar="NAME", help="A webhook's name 
 @app.command("list")
 def list_webhooks(config: ConfigOption = DEFAULT, as_json: AsJson = False) -> None:
     """List the webhooks of the configuration: which are disabled, and how many messages wait or were given up."""
-    from drift.config import load, read_settings
-    from drift.wiring import webhook_report
-    from drift.wiring.database import migrated
+    from drift.config import load
+    from drift.wiring import webhook_report as report
 
-    with told(), migrated(read_settings()) as found:
-        with found.engine.connect() as conn:
-            known = webhook_report.standings(conn, load(config))
-        if as_json:
-            typer.echo(json.dumps([webhook_report.as_json(one) for one in known], indent=2))
-        else:
-            Console().print(webhook_report.as_table(known))
+    show_kept(
+        lambda conn: report.standings(conn, load(config)),
+        report.as_table,
+        lambda found: [*map(report.as_json, found)],
+        as_json=as_json,
+    )
 
 
 @app.command()

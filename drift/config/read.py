@@ -170,6 +170,8 @@ def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
     where = tuple(error["loc"])
     field = ".".join(str(part) for part in where)
     text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "model_type":
+        text = f"needs a mapping with the keys {', '.join(_keys(where, model))}"
     if error["type"] == "extra_forbidden":
         text = "is not a known key" + _nearest(str(where[-1]), where[:-1], model)
     elif error["type"] == "missing":

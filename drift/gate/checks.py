@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32
 from detectors import compare_versions, crossed_probe, kept_neighbours, paired_accuracy
 from detectors.figures import Shape, live_dimensions, shape
 from detectors.kernels import tensor
-from detectors.paired import PairedAccuracy
+from detectors.paired import PairedAccuracy, median_interval
 from detectors.versions import KeptNeighbours
 from drift.errors import UnmeasurableError
 from drift.gate.embedded import Cost, Embedded
@@ -82,10 +82,23 @@ def checks(of: Embedded, limits: Thresholds, seed: int) -> Iterator[Check]:
 
 def costs(baseline: Cost, candidate: Cost, limits: Thresholds) -> Iterator[Check]:
     """The checks of what is known of both sides' costs."""
-    if baseline.seconds and candidate.seconds:
-        yield check("latency", candidate.seconds / baseline.seconds, limits.latency, "the time for an input, a ratio,")
+    yield from _latency(baseline, candidate, limits)
     if baseline.weights and candidate.weights:
         yield check("size", candidate.weights / baseline.weights, limits.size, "the size of the weights, a ratio,")
+
+
+def _latency(baseline: Cost, candidate: Cost, limits: Thresholds) -> Iterator[Check]:
+    """The median ratio of times of the same piece, judged by the lower end of its interval: a busy machine slows some
+    pieces of either side and should warn of nothing. None without an interval.
+    """
+    times = zip(baseline.seconds, candidate.seconds, strict=True)
+    ratios = [new / old for old, new in times if old and new]
+    interval = median_interval(ratios)
+    if interval is None:
+        return
+    low, high = interval
+    what = f"the time for an input, a ratio (95 % interval {low:.2f} to {high:.2f}),"
+    yield Check("latency", float(np.median(ratios)), limits.latency, limits.latency.judge(low), what)
 
 
 def capitals(share: float, limits: Thresholds) -> Check:

@@ -30,7 +30,10 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one encoder takes: seconds for an input, the median over batches, and bytes of weights; None: not known."""
+    """What one encoder takes: seconds for an input in each piece of the inputs, and bytes of weights; None: not known.
 
-    seconds: float | None = None
+    Pieces are the same on both sides; there are none where nothing was timed.
+    """
+
+    seconds: tuple[float | None, ...] = ()
     weights: int | None = None

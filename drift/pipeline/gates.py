@@ -1,5 +1,6 @@
 """A retraining that gave a new version is followed by the gate: what it decides is kept, and told."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ log = structlog.get_logger()
 OLDEST: Final = timedelta(days=1)
 """A version that came longer ago is no news: it serves, or it does not."""
 
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
 GoOn = Callable[[], None]
 
 
@@ -27,6 +30,15 @@ class Gatekeeper:
 
     judge: Callable[[str, GoOn], Judgement]
     receivers: tuple[str, ...] = ()
+
+
+def fault_of(version: str) -> str:
+    """Why no gate can use `version`, of which it makes a path, and which anybody may name who tells of a retraining;
+    "" where one can.
+    """
+    if _VERSION.fullmatch(version) and ".." not in version:
+        return ""
+    return f"version {version!r} cannot be part of a path: letters, digits and . _ + - are wanted"
 
 
 def judge_one(engine: Engine, keepers: Mapping[str, Gatekeeper], go_on: GoOn, clock: Callable[[], datetime]) -> bool:

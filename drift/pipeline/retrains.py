@@ -1,5 +1,6 @@
 """Requests to retrain: one for each incident, one at a time for each model, and what their pipelines tell of them."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -8,8 +9,9 @@ import structlog
 
 from drift.alert import Alert
 from drift.config.values import format_duration
-from drift.errors import RetrainStateError, UnknownRetrainError
+from drift.errors import RetrainStateError, UnknownRetrainError, VersionError
 from drift.notify import announce, compose
+from drift.pipeline.gates import fault_of
 from drift.pipeline.monitor import Monitor
 from drift.records import Retrain, RetrainPolicy, RetrainState
 from drift.store import outbox, retrains
@@ -146,15 +148,18 @@ def reject(conn: Connection, id_: str, *, by: str, reason: str, now: datetime) -
     return after
 
 
-def report(conn: Connection, id_: str, feedback: Feedback, *, now: datetime) -> Retrain:
+def report(conn: Connection, id_: str, feedback: Feedback, *, now: datetime, gated: Container[str] = ()) -> Retrain:
     """Note what a pipeline tells; told twice, it counts once. An end closes the flight: others may be asked for.
 
+    `gated` are the names of streams whose new versions a gate judges.
+
     Raises:
+        VersionError: the gate could not use the new version.
         UnknownRetrainError: there is no such intent.
         RetrainStateError: it was not asked for, has ended otherwise, or succeeded without a version.
     """
     before = _locked(conn, id_)
-    if feedback.state is RetrainState.SUCCEEDED and not feedback.new_version:
+    if feedback.state is RetrainState.SUCCEEDED and not feedback.new_version.strip():
         raise RetrainStateError(f"retraining {id_} needs the new `version` with its success, found none")
     if before.state is feedback.state:
         if before.new_version != feedback.new_version:
@@ -163,6 +168,8 @@ def report(conn: Connection, id_: str, feedback: Feedback, *, now: datetime) -> 
                 "one retraining gives one version"
             )
         return before
+    if before.stream.partition("/")[0] in gated and feedback.new_version and (why := fault_of(feedback.new_version)):
+        raise VersionError(f"retraining {id_}: {why}, for the gate of {before.stream}")
     told = replace(before, state=feedback.state, new_version=feedback.new_version, detail=feedback.detail)
     started = before.started_at or now
     if feedback.state is RetrainState.STARTED:
@@ -172,13 +179,19 @@ def report(conn: Connection, id_: str, feedback: Feedback, *, now: datetime) -> 
     return _moved(conn, before, replace(told, ended_at=now))
 
 
-def registered(conn: Connection, model: str, version: str, *, now: datetime) -> Retrain | None:
-    """Close the open request for `model`, as its registry has a new version; None where none was asked for."""
+def registered(
+    conn: Connection, model: str, version: str, *, now: datetime, gated: Container[str] = ()
+) -> Retrain | None:
+    """Close the open request for `model`, as its registry has a new version; None where none was asked for.
+
+    For `gated` see `report`.
+    """
     retrains.wait_turn(conn, model)
     flight = retrains.flight(conn, model)
     if flight is None or flight.state is RetrainState.WAITING:
         return None
-    return report(conn, flight.id, Feedback(RetrainState.SUCCEEDED, version, "registered in MLflow"), now=now)
+    told = Feedback(RetrainState.SUCCEEDED, version, "registered in MLflow")
+    return report(conn, flight.id, told, now=now, gated=gated)
 
 
 def _locked(conn: Connection, id_: str) -> Retrain:

@@ -39,7 +39,18 @@ def run(request: Request, *, as_json: bool, html: Path | None) -> bool:
 
 def require_writable(path: Path, option: str) -> None:
     """Raise SourceError where no file can be written at `path`, before minutes go into what would be written."""
-    if path.is_dir() or not path.parent.is_dir() or not access(path if path.exists() else path.parent, W_OK):
+    found = path.exists()
+    try:
+        if found and not path.is_file():  # a pipe's reader would take being opened and closed for all of it
+            writable = not path.is_dir() and access(path, W_OK)
+        else:
+            path.open("ab").close()  # root is told that it may write anywhere, in /proc too
+            writable = True
+            if not found:
+                path.unlink()
+    except OSError:
+        writable = False
+    if not writable:
         raise SourceError(
             f"{option} needs a file that can be written, {path} cannot: name one in a folder that is there"
         )

@@ -11,6 +11,7 @@ import numpy as np
 from collectors.files import SUFFIXES
 from collectors.references import Inputs, read_inputs
 from collectors.vectors import Sampled, read_vectors
+from detectors.paired import LEAST_FOR_MEDIAN
 from drift.diagnosis.between import fault_between
 from drift.diagnosis.pairs import MOST_PAIRS, Tolerance, pairs_of
 from drift.encoder.base import Encoder
@@ -21,6 +22,7 @@ from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Thresholds
 from drift.records import Cause
 from drift.wiring.gate_encoders import (
+    PIECE,
     SPECS,
     Progress,
     alike_in_capitals,
@@ -31,6 +33,7 @@ from drift.wiring.gate_encoders import (
     redrawn_layers,
     size_of,
 )
+from drift.wiring.gate_notes import disagreements, unusable
 
 MOST_ROWS: Final = 200_000
 """Rows of a file that are read to be paired: all are held."""
@@ -140,19 +143,14 @@ def of_files(request: Request, limits: Thresholds) -> Found:
     """
     paths = Path(request.baseline), Path(request.candidate)
     sides = [_all_rows(path, request.segment) for path in paths]
-    embedded = paired(request, *sides)
+    embedded, disagreeing = paired(request, *sides)
     decision = decide(embedded, limits, cause=cause_of(embedded, None), seed=request.seed)
-    unusable = tuple(_unusable(path, side) for path, side in zip(paths, sides, strict=True) if side.rejected)
-    return Found(replace(decision, notes=unusable), embedded)
+    lost = filter(None, map(unusable, paths, sides))
+    return Found(replace(decision, notes=(*lost, *disagreeing)), embedded)
 
 
-def _unusable(path: Path, side: Sampled) -> str:
-    each = ", ".join(f"{count} {reason}" for reason, count in side.rejected.items())
-    return f"Of {side.received} rows of {path.name} some cannot be used: {each}."
-
-
-def paired(request: Request, old: Sampled, new: Sampled) -> Embedded:
-    """The rows that the two files have in common; see `of_files`."""
+def paired(request: Request, old: Sampled, new: Sampled) -> tuple[Embedded, tuple[str, ...]]:
+    """The rows that the two files have in common, see `of_files`, and notes on what the files say otherwise of them."""
     places = [{str(id_): at for at, id_ in reversed([*enumerate(side.rows.ids)])} for side in (old, new)]
     common = sorted(places[0].keys() & places[1].keys())
     if len(common) < LEAST_ROWS:
@@ -164,7 +162,7 @@ def paired(request: Request, old: Sampled, new: Sampled) -> Embedded:
     rows, others = (
         side.rows.take(np.array([at[id_] for id_ in drawn])) for side, at in zip((old, new), places, strict=True)
     )
-    return Embedded(
+    embedded = Embedded(
         rows.vectors,
         others.vectors,
         coverage=len(common) / max(old.received, new.received),
@@ -173,6 +171,7 @@ def paired(request: Request, old: Sampled, new: Sampled) -> Embedded:
         segments=rows.segments[request.segment] if request.segment else (),
         neighbours=request.neighbours,
     )
+    return embedded, disagreements(rows, others, request.segment)
 
 
 def _all_rows(path: Path, segment: str) -> Sampled:
@@ -217,8 +216,8 @@ def of_encoders(
     decision = decide(
         embedded,
         limits,
-        baseline=Cost(None if slow else old.seconds, size_of(baseline)),
-        candidate=Cost(None if slow else new.seconds, size_of(candidate)),
+        baseline=Cost(() if slow else old.seconds, size_of(baseline)),
+        candidate=Cost(() if slow else new.seconds, size_of(candidate)),
         alike_in_capitals=in_capitals,
         cause=redrawn_layers(baseline, candidate) or cause_of(embedded, baseline) or recased(in_capitals),
         seed=request.seed,
@@ -226,6 +225,10 @@ def of_encoders(
     notes = [made.note] if made.note else []
     if slow:
         notes.append("Latency is not judged: this CPU is slower in half precision than in float32, others need not be.")
+    elif all(check.name != "latency" for check in decision.checks):
+        notes.append(
+            f"Latency is not judged: fewer than {LEAST_FOR_MEDIAN} pieces of {PIECE} inputs were timed on both sides."
+        )
     return Found(replace(decision, notes=tuple(notes)), embedded)
 
 

@@ -1,7 +1,6 @@
 """The gate as a process of its own: it loads models, which must neither stay in the service nor bring it down."""
 
 import json
-import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from typing import Final
 import yaml
 
 from drift.config import EncoderConfig, GateConfig
-from drift.pipeline.gates import GoOn
+from drift.pipeline.gates import GoOn, fault_of
 from drift.records import Judgement
 from drift.wiring.processes import Done, run_to_end
 
-VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 LONGEST_SECONDS: Final = 3600.0
 """What takes longer will not end."""
 LONGEST_ERROR: Final = 1000
@@ -31,9 +29,8 @@ class GateChild:
 
     def __call__(self, version: str, go_on: GoOn) -> Judgement:
         """The judgement; `go_on` is asked all the while, and what it raises ends the process."""
-        # It becomes part of a path, and anybody who may tell of a retraining can name it.
-        if not VERSION.fullmatch(version) or ".." in version:
-            why = f"version {version!r} cannot be part of a path: letters, digits and . _ + - are wanted"
+        # It is asked when the version is told of, too; but a version may be on record before there is a gate.
+        if why := fault_of(version):
             return Judgement(self.encoder.model, "", "error", (why,))
         candidate = self.gate.candidate.replace("{version}", version)
         with tempfile.TemporaryDirectory(prefix="drift-gate-") as folder:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 import numpy as np
@@ -20,7 +19,7 @@ from drift.errors import ConfigError, UnreadableInputsError
 from drift.records import Cause
 from drift.wiring.encoders import open_encoder
 
-PIECE: Final = 64
+PIECE: Final = 32
 """Inputs that the encoders encode in turn: what else the machine does meanwhile meets both."""
 NEXT_STEP: Final = "Load the candidate from a checkpoint that has all of its layers, or take the name of this one anew."
 
@@ -31,10 +30,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """One encoder's vectors, and the seconds that it took for an input, the median over pieces; None: not known."""
+    """One encoder's vectors, and the seconds that it took for an input in each piece; None: not known."""
 
     vectors: Float32[np.ndarray, "n d"]
-    seconds: float | None
+    seconds: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +132,7 @@ def _piece(texts: Sequence[str], start: int, encoders: Sequence[Encoder], clock:
         except UnreadableInputsError as error:
             found = Readable(common[:0], np.empty((0, encoder.dim), np.float32), error.faults)
         # What has a fault is encoded twice, and says nothing of what an input costs.
-        sides.append((found, None if found.faults else (clock() - begun) / len(texts)))
+        sides.append((found, (None if found.faults else (clock() - begun) / len(texts),)))
         faults |= {start + at: why for at, why in found.faults.items()}
         common, some = np.intersect1d(common, found.index), np.union1d(some, found.index)
     rows = tuple(Encoded(found.vectors[np.isin(found.index, common)], took) for found, took in sides)
@@ -141,8 +140,8 @@ def _piece(texts: Sequence[str], start: int, encoders: Sequence[Encoder], clock:
 
 
 def _joined(pieces: Sequence[Encoded]) -> Encoded:
-    took = [piece.seconds for piece in pieces if piece.seconds is not None]
-    return Encoded(np.concatenate([piece.vectors for piece in pieces]), median(took) if took else None)
+    vectors = np.concatenate([piece.vectors for piece in pieces])
+    return Encoded(vectors, tuple(took for piece in pieces for took in piece.seconds))
 
 
 def size_of(encoder: Encoder) -> int | None:

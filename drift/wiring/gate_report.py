@@ -109,7 +109,7 @@ def cells(check: Check | Checked) -> tuple[str, ...]:
 
 
 def _excused(check: Check | Checked) -> bool:
-    """Whether it passes though it is beyond its limit: a segment's loss that so many tries give by chance."""
+    """Whether it passes though it is beyond its limit: a loss or a time that may be chance."""
     if check.verdict != Verdict.PASS or check.warn is None:
         return False
     return check.value < check.warn if check.wanted == LEAST else check.value > check.warn
