@@ -23,6 +23,7 @@ from drift.config.openslo import (
     shorthand,
 )
 from drift.config.policy import ALPHA, RETRAIN, RULES, policy_of
+from drift.config.read import in_words
 from drift.config.slos import SloConfig, default_slos
 from drift.errors import ConfigError
 from drift.slo import BudgetingMethod
@@ -158,11 +159,17 @@ def _objective(path: Path, document: SloDocument) -> SloConfig:
                 "or lte of a value"
             )
         said[key] = goal.value
+    if goal.time_slice_target not in {None, 1}:
+        raise ConfigError(
+            f"{path}:1: SLO {name!r}: `timeSliceTarget: {goal.time_slice_target:g}`: a slot of drift is good or bad "
+            "as a whole, by the number that its detector gives: write 1, or leave it out"
+        )
     policy = policy_of(path, document)
     said |= {"name": name, "target": policy.target, "period": policy.period, "alpha": policy.alpha}
-    said |= {"rules": policy.rules, "streams": [spec.service] if spec.service else []}
+    said |= {"rules": policy.rules} if policy.rules else {}
+    said |= {"streams": [spec.service] if spec.service else []}
     said |= {"retrain": document.metadata.note(RETRAIN) != "false", "budgeting_method": spec.budgeting_method}
     try:
         return SloConfig.model_validate(said)
     except ValidationError as error:
-        raise ConfigError(f"{path}:1: SLO {name!r}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise ConfigError(f"{path}:1: SLO {name!r}: {in_words(error.errors()[0], SloConfig)}") from None

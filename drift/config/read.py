@@ -3,8 +3,9 @@
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,8 @@ from pydantic_core import ErrorDetails
 
 from drift.errors import ConfigError
 
+MOST_ALIASED: Final = 100_000
+TOO_DEEP: Final = "is nested too deeply: nothing that drift reads has more than ten levels"
 Where = tuple[str | int, ...]
 Report = Callable[[int, str], None]
 Model = TypeVar("Model", bound=BaseModel)
@@ -39,8 +42,7 @@ def documents(path: Path) -> list[yaml.MappingNode]:
         line = root.start_mark.line + 1
         if not isinstance(root, yaml.MappingNode):
             raise ConfigError(f"{path}:{line}: needs a mapping of keys to values")
-        if _contains_itself(root, ()):
-            raise ConfigError(f"{path}:{line}: an alias (*) contains itself: write out what it stands for")
+        _require_countable(f"{path}:{line}", root)
         found.append(root)
     if not found:
         raise ConfigError(f"{path}:1: is empty, and needs a mapping of keys to values")
@@ -63,10 +65,13 @@ def read(
         ConfigError: with one line for each fault.
     """
     faults: list[str] = []
-    data = _plain(root, environment, lambda line, text: faults.append(f"{path}:{line}: {text}"))
-    lines = dict(_lines(root, ()))
     try:
+        # A chain of aliases is deeper than it looks.
+        data = _plain(root, environment, lambda line, text: faults.append(f"{path}:{line}: {text}"))
+        lines = dict(_lines(root, ()))
         found = model.model_validate(data)
+    except RecursionError:
+        raise ConfigError(f"{path}:{root.start_mark.line + 1}: {TOO_DEEP}") from None
     except ValidationError as error:
         faults += [_describe(path, lines, one, model) for one in error.errors()]
     else:
@@ -75,13 +80,38 @@ def read(
     raise ConfigError("\n".join(faults))
 
 
-def _contains_itself(node: yaml.Node, above: tuple[yaml.Node, ...]) -> bool:
-    if isinstance(node, yaml.ScalarNode):
-        return False
-    if node in above:
-        return True
-    children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
-    return any(_contains_itself(child, (*above, node)) for child in children)
+def _require_countable(place: str, root: yaml.Node) -> None:
+    """Refuse what would not end, or take all of the memory, once it is read.
+
+    Raises:
+        ConfigError: it is nested too deeply, or aliases stand for too much.
+    """
+    distinct: dict[int, float] = {}
+    try:
+        values = _values(root, distinct)
+    except RecursionError:
+        raise ConfigError(f"{place}: {TOO_DEEP}") from None
+    if values == inf:
+        raise ConfigError(f"{place}: an alias (*) contains itself: write out what it stands for")
+    if values - len(distinct) > MOST_ALIASED:
+        raise ConfigError(
+            f"{place}: its aliases (*) stand for more than {MOST_ALIASED:,} values: let none contain others so often"
+        )
+
+
+def _values(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values `node` is with its aliases written out; of one that contains itself that has no end.
+
+    Each node is counted once, by its identity in `known`: a few lines may stand for more than could ever be counted.
+    """
+    if (found := known.get(id(node))) is not None:
+        return found
+    known[id(node)] = inf
+    items = () if isinstance(node, yaml.ScalarNode) else node.value
+    children = [part for item in items for part in (item if isinstance(item, tuple) else (item,))]
+    found = 1 + sum(_values(child, known) for child in children)
+    known[id(node)] = found if found == inf else min(found, 10**18)  # numbers of hundreds of digits are no floats
+    return known[id(node)]
 
 
 def _plain(node: yaml.Node, variables: Mapping[str, str] | None, report: Report) -> object:
@@ -129,11 +159,16 @@ def _lines(node: yaml.Node, where: Where) -> Iterator[tuple[Where, int]]:
 
 
 def _describe(path: Path, lines: Mapping[Where, int], error: ErrorDetails, model: type[BaseModel]) -> str:
-    where = tuple(error["loc"])
-    known = where
+    known = tuple(error["loc"])
     while known not in lines and known:
         known = known[:-1]
-    field = ".".join(str(part) for part in where) or "the file"
+    return f"{path}:{lines.get(known, 1)}: {in_words(error, model)}"
+
+
+def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """The field of `model` that is at fault, its value, and what would be right."""
+    where = tuple(error["loc"])
+    field = ".".join(str(part) for part in where)
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         text = "is not a known key" + _nearest(str(where[-1]), where[:-1], model)
@@ -141,7 +176,7 @@ def _describe(path: Path, lines: Mapping[Where, int], error: ErrorDetails, model
         text = "is required"
     elif not isinstance(error["input"], dict | list) and error["type"] != "value_error" and where[-1] not in _HIDDEN:
         text = f"{error['input']!r}: {text}"
-    return f"{path}:{lines.get(known, 1)}: {field}: {text}"
+    return f"{field}: {text}" if field else text
 
 
 def _nearest(key: str, where: Where, root: type[BaseModel]) -> str:

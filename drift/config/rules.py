@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from drift.config.values import Duration, Factor
 from drift.records.durations import format_duration
-from drift.slo import BurnRateRule, Severity
+from drift.slo import LEAST_PAGE, BurnRateRule, Severity
 
 
 class RuleConfig(BaseModel):
@@ -32,12 +32,23 @@ class RuleConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _beyond_the_gate(self) -> Self:
+        if self.severity is Severity.PAGE and self.factor < LEAST_PAGE:
+            raise ValueError(
+                f"rule {self.name!r} pages at a factor of {float(self.factor):g}, and no page is told below "
+                f"{LEAST_PAGE}: write {LEAST_PAGE}, or let it be a ticket"
+            )
+        return self
+
     @property
     def rule(self) -> BurnRateRule:
         return BurnRateRule(self.name, self.severity, self.factor, self.long, self.short, self.horizon)
 
 
-def _told_apart(rules: list[RuleConfig]) -> list[RuleConfig]:
+def _some_told_apart(rules: list[RuleConfig]) -> list[RuleConfig]:
+    if not rules:
+        raise ValueError("without rules nobody is told of anything: leave `rules` out for those of the default")
     twice = [name for name, times in Counter(rule.name for rule in rules).items() if times > 1]
     if twice:
         raise ValueError(
@@ -46,4 +57,4 @@ def _told_apart(rules: list[RuleConfig]) -> list[RuleConfig]:
     return rules
 
 
-Rules = Annotated[list[RuleConfig], AfterValidator(_told_apart)]
+Rules = Annotated[list[RuleConfig], AfterValidator(_some_told_apart)]

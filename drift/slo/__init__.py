@@ -5,11 +5,12 @@ from drift.slo.calibration import Calibration
 from drift.slo.conformal import Conformal, Hours, Past, conformal
 from drift.slo.indicators import Events, Outcome, Quantity, Sli
 from drift.slo.objectives import INSUFFICIENT_AFTER, NODATA_AFTER, BudgetingMethod, Slo
-from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier, default_rules
+from drift.slo.rules import LEAST_PAGE, MIN_BAD, RULES, BurnRateRule, Severity, Tier, default_rules
 from drift.slo.sequences import parse_sequence
 
 __all__ = [
     "INSUFFICIENT_AFTER",
+    "LEAST_PAGE",
     "MIN_BAD",
     "NODATA_AFTER",
     "RULES",

@@ -11,7 +11,7 @@ from drift.records import Measurement
 from drift.records.durations import format_duration
 from drift.slo.conformal import needed
 from drift.slo.indicators import Events, Outcome, Sli
-from drift.slo.rules import MIN_BAD, RULES, BurnRateRule, Severity, Tier
+from drift.slo.rules import LEAST_PAGE, MIN_BAD, RULES, BurnRateRule, Severity, Tier
 
 _DAY, _MICRO = timedelta(days=1), timedelta(microseconds=1)
 NODATA_AFTER: Final = 3
@@ -83,7 +83,7 @@ class Slo:
     def threshold(self, rule: BurnRateRule) -> Fraction:
         """The burn that `rule` asks for, in budgets a period."""
         if rule.severity is Severity.PAGE:
-            return max(rule.factor, 3 * self.baseline)
+            return max(rule.factor, LEAST_PAGE * self.baseline)
         return rule.factor * self.baseline
 
     def long(self, rule: BurnRateRule) -> timedelta:
@@ -133,6 +133,9 @@ class Slo:
                     f"rule {rule.name!r} can never fire: a burn of {float(threshold):g} needs a target above "
                     f"{float(least):.2%}, the target is {float(self.target):.2%}"
                 )
+            if rule.horizon is not None and rule.horizon < self.interval:
+                horizon, slot = map(format_duration, (rule.horizon, self.interval))
+                found.append(f"rule {rule.name!r} has a horizon of {horizon}: it needs that of a slot at least, {slot}")
         if self.alpha > self.budget / 5:
             found.append(
                 f"alpha {float(self.alpha):g} would spend {float(self.alpha / self.budget):.0%} of the budget on false "

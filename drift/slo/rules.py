@@ -66,6 +66,8 @@ def default_rules(period: timedelta) -> tuple[BurnRateRule, ...]:
 
 
 RULES: Final = default_rules(30 * _DAY)
+LEAST_PAGE: Final = 3
+"""Baselines a period that a page needs at least, whatever its rule says."""
 MIN_BAD: Final = {Severity.PAGE: 3, Severity.TICKET: 2}
 """Windows in bad slots, below which nobody is told: of one or two bad windows a burn rate says nothing."""
 

@@ -170,9 +170,9 @@ def build_outlet(config: Config, model: str) -> Outlet:
     return Outlet(
         alertmanagers=tuple(name_of(peer) for peer in config.receivers.alertmanagers),
         webhooks=tuple(webhook.name for webhook in told if "retrain" in webhook.events),
-        dashboard_url=config.dashboard_url.rstrip("/"),
+        dashboard_url=config.dashboard_url,
         listeners=tuple(webhook.name for webhook in told if "alert" in webhook.events),
-        api_url=config.external_url.rstrip("/"),
+        api_url=config.external_url,
         policy=config.retrain.of(model),
     )
 
@@ -208,13 +208,13 @@ def build_detector(name: str, parameters: Mapping[str, float | int | str]) -> De
         ConfigError: there is none, or it does not take one of `parameters`; says which are known.
     """
     if name not in DETECTORS:
-        raise ConfigError(f"detector {name!r} is not known{_nearest(name, DETECTORS)}")
+        raise ConfigError(f"detector {name!r} is not known{nearest(name, DETECTORS)}")
     kind = DETECTORS[name]
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every detector is a dataclass
     for parameter in parameters:
         if parameter not in known:
             raise ConfigError(
-                f"detectors.{name}: {parameter!r} is not one of its parameters{_nearest(parameter, known)}"
+                f"detectors.{name}: {parameter!r} is not one of its parameters{nearest(parameter, known)}"
             )
     try:
         return kind(**parameters)
@@ -222,7 +222,8 @@ def build_detector(name: str, parameters: Mapping[str, float | int | str]) -> De
         raise ConfigError(f"detectors.{name}: {error}") from error
 
 
-def _nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
+def nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
+    """The end of an error on a name that is none of `known`."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are: {', '.join(sorted(known))}"
 

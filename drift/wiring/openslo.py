@@ -4,10 +4,14 @@ from pathlib import Path
 
 import yaml
 
+from detectors import DETECTORS
 from drift.config import Config
 from drift.config.exchange import exported, imported
 from drift.config.openslo import read_documents
 from drift.config.values import format_duration
+from drift.errors import ConfigError
+from drift.records import CANARY, CANARY_PROBE, ENVIRONMENT, parse_name
+from drift.wiring.build import nearest
 
 
 def written(config: Config) -> str:
@@ -27,7 +31,13 @@ def read_back(path: Path) -> str:
         ConfigError: they say what drift does not.
     """
     documents = read_documents(path)
-    slos = [slo.model_dump(mode="json", exclude_defaults=True) for slo in imported(path, documents)]
+    found = imported(path, documents)
+    known = [*DETECTORS, ENVIRONMENT, CANARY, CANARY_PROBE]
+    for slo in found:
+        if parse_name(slo.detector)[0] not in known:
+            hint = nearest(slo.detector, known)
+            raise ConfigError(f"{path}:1: SLO {slo.name!r}: detector {slo.detector!r} is not known{hint}")
+    slos = [slo.model_dump(mode="json", exclude_defaults=True) for slo in found]
     lengths = sorted({one for document in documents if (one := document.spec.objectives[0].time_slice_window)})
     here = f"; here {', '.join(map(format_duration, lengths))}" if lengths else ""
     notes = [f"# Slots are as long as the windows of their stream{here}."]
