@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from drift.config.settings import Settings
-from drift.config.values import Duration, Name, require_http
+from drift.config.values import Duration, Http, Name
 from drift.errors import ConfigError
 from drift.records import Role, Visitor
 
@@ -30,7 +30,7 @@ class OidcConfig(_Model):
     one, so that a restart signs everybody out.
     """
 
-    metadata_url: str
+    metadata_url: Http
     client_id: str = Field(min_length=1)
     client_secret: SecretStr
     cookie_secret: SecretStr | None = Field(default=None, min_length=32)
@@ -38,11 +38,6 @@ class OidcConfig(_Model):
     name: str = "email"
     groups: str = "groups"
     session: Duration = timedelta(days=1)
-
-    @field_validator("metadata_url")
-    @classmethod
-    def _http(cls, url: str) -> str:
-        return require_http(url)
 
 
 class ProxyConfig(_Model):

@@ -29,7 +29,8 @@ receivers:
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     """The configuration in `path`, with `${NAME}` replaced from the environment.
 
-    Relative paths in it are relative to the file.
+    Relative paths in it are relative to the file. Links that it does not give follow DRIFT_PORT and
+    DRIFT_DASHBOARD_PORT.
 
     Raises:
         ConfigError: with one line for each fault: file, line, field, value, and what would be right.
@@ -39,15 +40,26 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     found = documents(path)
     if len(found) != 1:
         raise ConfigError(f"{path}:1: needs one mapping with the key `streams`, here are {len(found)} documents")
-    config, lines = read(path, found[0], Config, os.environ if environment is None else environment)
+    variables = os.environ if environment is None else environment
+    config, lines = read(path, found[0], Config, variables)
     if faults := [f"{path}:{lines.get(where, 1)}: {text}" for where, text in problems(config)]:
         raise ConfigError("\n".join(faults))
-    return _anchored(config, path.parent)
+    return _linked(_anchored(config, path.parent), variables)
 
 
 def schema() -> str:
     """JSON Schema of the file, for editors."""
     return json.dumps(Config.model_json_schema(), indent=2)
+
+
+def _linked(config: Config, variables: Mapping[str, str]) -> Config:
+    ports = {"external_url": "DRIFT_PORT", "dashboard_url": "DRIFT_DASHBOARD_PORT"}
+    unsaid = {
+        field: port
+        for field, name in ports.items()
+        if field not in config.model_fields_set and (port := variables.get(name))
+    }
+    return config.model_copy(update={field: f"http://127.0.0.1:{port}" for field, port in unsaid.items()})
 
 
 def _anchored(config: Config, folder: Path) -> Config:

@@ -17,7 +17,7 @@ from drift.config.gates import CanaryConfig, GateConfig
 from drift.config.kpis import KpiConfig
 from drift.config.receivers import DigestConfig, ReceiversConfig
 from drift.config.slos import SloConfig, default_slos
-from drift.config.values import Duration, Name
+from drift.config.values import Duration, Http, Name, require_http
 from drift.config.webhooks import RetrainConfig
 from drift.records import CANARY, CANARY_PROBE, ENVIRONMENT, Stream, merged_name
 from drift.slo import Slo
@@ -100,6 +100,13 @@ class StreamConfig(_Model):
     gate: GateConfig | None = None
     show_inputs: bool = False
 
+    @field_validator("runbook_url")
+    @classmethod
+    def _page(cls, url: str) -> str:
+        if url:
+            require_http(url)
+        return url
+
     @field_validator("segments")
     @classmethod
     def _by_text(cls, segments: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -176,6 +183,8 @@ class Config(_Model):
     """The whole file. `slos` adds to the objectives that every detector has by default, or replaces one by name.
 
     `false_pages_per_year` is how many pages chance may raise over all of them: bounds of p-values are lowered to that.
+    Links in alerts lead to `external_url` (the API) and `dashboard_url`: by default to this machine, at the ports that
+    it serves on.
     """
 
     streams: list[StreamConfig] = Field(min_length=1)
@@ -189,13 +198,13 @@ class Config(_Model):
     canary: list[CanaryConfig] = []
     access: AccessConfig = AccessConfig()
     kpis: list[KpiConfig] = []
-    external_url: str = "http://127.0.0.1:8600"
-    dashboard_url: str = "http://127.0.0.1:8601"
+    external_url: Http = "http://127.0.0.1:8600"
+    dashboard_url: Http = "http://127.0.0.1:8601"
 
     @property
     def runbook_url(self) -> str:
         """Where the service has a page on each alert, whose name is to be put for `{alert}`."""
-        return f"{self.external_url.rstrip('/')}/runbook/{{alert}}"
+        return f"{self.external_url}/runbook/{{alert}}"
 
     def stream(self, name: str) -> StreamConfig | None:
         return next((stream for stream in self.streams if stream.id == name), None)

@@ -1,11 +1,12 @@
 """Who is told, and when those are told who can wait."""
 
 from datetime import time, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from drift.config.values import Clock, Duration, require_http
+from drift.config.values import Clock, Duration, Http, format_duration
 from drift.config.webhooks import WebhookConfig
 
 
@@ -14,22 +15,39 @@ class AlertmanagerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _http(cls, url: str) -> str:
-        return require_http(url)
+    url: Http
 
 
 class ReceiversConfig(BaseModel):
-    """Who is told. Firing alerts are sent again every `resend`."""
+    """Who is told. Firing alerts are sent again every `resend`, a second to 15 minutes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     alertmanagers: list[AlertmanagerConfig] = []
     webhooks: list[WebhookConfig] = []
     resend: Duration = timedelta(seconds=60)
+
+    @field_validator("resend")
+    @classmethod
+    def _often_enough(cls, resend: timedelta) -> timedelta:
+        # An Alertmanager that lost what it knew has nothing until then.
+        if not timedelta(seconds=1) <= resend <= timedelta(minutes=15):
+            raise ValueError(f"{format_duration(resend)} must be 1s to 15m, such as 60s")
+        return resend
+
+    @field_validator("alertmanagers")
+    @classmethod
+    def _told_once(cls, found: list[AlertmanagerConfig]) -> list[AlertmanagerConfig]:
+        known: list[tuple[str | int | None, ...]] = []
+        for peer in found:
+            at = urlsplit(peer.url)
+            # The address without a user is what a peer is known by.
+            place = (at.scheme, at.hostname, at.port or {"http": 80, "https": 443}[at.scheme], at.path)
+            if place in known:
+                address = at._replace(netloc=at.netloc.rpartition("@")[2]).geturl()
+                raise ValueError(f"{address} is there twice: name each Alertmanager once")
+            known.append(place)
+        return found
 
 
 class DigestConfig(BaseModel):

@@ -4,8 +4,9 @@ import re
 from datetime import time, timedelta
 from fractions import Fraction
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from drift.records.durations import UNITS
 from drift.records.durations import format_duration as format_duration  # noqa: PLC0414  # is written where drift.slo may use it
@@ -24,9 +25,12 @@ def parse_duration(value: object) -> timedelta:
         return value
     text = str(value)
     if not re.match(_PATTERN, text):
-        raise ValueError(f"{text!r} is not a duration: write a number and a unit, such as 30s, 5m, 1h30m or 30d")
+        raise ValueError(f"{text[:40]!r} is not a duration: write a number and a unit, such as 30s, 5m, 1h30m or 30d")
     parts = re.findall(r"(\d+)(ms|[smhdw])", text)
-    length = timedelta(milliseconds=sum(int(number) * UNITS[unit] for number, unit in parts))
+    try:
+        length = timedelta(milliseconds=sum(int(number) * UNITS[unit] for number, unit in parts))
+    except (OverflowError, ValueError):
+        raise ValueError(f"{text[:40]!r} is too long for a duration: the longest is 999999999d") from None
     if not length:
         raise ValueError(f"{text!r} is no time at all: a duration must be longer than zero")
     return length
@@ -78,12 +82,18 @@ def parse_factor(value: object) -> Fraction:
 
 
 def require_http(url: str) -> str:
-    """`url`, if it is an absolute http or https address.
+    """`url`, if it is an absolute http or https address with a host, without slashes at its end.
 
     Raises:
         ValueError: it is not.
     """
-    if not re.match(r"^https?://[^/\s]+", url):
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"\s", url):
         raise ValueError(f"{url!r} is not an address: write http://host:port or https://host")
     return url.rstrip("/")
 
@@ -94,6 +104,7 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["30s", "5m", "1h30m", "30d"]}),
 ]
+Http = Annotated[str, AfterValidator(require_http)]
 Clock = Annotated[
     time,
     BeforeValidator(parse_clock),

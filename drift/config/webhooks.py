@@ -6,9 +6,9 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from drift.config.values import Duration, require_http
+from drift.config.values import Duration, Http
 from drift.records import RetrainPolicy
 
 Adapter = Literal["webhook", "airflow", "prefect", "argo", "github", "kubeflow", "dagster"]
@@ -38,7 +38,7 @@ class WebhookConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-    url: str
+    url: Http
     adapter: Adapter = "webhook"
     target: str = ""
     secret: SecretStr | None = None
@@ -48,11 +48,6 @@ class WebhookConfig(BaseModel):
     events: tuple[EventKind, ...] = Field(default=("retrain",), min_length=1)
     allow_http: bool = False
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-
-    @field_validator("url")
-    @classmethod
-    def _http(cls, url: str) -> str:
-        return require_http(url)
 
     @model_validator(mode="after")
     def _keys(self) -> Self:

@@ -50,7 +50,7 @@ def _secrets(oidc: OidcConfig, dashboard_url: str) -> dict[str, SecretsValue]:
     cookie = oidc.cookie_secret.get_secret_value() if oidc.cookie_secret else secrets.token_urlsafe(32)
     return {
         "auth": {
-            "redirect_uri": f"{dashboard_url.rstrip('/')}/oauth2callback",
+            "redirect_uri": f"{dashboard_url}/oauth2callback",
             "cookie_secret": cookie,
             "client_id": oidc.client_id,
             "client_secret": oidc.client_secret.get_secret_value(),

@@ -37,7 +37,7 @@ def access(config: Config, settings: Settings) -> str:
     found = config.access
     if found.oidc is not None:
         _require_provider(found.oidc)
-        people = f"by {found.oidc.metadata_url}, which has to allow {config.dashboard_url.rstrip('/')}/oauth2callback"
+        people = f"by {found.oidc.metadata_url}, which has to allow {config.dashboard_url}/oauth2callback"
     elif found.proxy is not None:
         people = f"by a proxy at {', '.join(map(str, found.proxy.addresses))}"
     else:
