@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
@@ -69,6 +71,12 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     def unfit(_: Request, error: Exception) -> JSONResponse:
         text = f"the request has a value that Postgres cannot hold, nothing was stored: {error}"
         return JSONResponse({"detail": text.partition("\n")[0]}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    def unread(_: Request, error: RequestValidationError) -> JSONResponse:
+        # As FastAPI says it, without sending back what was sent, which may be long.
+        faults = [{name: said for name, said in one.items() if name != "input"} for one in error.errors()]
+        return JSONResponse({"detail": jsonable_encoder(faults)}, 422)
 
     return app
 

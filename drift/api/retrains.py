@@ -16,6 +16,7 @@ from drift.notify.events import AlertFiring, AlertResolved, CanaryDecided, Diges
 from drift.pipeline import retrains
 from drift.pipeline.retrains import Feedback
 from drift.records import Retrain, RetrainState
+from drift.records.retrains import MOST_TEXT
 from drift.scheduler import Service
 from drift.store import retrains as kept
 from drift.store import windows
@@ -65,7 +66,7 @@ class StatusReport(BaseModel):
 
     status: Literal["started", "succeeded", "failed"]
     version: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
-    detail: str = Field(default="", max_length=2000)
+    detail: str = Field(default="", max_length=MOST_TEXT)
 
 
 class Decision(BaseModel):
@@ -74,7 +75,7 @@ class Decision(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     by: str = Field(default="", max_length=200)
-    reason: str = Field(default="", max_length=2000)
+    reason: str = Field(default="", max_length=MOST_TEXT)
 
 
 def add_retrains(app: FastAPI, service: Service) -> None:

@@ -90,11 +90,14 @@ def reject(
     """
     from drift.config import read_settings
     from drift.pipeline import retrains
+    from drift.records.retrains import MOST_TEXT
     from drift.wiring.build import clock
     from drift.wiring.database import migrated, tried
     from drift.wiring.retrain_report import as_json as plain
     from drift.wiring.who import whoami
 
+    if len(reason) > MOST_TEXT:
+        raise typer.BadParameter(f"--reason has {len(reason)} characters, at most {MOST_TEXT} are kept")
     with told(), migrated(read_settings()) as found:
         with tried(found.engine, dry_run=dry_run) as conn:
             id_ = retrains.named(conn, id_).id

@@ -66,6 +66,8 @@ def plan(wish: Wish, author: Author) -> Maintenance:
     zone = _zone(wish.timezone)
     first = _first(wish, zone, author.at.replace(microsecond=0))
     rule = wish.rrule.strip().removeprefix("RRULE:")
+    if len(rule) > MOST_TEXT:
+        raise MaintenanceError(f"rrule has {len(rule)} characters, at most {MOST_TEXT} are read")
     if not rule and wish.until is not None:
         raise MaintenanceError("until says when a rule ends: give an rrule with it, or end alone")
     until = None if wish.until is None else _utc(wish.until, zone)
@@ -106,9 +108,11 @@ def require_known(conn: Connection, covers: Coverage) -> None:
     if covers.stream and covers.stream not in {name for row in rows for name in (row.stream.name, row.stream.key)}:
         near = difflib.get_close_matches(covers.stream, keys, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(keys) or 'none yet'}"
-        raise MaintenanceError(f"stream {covers.stream!r} is not registered; {hint}")
+        raise MaintenanceError(f"stream {covers.stream[:200]!r} is not registered; {hint}")
     models = ", ".join(sorted({row.stream.model for row in rows})) or "none yet"
-    raise MaintenanceError(f"model {covers.model!r} is not that of {Coverage(covers.stream)}; known are: {models}")
+    raise MaintenanceError(
+        f"model {covers.model[:200]!r} is not that of {Coverage(covers.stream)}; known are: {models}"
+    )
 
 
 def cancel(conn: Connection, id_: str, author: Author) -> Maintenance:
@@ -168,7 +172,9 @@ def _first(wish: Wish, zone: ZoneInfo, now: datetime) -> Span:
 
 def _said(name: str, text: str) -> str:
     text = " ".join(text.split())
-    if not text or len(text) > MOST_TEXT or not text.isprintable():
+    if len(text) > MOST_TEXT:
+        raise MaintenanceError(f"{name} has {len(text)} characters, at most {MOST_TEXT} are kept")
+    if not text or not text.isprintable():
         raise MaintenanceError(f"{name} {text[:40]!r}: say it in 1 to {MOST_TEXT} printable characters")
     return text
 
@@ -177,12 +183,14 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise MaintenanceError(f"timezone {name!r} is not known: write a name such as Europe/Berlin or UTC") from None
+        raise MaintenanceError(
+            f"timezone {name[:40]!r} is not known: write a name such as Europe/Berlin or UTC"
+        ) from None
 
 
 def _utc(at: datetime, zone: ZoneInfo) -> datetime:
     """The moment, to the second: Alertmanager knows no finer ones than milliseconds."""
-    try:
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC).replace(microsecond=0)
-    except OverflowError:
-        raise MaintenanceError(f"time {at} is out of range: write one of this century") from None
+    # Of this century, so that what is reckoned from it stays a time that can be written.
+    if not 2000 <= at.year < 2100:
+        raise MaintenanceError(f"time {at} is out of range: write one of this century")
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC).replace(microsecond=0)

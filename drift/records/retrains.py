@@ -24,6 +24,8 @@ class RetrainState(StrEnum):
     MUTED = "muted"
 
 
+MOST_TEXT: Final = 2000
+"""Characters of what a person or a pipeline says of an intent."""
 IN_FLIGHT: Final = (RetrainState.WAITING, RetrainState.REQUESTED, RetrainState.STARTED)
 """A model has at most one request in one of these."""
 

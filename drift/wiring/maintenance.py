@@ -92,4 +92,6 @@ def _time(name: str, text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise MaintenanceError(f"--{name} {text!r} is no time: write 2026-12-01T02:00, or with an offset") from None
+        raise MaintenanceError(
+            f"--{name} {text[:40]!r} is no time: write 2026-12-01T02:00, or with an offset"
+        ) from None
