@@ -16,6 +16,7 @@ from drift.pipeline.environment import Look, look_at, noise_floor
 from drift.pipeline.golden_measures import can_probe
 from drift.pipeline.references import make_reference
 from drift.records import Reference, Stream
+from drift.slo import BudgetingMethod, Slo
 from drift.slo.calibration import Usual
 from drift.slo.false_alarms import YEAR
 from drift.slo.fleet_budget import rounded_up
@@ -164,7 +165,13 @@ def _collector(stream: StreamConfig) -> str:
 
 def _objectives(config: Config, stream: StreamConfig) -> str:
     slos = config.slos_of(stream, stream.stream)
-    return "; ".join(f"{slo.name}: {float(slo.target):.4g} of windows have {slo.sli}" for slo in slos)
+    return "; ".join(f"{slo.name}: {float(slo.target):.4g} of {_promised(slo)}" for slo in slos)
+
+
+def _promised(slo: Slo) -> str:
+    if slo.method is BudgetingMethod.OCCURRENCES:
+        return f"rows or answers are good by {slo.sli.detector}, summed over windows"
+    return f"windows have {slo.sli}"
 
 
 def _false_pages(config: Config, settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """The numbers of `/metrics` by OTLP as well, where the standard OTEL_* variables ask for that (extra `drift[otel]`)."""
 
 import os
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -85,7 +86,9 @@ def exporting(collector: Collector) -> Iterator[None]:
         log.warning("metrics not exported by OTLP", missing=error.name, remedy="pip install 'drift[otel]'")
         yield
         return
-    named = Resource({"service.name": "drift", "service.version": __version__}).merge(OTELResourceDetector().detect())
+    # Each process counts for itself: under one identity the counters of two would be taken for one that jumps.
+    ours = {"service.name": "drift", "service.version": __version__, "service.instance.id": str(uuid.uuid4())}
+    named = Resource(ours).merge(OTELResourceDetector().detect())
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
     provider = MeterProvider([reader], resource=named, shutdown_on_exit=False)
     observe(provider.get_meter("drift", __version__), collector)
