@@ -173,3 +173,18 @@ def test_the_terminal_names_the_window_that_is_on(search):
     made = told("add", "search", "--for", "1h", *WHY)
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status"]).output
     assert f"suppressed by {made['id']}" in shown
+
+
+def test_a_time_at_the_end_of_time_is_an_error_and_not_a_traceback(search):
+    done = drift("add", "search", "--for", "1h", "--start", "9999-12-31T23:59", *WHY)
+    assert done.exit_code == 1
+    assert "out of range" in done.stderr
+    far = drift("add", "search", "--for", "99999999999999999d", *WHY)
+    assert (far.exit_code, "too long for a duration" in far.stderr) == (1, True)
+
+
+def test_what_is_too_long_to_keep_is_not_sent_back(client):
+    long = client.post("/v1/maintenance", json=ASKED | {"reason": "x" * 100_000})
+    assert (long.status_code, "at most 500 are kept" in long.text, len(long.text) < 200) == (422, True, True)
+    also = client.post("/v1/maintenance", json=ASKED | {"reason": "x" * 100_000, "all": True, "length": "y" * 100_000})
+    assert (also.status_code, "is not a duration" in also.text, len(also.text) < 500) == (422, True, True)

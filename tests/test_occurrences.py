@@ -37,6 +37,7 @@ from drift.slo import (
 )
 from drift.slo.calibration import Usual
 from drift.store import objectives, reads, writes
+from drift.wiring.check import _objectives
 
 SLICES = Slo("valid", "search", Sli("valid_ratio", at_least=0.95), Fraction("0.95"), LENGTH)
 EVENTS = replace(SLICES, method=BudgetingMethod.OCCURRENCES)
@@ -192,6 +193,18 @@ def test_occurrences_of_what_has_none_are_refused(tmp_path, said, words):
     )
     with pytest.raises(ConfigError, match=words):
         load(file)
+
+
+def test_check_says_what_is_counted(tmp_path):
+    file = tmp_path / "drift.yaml"
+    file.write_text(
+        "streams:\n  - {id: search, model: m, dim: 8, reference: {path: g.parquet}}\n"
+        "slos:\n  - {name: rows, detector: novelty, target: 0.97, budgeting_method: Occurrences}\n"
+    )
+    config = load(file)
+    parts = _objectives(config, config.streams[0]).split("; ")
+    assert "rows: 0.97 of rows or answers are good by novelty, summed over windows" in parts
+    assert "valid: 0.95 of windows have valid_ratio >= 0.99" in parts
 
 
 def drift(*words: str):

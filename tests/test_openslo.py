@@ -144,3 +144,49 @@ def test_what_means_something_else_is_refused(tmp_path, word, other, says):
     done = drift("simulate", "--sequence", "G", "--slo", write(tmp_path / "openslo.yaml", FOREIGN.replace(word, other)))
     assert done.exit_code == 1
     assert says in " ".join(done.stderr.split())
+
+
+def document(annotations: str = "{}", goal: str = "", detector: str = "joint", more: str = "") -> str:
+    spec = f"{{detector: {detector}, quantity: p_value{more}}}"
+    return (
+        f"apiVersion: openslo/v1\nkind: SLO\nmetadata: {{name: mine, annotations: {annotations}}}\n"
+        "spec:\n  budgetingMethod: Timeslices\n  timeWindow: [{duration: 30d, isRolling: true}]\n"
+        f"  objectives: [{{op: gte, value: 0.001, target: 0.95, timeSliceWindow: 5m{goal}}}]\n"
+        "  indicator: {metadata: {name: i}, spec: {thresholdMetric: {metricSource: {type: drift, spec: "
+        f"{spec}}}}}}}}}\n"
+    )
+
+
+def test_a_whole_slice_and_the_annotations_of_drift_are_imported(tmp_path):
+    notes = """{drift/alpha: "0.002", drift/retrain: "false", team/owner: anna}"""
+    done = drift("import", write(tmp_path / "openslo.yaml", document(notes, ", timeSliceTarget: 1")))
+    (slo,) = yaml.safe_load(done.stdout)["slos"]
+    assert (slo["name"], slo["alpha"], slo["retrain"]) == ("mine", 0.002, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (document(goal=", timeSliceTarget: 0.5"), "`timeSliceTarget: 0.5`: a slot of drift is good or bad as a whole"),
+        (document('{drift/alhpa: "0.01"}'), "annotation drift/alhpa: is not known; known are drift/alpha"),
+        (document('{drift/alpha: "1.5"}'), "annotation drift/alpha: 1.5 is not a ratio in (0, 1)"),
+        (document('{drift/retrain: "no"}'), "annotation drift/retrain: 'no' is neither 'true' nor 'false'"),
+        (document("{drift/rules: '[{'}"), "annotation drift/rules: is not JSON, a list of rules"),
+        (document("{drift/rules: '[]'}"), "annotation drift/rules: without rules nobody is told"),
+        (
+            document(
+                """{drift/rules: '[{"name": "r", "severity": "page", "factr": 6, "long": "1h", "short": "5m"}]'}"""
+            ),
+            "annotation drift/rules: 0.factor: is required",
+        ),
+        (document(detector="jiont"), "detector 'jiont' is not known; did you mean 'joint'?"),
+        (document(more=", p_value_at_lest: 0.1"), "p_value_at_lest: is not a known key; did you mean `p_value_at_le"),
+        (document(more=", effect_at_least: -1"), "effect_at_least: -1: Input should be greater than or equal to 0"),
+    ],
+)
+def test_what_would_be_lost_on_import_is_refused_in_words(tmp_path, text, says):
+    done = drift("import", write(tmp_path / "openslo.yaml", text))
+    assert done.exit_code == 1, done.output
+    (line,) = done.stderr.strip().splitlines()
+    assert "openslo.yaml:1: SLO 'mine': " in line
+    assert says in line

@@ -138,6 +138,20 @@ def test_a_name_given_by_the_environment_wins(receiver, monkeypatch):
     assert about["service.name"] == "drift-eu"
 
 
+def test_each_process_counts_for_itself_unless_the_environment_names_it(receiver, monkeypatch):
+    def name() -> str:
+        with exporting(Given(1)):
+            pass
+        about = {one.key: one.value.string_value for one in receiver.newest().resource.attributes}
+        return about["service.instance.id"]
+
+    first, second = name(), name()
+    assert first
+    assert first != second
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=pod-7")
+    assert name() == "pod-7"
+
+
 @pytest.mark.parametrize("off", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_METRICS_EXPORTER": "none"}])
 def test_nothing_is_sent_where_it_is_turned_off(receiver, monkeypatch, off):
     for name, value in off.items():

@@ -156,3 +156,11 @@ def test_several_messages_are_named_first_and_sent_anew_only_on_yes(engine, fold
 def test_more_than_two_secrets_are_refused(folder):
     write(folder, "http://127.0.0.1:9", " ".join(generate_secret().text for _ in range(3)))
     assert "found 3" in drift("webhook", "test", "retrain").output
+
+
+def test_a_reason_that_is_too_long_is_refused_with_its_length(folder):
+    done = drift("retrain", "reject", "x", "--reason", "y" * 100_000)
+    assert done.exit_code == 2
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert "--reason has 100000 characters, at most 2000 are kept" in said
+    assert "yyy" not in said

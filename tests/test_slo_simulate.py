@@ -177,6 +177,26 @@ def test_a_file_says_what_is_promised_and_options_replace_it(tmp_path):
     assert of("page", simulate("B*3", *words, "--interval", "1h")) == [(180, "firing")]
 
 
+def test_an_entry_of_slos_is_an_objective_too(tmp_path):
+    file = tmp_path / "slo.yaml"
+    told = "{name: slow, detector: %s, p_value_at_least: 0.001, target: 0.98, streams: [search]}"
+
+    def played(sequence: str, *words: str) -> list[dict]:
+        return json.loads(run("--sequence", sequence, "--json", *words).stdout)
+
+    file.write_text(told % "joint")
+    assert played("B*9", "--slo", str(file)) == played("B*9", "--target", "0.98", "--alpha", "0.001")
+    file.write_text(told % "mean_shift_x12")
+    # Slots of an hour, each of twelve windows: a floor of three windows is one slot.
+    assert of("page", played("B*9", "--slo", str(file))) == [(60, "firing")]
+    assert of("page", played("B*9", "--target", "0.98", "--interval", "1h")) == [(180, "firing")]
+    file.write_text("{name: rows, detector: novelty, budgeting_method: Occurrences, target: 0.95}")
+    assert of("page", played("0/256*300,256/256*9", "--slo", str(file)))
+    file.write_text("{name: bare, detector: joint}")
+    done = run("--sequence", "G", "--slo", str(file))
+    assert "slo.yaml:1: objective 'bare' must say what is good" in done.stderr.replace("\n", " ")
+
+
 def test_an_alpha_of_zero_replaces_that_of_a_file(tmp_path):
     file = tmp_path / "slo.yaml"
     file.write_text("alpha: 0.02")
@@ -199,8 +219,8 @@ def test_names_in_brackets_are_shown_as_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
-        ("{name: r, severity: page, factor: 2, long: 1h, short: 6h}", "may be at most 1h"),
-        (", ".join(["{name: r, severity: page, factor: 2, long: 6h, short: 1h}"] * 2), "several rules are called 'r'"),
+        ("{name: r, severity: page, factor: 4, long: 1h, short: 6h}", "may be at most 1h"),
+        (", ".join(["{name: r, severity: page, factor: 4, long: 6h, short: 1h}"] * 2), "several rules are called 'r'"),
     ],
 )
 def test_rules_that_say_nothing_clear_are_refused(tmp_path, rules, says):

@@ -73,7 +73,7 @@ def _of_budgets(conn: Connection, service: Service) -> Iterator[Metric]:
             burn.add_metric((*names, "short"), row.burn_short)
             last.add_metric(names, row.span.end.timestamp())
             for outcome in Outcome:
-                verdict.add_metric((*names, outcome), row.outcome is outcome)
+                verdict.add_metric((*names, outcome), float(row.outcome is outcome))
     yield from (left, burn, last, verdict)
 
 

@@ -65,7 +65,7 @@ def load_policy(path: Path) -> PolicyConfig:
             names = ", ".join(slo.metadata.name for slo in slos)
             raise ConfigError(f"{path}:1: needs one SLO, here are {names}")
         return policy_of(path, slos[0])
-    if any(has(root, "streams") for root in found):
+    if any(has(root, "streams") and not has(root, "detector") for root in found):
         raise ConfigError(
             f"{path}:1: is a whole configuration: a file with one objective is needed here, such as "
             "`{target: 0.95, period: 30d, interval: 5m, alpha: 0.01}`"

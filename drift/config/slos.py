@@ -47,12 +47,13 @@ class SloConfig(BaseModel):
     """An objective: the share of good windows over `period` is at least `target`.
 
     A window is good when the detector's value, or its p-value, is within the bounds. `alpha` is the share of windows
-    that the detector calls bad when nothing is wrong; where a p-value is judged it is that bound. `effect_at_least`
-    says how large a change must be to matter, in the unit of the detector's value: a window whose interval lies below
-    is good whatever its p-value. For `joint` it is 0.01 (equivalent to 1 % of foreign rows) unless another is given; 0
-    asks for none. `calibrate: windows` holds not the p-value against its bound but its rank among those of past healthy
-    windows of the same hour: for rows that are dependent, or traffic that changes by the clock. `retrain` asks the
-    webhooks for a new model when the objective pages.
+    that the detector calls bad when nothing is wrong; where a p-value is judged it is that bound, and may be less only
+    where `effect_at_least` is written beside it. That says how large a change must be to matter, in the unit of the
+    detector's value: a window whose interval lies below is good whatever its p-value. For `joint` it is 0.01
+    (equivalent to 1 % of foreign rows) unless another is given; 0 asks for none. `calibrate: windows` holds not the
+    p-value against its bound but its rank among those of past healthy windows of the same hour: for rows that are
+    dependent, or traffic that changes by the clock. `retrain` asks the webhooks for a new model when the objective
+    pages.
 
     `budgeting_method: Occurrences` counts not good windows but good rows or answers, summed over windows; then `target`
     is all that says what is good, and `alpha` is the share of rows that is bad when nothing is wrong.
@@ -124,6 +125,19 @@ class SloConfig(BaseModel):
             raise ValueError(
                 f"objective {self.name!r} has `effect_at_least`, and the value of {self.detector} is not the size of a "
                 f"change: leave it out, or use {' or '.join(EFFECTS)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _alpha_of_a_test(self) -> Self:
+        if self.alpha is None or self.p_value_at_least is None:
+            return self
+        # A default least effect is no reason for fewer: in windows of the usual size no interval lies below it.
+        if self.alpha < Fraction(str(self.p_value_at_least)) and not self.effect_at_least:
+            raise ValueError(
+                f"objective {self.name!r} has alpha {float(self.alpha):g}, and when nothing is wrong a test gives "
+                f"p-values below {self.p_value_at_least:g} in {self.p_value_at_least:g} of windows: leave `alpha` out, "
+                f"or lower `p_value_at_least` to {float(self.alpha):g}"
             )
         return self
 

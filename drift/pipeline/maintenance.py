@@ -172,10 +172,10 @@ def _first(wish: Wish, zone: ZoneInfo, now: datetime) -> Span:
 
 def _said(name: str, text: str) -> str:
     text = " ".join(text.split())
-    if not text or len(text) > MOST_TEXT or not text.isprintable():
-        raise MaintenanceError(
-            f"{name} {text[:40]!r} has {len(text)} characters: say it in 1 to {MOST_TEXT} printable ones"
-        )
+    if len(text) > MOST_TEXT:
+        raise MaintenanceError(f"{name} has {len(text)} characters, at most {MOST_TEXT} are kept")
+    if not text or not text.isprintable():
+        raise MaintenanceError(f"{name} {text[:40]!r}: say it in 1 to {MOST_TEXT} printable characters")
     return text
 
 
