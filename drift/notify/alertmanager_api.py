@@ -7,6 +7,7 @@ from typing import Final
 import httpx2
 
 from drift.errors import DeliveryError
+from drift.notify.connection import Connection
 
 TIMEOUT: Final = timedelta(seconds=10)
 
@@ -22,22 +23,30 @@ class AlertmanagerApi:
         """The answer, whatever its status; redirects are not followed.
 
         Raises:
-            DeliveryError: there is none within `TIMEOUT`.
+            DeliveryError: there is no whole one within `TIMEOUT`.
         """
-        try:
-            return self.client.request(
-                method,
-                f"{self.url.rstrip('/')}/api/v2/{path}",
-                content=body,
-                headers={"content-type": "application/json"} if body is not None else {},
-                timeout=TIMEOUT / timedelta(seconds=1),
-                follow_redirects=False,
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise DeliveryError(f"{self} needs to be reachable, found {type(error).__name__}: {error}") from error
+        kind = {"content-type": "application/json"} if body is not None else {}
+        with Connection(_anyone, deadline=TIMEOUT) as connection:
+            try:
+                return self.client.request(
+                    method,
+                    f"{self.url.rstrip('/')}/api/v2/{path}",
+                    content=body,
+                    headers={**kind, "connection": "close"},  # what is used again is not watched again
+                    timeout=TIMEOUT / timedelta(seconds=1),
+                    follow_redirects=False,
+                    extensions={"trace": connection.trace},
+                )
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                why = f"no answer within {TIMEOUT}" if connection.expired else f"{type(error).__name__}: {error}"
+                raise DeliveryError(f"{self} needs to be reachable, found {why}") from error
 
     def __str__(self) -> str:
         return f"Alertmanager at {self.url.rpartition('@')[2].removeprefix('http://')}"
+
+
+def _anyone(address: str) -> None:
+    """Alertmanagers are ours, wherever they are."""
 
 
 def rfc3339(time: datetime) -> str:
