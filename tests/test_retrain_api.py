@@ -100,9 +100,7 @@ def test_feedback_that_makes_no_sense_is_refused_and_changes_nothing(engine, cli
     assert intents(engine) == before
 
 
-@pytest.mark.parametrize(
-    ("id_", "detail"), [("a%00b", "x"), ("a", "\\u0000"), ("a", "\\ud800")], ids=["NUL in the path", "NUL", "surrogate"]
-)
+@pytest.mark.parametrize(("id_", "detail"), [("a%00b", "x"), ("a", "\\u0000")], ids=["NUL in the path", "NUL"])
 def test_what_postgres_cannot_hold_is_a_fault_of_the_request(engine, client, id_, detail):
     play(engine, "B" * 9)
     intent = intents(engine)[0].id

@@ -31,6 +31,7 @@ from fakes import (
     spans,
     variance_slo,
 )
+from peers import until
 
 from drift.encoder.endpoint import Endpoint
 from drift.notify.peer import Peer
@@ -365,13 +366,13 @@ def test_what_fires_goes_on_firing_while_the_database_is_away_and_says_how_old_i
     queue(engine, 9)
     while work_once(service):
         pass
-    notifier = service.alertmanagers["http://am"].receiver
-    scheduler = Scheduler(service)
+    peer = service.alertmanagers["http://am"]
+    notifier, scheduler = peer.receiver, Scheduler(service)
 
     def told() -> dict[str, dict]:
         """What the Alertmanager is told from here on, by name."""
         notifier.sent.clear()
-        for work in (scheduler._resend, lambda: scheduler._deliver("http://am")):
+        for work in (scheduler._resend, lambda: scheduler._deliver("http://am"), lambda: scheduler._tell(peer)):
             with suppress(OperationalError):  # which the clocks log, with a traceback that takes long to write
                 work()
         found = {one["labels"]["alertname"]: one for m in notifier.sent for one in orjson.loads(m.body)}
@@ -401,6 +402,38 @@ def test_what_fires_goes_on_firing_while_the_database_is_away_and_says_how_old_i
     assert ("StoreUnreachable" in back, "Watchdog" in back) == (False, True)
 
 
+def test_a_database_that_hangs_is_away_too(engine, monkeypatch):
+    """As when its server is frozen: connections stay, and nothing is answered."""
+    monkeypatch.setattr("drift.scheduler.clocks.PATIENCE", timedelta(seconds=0.3))
+    service = make_service(engine, clock := Clock())
+    peer, scheduler = service.alertmanagers["http://am"], Scheduler(service)
+    scheduler._resend()
+    scheduler._tell(peer)
+    clock.now = START + timedelta(minutes=4)
+    with engine.begin() as other:
+        other.execute(sa.text(f"LOCK TABLE {tables.alert} IN ACCESS EXCLUSIVE MODE"))
+        for _ in range(2):  # the second while the first still hangs
+            peer.receiver.sent.clear()
+            with pytest.raises(sa.exc.TimeoutError, match="has not answered within"):
+                scheduler._resend()
+            scheduler._tell(peer)
+            told = orjson.loads(peer.receiver.sent[0].body)
+            assert "StoreUnreachable" in {alert["labels"]["alertname"] for alert in told}
+            peer.receiver.holds = [alert["labels"] for alert in told]
+    assert until(lambda: works(scheduler._resend))
+    peer.receiver.sent.clear()
+    scheduler._resend()
+    scheduler._tell(peer)
+    assert b"StoreUnreachable" not in peer.receiver.sent[0].body
+
+
+def works(work):
+    with suppress(sa.exc.TimeoutError):
+        work()
+        return True
+    return False
+
+
 @pytest.mark.parametrize(
     ("error", "is_away"),
     [
@@ -417,12 +450,12 @@ def test_only_where_postgres_cannot_be_reached_is_it_said_to_be_away(engine, mon
     service = make_service(engine, clock := Clock())
     scheduler = Scheduler(service)
     scheduler._resend()
-    scheduler._deliver("http://am")
+    scheduler._tell(service.alertmanagers["http://am"])
     monkeypatch.setattr("drift.scheduler.clocks.deliver.resend", fails)
     clock.now = START + timedelta(minutes=4)
     with pytest.raises(type(error)):
         scheduler._resend()
-    scheduler._deliver("http://am")
+    scheduler._tell(service.alertmanagers["http://am"])
     told = [
         one["labels"]["alertname"]
         for m in service.alertmanagers["http://am"].receiver.sent

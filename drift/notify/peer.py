@@ -63,6 +63,7 @@ class Peer:
         self._news: dict[_Identity, Notice] = {}
         self._is_old = False
         self._turn = Lock()
+        self._line = Lock()
 
     def __len__(self) -> int:
         """How many alerts are still to be told."""
@@ -108,6 +109,10 @@ class Peer:
 
     def send(self, message: Message, *, now: datetime) -> int:
         """Deliver news at once; what is older of the same alerts leaves the queue. See `Notifier.send`."""
+        with self._line:  # what fired before must not arrive after the end of it
+            return self._send(message, now)
+
+    def _send(self, message: Message, now: datetime) -> int:
         alerts = orjson.loads(message.body)
         status = self._counted(message, now=now)
         self._note_taken(message, now)
@@ -130,6 +135,10 @@ class Peer:
 
         Once for all that was offered it first looks at the peer.
         """
+        with self._line:
+            return self._tell_next(now, resend)
+
+    def _tell_next(self, now: datetime, resend: timedelta) -> bool:
         if self._rests_until is not None and now < self._rests_until:
             return False
         if self._look_due and not self._see(now):

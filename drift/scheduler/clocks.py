@@ -10,6 +10,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from drift.notify.peer import Peer
 from drift.pipeline import canary, canary_inputs, deliver, gates, measure, silence
 from drift.pipeline import digest as digests
 from drift.pipeline.canary import Trial
@@ -23,6 +24,7 @@ from drift.scheduler.work import diagnose_one, work_once
 from drift.store import encoders, retention
 from drift.store.connect import UNREACHABLE
 from drift.store.encoders import EncoderRow
+from drift.store.patience import Patience
 
 log = structlog.get_logger()
 CLOCKS: Final = (
@@ -30,6 +32,7 @@ CLOCKS: Final = (
     "measure",
     "diagnose",
     "deliver",
+    "tell",
     "resend",
     "silence",
     "digest",
@@ -44,6 +47,7 @@ CLOCKS: Final = (
 POLL: Final = timedelta(seconds=1)
 TEN_SECONDS: Final = timedelta(seconds=10)
 MINUTE: Final = timedelta(minutes=1)
+PATIENCE: Final = timedelta(seconds=15)
 DAY: Final = timedelta(days=1)
 
 
@@ -54,6 +58,7 @@ class Scheduler:
         self._service = service
         self._stopping = Event()
         self._standing: Standing | None = None
+        self._patience: Patience[Standing] = Patience(PATIENCE)
         self._asked: dict[str, Span] = {}
         self._told: list[EncoderRow] = []
         self._looked: dict[str, tuple[Span, Window, Findings]] = {}
@@ -63,6 +68,7 @@ class Scheduler:
             ("measure", self._measure, POLL),
             ("diagnose", self._diagnose, POLL),
             *(("deliver", partial(self._deliver, name), POLL) for name in service.notifiers),
+            *(("tell", partial(self._tell, peer), POLL) for peer in service.alertmanagers.values()),
             ("resend", self._resend, service.resend),
             ("silence", self._silence, MINUTE),
             *((("digest", partial(self._digest, service.digest), MINUTE),) if service.digest else ()),
@@ -139,22 +145,23 @@ class Scheduler:
 
     def _deliver(self, receiver: str) -> None:
         """Each receiver has a clock of its own, so that one that does not answer delays no other."""
-        service, notifier = self._service, self._service.notifiers[receiver]
-        try:
-            while not self._stopping.is_set():
-                with service.engine.begin() as conn:
-                    if not deliver.deliver_one(conn, receiver, notifier, resend=service.resend, now=service.clock()):
-                        break
-        finally:  # what fires is repeated without the database as well
-            if (peer := service.alertmanagers.get(receiver)) is not None:
-                while not self._stopping.is_set() and peer.tell_next(now=service.clock(), resend=service.resend):
-                    pass
+        service, notifier, more = self._service, self._service.notifiers[receiver], True
+        while more and not self._stopping.is_set():
+            with service.engine.begin() as conn:
+                more = deliver.deliver_one(conn, receiver, notifier, resend=service.resend, now=service.clock())
+
+    def _tell(self, peer: Peer) -> None:
+        """Apart from news, which need the database: what fires is repeated without it as well."""
+        service = self._service
+        while not self._stopping.is_set() and peer.tell_next(now=service.clock(), resend=service.resend):
+            pass
 
     def _resend(self) -> None:
         service, now, url = self._service, self._service.clock(), self._service.runbook_url
         peers, known, webhooks = service.alertmanagers, service.objectives, service.webhooks
+        read = partial(deliver.resend, service.engine, peers, known, webhooks, runbook_url=url, now=now)
         try:
-            self._standing = deliver.resend(service.engine, peers, known, webhooks, runbook_url=url, now=now)
+            self._standing = self._patience.ask(read)
         except UNREACHABLE:
             if self._standing is not None:
                 deliver.repeat(peers, self._standing, runbook_url=url, now=now)

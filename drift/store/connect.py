@@ -17,6 +17,7 @@ __all__ = [
     "DataError",
     "Engine",
     "OperationalError",
+    "PoolTimeoutError",
     "connect",
     "connect_reader",
     "require_usable",
