@@ -421,6 +421,7 @@ def test_a_database_that_hangs_is_away_too(engine, monkeypatch):
             assert "StoreUnreachable" in {alert["labels"]["alertname"] for alert in told}
             peer.receiver.holds = [alert["labels"] for alert in told]
     assert until(lambda: works(scheduler._resend))
+    scheduler._tell(peer)
     peer.receiver.sent.clear()
     scheduler._resend()
     scheduler._tell(peer)
