@@ -165,7 +165,11 @@ def test_slow_drift_joins_no_incident_that_single_windows_have_shown(one):
 
 
 def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_by(one, engine):
-    """As after a restart of the service: windows are made up for, and each objective misses its own."""
+    """As after a restart of the service: windows are made up for, and each objective misses its own.
+
+    Alertmanager waits for no more of a group whose first alert is older than `group_wait`: on a busy machine it tells of
+    some of a batch first, and of all of it once more.
+    """
     slos = tuple(variance_slo(name=name) for name in ("spread", "rank", "traffic"))
     monitor = make_monitor(engine, collector=FakeCollector({}), slos={"search": slos})
     register(engine, monitor)
@@ -184,7 +188,10 @@ def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_b
     one.drain()
     until(lambda: len(one.heard("/ticket", "encoder")) > 1, within=2)
     names = [f"EvaluationMissing {name}" for name in ("rank", "spread", "traffic")]
-    assert one.heard("/ticket", "encoder") == [("firing", names)]
+    *parts, whole = one.heard("/ticket", "encoder")
+    assert whole == ("firing", names)
+    assert len(parts) <= 1
+    assert all(state == "firing" and set(some) < set(names) for state, some in parts)
 
 
 def test_the_watchdog_reaches_its_receiver_when_nothing_fires(alone, engine, tmp_path):
