@@ -167,8 +167,8 @@ def test_slow_drift_joins_no_incident_that_single_windows_have_shown(one):
 def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_by(one, engine):
     """As after a restart of the service: windows are made up for, and each objective misses its own.
 
-    Alertmanager waits for no more of a group whose first alert is older than `group_wait`: on a busy machine it tells of
-    some of a batch first, and of all of it once more.
+    Alertmanager waits for no more of a group whose first alert is older than `group_wait`: on a busy machine it
+    tells of some of a batch first, and of all of it once more.
     """
     slos = tuple(variance_slo(name=name) for name in ("spread", "rank", "traffic"))
     monitor = make_monitor(engine, collector=FakeCollector({}), slos={"search": slos})
