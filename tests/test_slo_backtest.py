@@ -118,6 +118,13 @@ def test_events_on_record_are_judged_by_the_target_that_is_asked_about(past, eng
     assert "no events of search/traffic are on record" in refused.stderr
 
 
+def test_a_stream_that_never_had_rows_has_no_events_and_costs_others_nothing(past, engine):
+    events = Slo("rows", "search", Sli("valid_ratio", at_least=0.5), Fraction("0.5"), LENGTH)
+    record(engine, replace(events, method=BudgetingMethod.OCCURRENCES), "M*9")
+    (past / "slo.yaml").write_text("{target: 0.99, budgeting_method: Occurrences}")
+    assert found("--slo", "slo.yaml", "--objective", "rows")["would_fire"]["page"] == 0
+
+
 def test_a_policy_that_could_not_work_is_refused(past):
     (past / "slo.yaml").write_text("target: 0.8")
     done = drift("--slo", "slo.yaml")

@@ -118,7 +118,8 @@ def _past(conn: Connection, slo: Slo, request: Request) -> Past:
     # The state of alerts at `since` depends on slots before it; a second period, on what these look back on.
     first = request.since - 2 * slo.period
     rows = reads.budgets(conn, slo.stream, first, request.until, slo=slo.name)
-    if slo.method is BudgetingMethod.OCCURRENCES and rows and not any(row.events for row in rows):
+    judged = [row for row in rows if row.outcome.is_verdict]
+    if slo.method is BudgetingMethod.OCCURRENCES and judged and not any(row.events for row in judged):
         raise ConfigError(
             f"no events of {slo.stream}/{slo.name} are on record, it counted slots: try it out by Timeslices, or "
             "declare it with `budgeting_method: Occurrences` and wait"
