@@ -5,6 +5,7 @@ from datetime import datetime
 from html import escape
 
 from dashboard import episodes, markup, said, words
+from dashboard.series import around
 from drift.alert import AlertKind, AlertState
 from drift.store.reads import AlertRow
 from drift.store.views import MessageRow
@@ -44,10 +45,12 @@ def _line(group: Sequence[AlertRow], messages: Sequence[MessageRow], now: dateti
         return episodes.cells(first, episodes.of_alert(first, messages), now)
     began, ended = min(map(_began, group)), max(_ended(row, now) for row in group)
     told = [message for row in group for message in episodes.of_alert(row, messages)]
+    span, named = around(began, ended), {"stream": first.alert.stream}
+    past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if _is_over(first) else {}
     until = markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if _is_over(first) else ""
     return (
         episodes.state(first) + markup.small(f"and {words.several(len(others), 'other alert')}"),
-        f'<span class="name">{markup.link("stream", first.alert.stream, stream=first.alert.stream)}</span>',
+        f'<span class="name">{markup.link("stream", first.alert.stream, **named, **past)}</span>',
         "".join(_inside(group, now)),
         escape(words.clock(began, now)) + until,
         escape(words.length(ended - began)) + markup.small("" if _is_over(first) else "so far"),

@@ -50,6 +50,7 @@ def test_a_line_has_each_objective_with_its_link_and_its_time():
     assert "&lt;b&gt;" in table
     assert "<b>" not in table
     assert "nobody" in table
+    assert "to=2026-03-02T0" in table
 
 
 def test_an_alert_by_itself_is_told_whole():
