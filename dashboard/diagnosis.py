@@ -10,12 +10,12 @@ from drift.records import Cause, Diagnosed, Diagnosis
 HEADS: Final = ("Cause", "How likely", "What speaks for it", "Next step")
 
 
-def section(made: Diagnosed) -> str:
-    """The diagnosis, and of which stretch it is."""
+def section(made: Diagnosed, which: str) -> str:
+    """The diagnosis, of which stretch it is, and `which` of all it is."""
     span = made.span
     title = f"Why: the window of {span.start:%Y-%m-%d %H:%M:%S} to {span.end:%H:%M:%S} UTC"
     asked = f"asked by {made.slo}" if made.slo else "asked by hand"
-    text = f"The newest diagnosis in this range, made {made.made_at:%H:%M:%S} UTC, {asked}."
+    text = f"{which}, made {made.made_at:%H:%M:%S} UTC, {asked}."
     causes = markup.table("Causes", HEADS, [("", _cells(cause)) for cause in made.found.causes])
     ruled_out = markup.fold(f"{len(made.found.ruled_out)} causes were ruled out", _ruled_out(made.found))
     return "".join(

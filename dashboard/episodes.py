@@ -76,8 +76,8 @@ def calm(lines: Sequence[Line]) -> str:
 
 def table(rows: Iterable[AlertRow], messages: Sequence[MessageRow], now: datetime) -> str:
     """Episodes, one a row."""
-    cells = ((_style(row), _episode(row, of_alert(row, messages), now)) for row in rows)
-    return markup.table("Episodes of alerts", HEADS, cells)
+    shown = ((style(row), cells(row, of_alert(row, messages), now)) for row in rows)
+    return markup.table("Episodes of alerts", HEADS, shown)
 
 
 def message_table(rows: Iterable[MessageRow], now: datetime) -> str:
@@ -115,11 +115,13 @@ def link(row: AlertRow, text: str) -> str:
     return markup.link("incident", text, stream=alert.stream, slo=alert.slo, kind=alert.kind, since=since)
 
 
-def _style(row: AlertRow) -> str:
+def style(row: AlertRow) -> str:
+    """How its line looks."""
     return "resolved" if row.alert.state is AlertState.RESOLVED else markup.slug(standing_of(row))
 
 
-def _episode(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple[str, ...]:
+def cells(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple[str, ...]:
+    """One episode, with the `messages` that told of it."""
     alert = row.alert
     began, ended = alert.fired_at or alert.started_at, alert.resolved_at
     span = around(began, ended or now)
@@ -131,15 +133,16 @@ def _episode(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tu
         state(row) + "".join(map(markup.small, said.lines(row))),
         f'<span class="name">{markup.link("stream", alert.stream, **query, **past)}</span>' + markup.small(alert.slo),
         link(row, row.annotations.get("summary") or f"{words.KINDS[alert.kind]} of {alert.slo}")
-        + markup.small(_why(row)),
+        + markup.small(why(row)),
         escape(words.clock(began, now))
         + (markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if ended else first),
         escape(words.length((ended or now) - began)) + markup.small("" if ended else "so far"),
-        _told(messages),
+        told(messages),
     )
 
 
-def _why(row: AlertRow) -> str:
+def why(row: AlertRow) -> str:
+    """By which rule and number."""
     notes, last = row.annotations, " at its end" if row.alert.resolved_at else ""
     measured = (
         f"measured {notes['value']}{last}, good is {notes['threshold']}" if {"value", "threshold"} <= set(notes) else ""
@@ -147,7 +150,8 @@ def _why(row: AlertRow) -> str:
     return "; ".join(part for part in (f"rule {row.alert.rule}" if row.alert.rule else "", measured) if part)
 
 
-def _told(messages: Sequence[MessageRow]) -> str:
+def told(messages: Sequence[MessageRow]) -> str:
+    """Who was told, and how that went."""
     if not messages:
         return '<span class="soft">nobody</span>'
     told = Counter((message.delivery.receiver, _how(message.delivery), _style_of(message)) for message in messages)

@@ -41,8 +41,9 @@ class Incident:
     """All that is known of an episode at `at`, which was bad since `bad_since`.
 
     `series` is None where the objective is no longer configured. `others` are alerts of the same stream and of its
-    segments that were open meanwhile. `inputs` are those of the rows in `moved`, by their place in the window, as far
-    as they are kept and may be shown. `changes` are what was done about it.
+    segments that were open meanwhile. `diagnoses` are those of its own windows, the one to believe first. `inputs` are
+    those of the rows in `moved`, by their place in the window, as far as they are kept and may be shown. `changes` are
+    what was done about it.
     """
 
     at: datetime
@@ -50,7 +51,7 @@ class Incident:
     bad_since: datetime
     verdicts: Verdicts
     held: tuple[Held, ...]
-    diagnosed: Diagnosed | None
+    diagnoses: tuple[Diagnosed, ...]
     moved: Measurement | None
     inputs: Mapping[int, str]
     others: tuple[AlertRow, ...]
@@ -62,6 +63,11 @@ class Incident:
     def end(self) -> datetime:
         """When it was resolved; now, while it is open."""
         return self.row.alert.resolved_at or self.at
+
+    @property
+    def diagnosed(self) -> Diagnosed | None:
+        """The diagnosis that names its cause."""
+        return next(iter(self.diagnoses), None)
 
     @property
     def is_open(self) -> bool:
@@ -115,7 +121,7 @@ def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, s
         bad_since=began,
         verdicts=incidents.verdicts(conn, stream, alert.slo, span),
         held=tuple(incidents.held(conn, stream, detector, span)) if detector else (),
-        diagnosed=next(iter(diagnoses.made(conn, stream, since=span.start, until=span.end, limit=1)), None),
+        diagnoses=tuple(diagnoses.serving(conn, stream, alert.slo, since=span.start, until=span.end, limit=POINTS)),
         moved=moved,
         inputs=incidents.inputs(conn, stream, moved.span.start, [r.position for r in rows]) if moved else {},
         others=tuple(other for other in others if other.alert != alert),
@@ -180,11 +186,21 @@ def _of_messages(incident: Incident) -> Iterator[Step]:
 
 
 def _of_change(incident: Incident) -> Iterator[Step]:
-    if (made := incident.diagnosed) is not None:
-        first = made.found.causes[0]
-        yield Step("Diagnosed", made.made_at, f"{first.cause}, {words.share(first.score)}")
+    yield from _of_diagnoses(incident)
     for held in incident.held[1:]:
         yield Step("Reference changed", held.since, f"windows are held against {held.version[:12]} since")
+
+
+def _of_diagnoses(incident: Incident) -> Iterator[Step]:
+    """The first diagnosis, and each that named another cause first than the one before it."""
+    before = ""
+    for made in sorted(incident.diagnoses, key=lambda made: made.made_at):
+        first = made.found.causes[0]
+        if first.cause != before:
+            asked = "" if made.slo == incident.row.alert.slo else f", asked by {made.slo or 'hand'}"
+            name = "Diagnosed anew" if before else "Diagnosed"
+            yield Step(name, made.made_at, f"{first.cause}, {words.share(first.score)}{asked}")
+        before = first.cause
 
 
 def _bad_since(conn: Connection, row: AlertRow, slo: Slo | None) -> datetime:

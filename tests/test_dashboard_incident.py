@@ -7,14 +7,16 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pytest
 import seed
+import sqlalchemy as sa
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
 from dashboard import incident, postmortem
 from dashboard.declared import Declared
 from drift.alert import AlertKind
 from drift.config import load
-from drift.records import Rows, Span, Stream, Window
-from drift.store import incidents, reads, writes
+from drift.diagnosis import cause_of
+from drift.records import Diagnosis, Rows, Span, Stream, Window
+from drift.store import diagnoses, incidents, reads, tables, writes
 from drift.store.connect import connect_reader
 
 
@@ -58,7 +60,7 @@ def test_an_alerts_own_link_shows_the_cause_with_its_evidence_and_what_to_run(pa
     shown = plain(text(app))
     assert "▲ page, firing" in shown
     assert "61 of 256 rows fail" in shown
-    assert "missing-normalisation, cls-pooling, rotated" in shown
+    assert "missing-normalisation, rotated looked for in the vectors" in shown
     assert "query-17" in shown
     assert "answered 503 Service Unavailable" in shown
     assert app.code[0].value.startswith("drift diagnose docs-search --window 2")
@@ -107,6 +109,55 @@ def test_a_change_of_the_reference_is_a_step(reader, config_file):  # noqa: F811
     (step,) = [step for step in incident.steps(changed) if step.name == "Reference changed"]
     assert step.at == past.end
     assert "eeeeeeeeeeee" in step.detail
+
+
+def test_the_cause_is_that_of_its_own_diagnosis_else_of_a_window_that_was_bad_for_it(engine):
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    good, bad = (Span(at + i * seed.HOUR, at + (i + 1) * seed.HOUR) for i in range(2))
+    early, late = Span(bad.start, bad.start + seed.HOUR / 2), Span(bad.start + seed.HOUR / 2, bad.end)
+    alert = reads.Alert("search", "skew", AlertKind.TICKET, reads.AlertState.FIRING, at, at)
+    slot = {"stream": "search", "slo": "skew", "start": bad.start, "end": bad.end, "outcome": "bad"}
+    slot |= {"remaining": 1, "rule": "", "burn_long": 0, "burn_short": 0}
+    wanted = incident.Named("search", "skew", AlertKind.TICKET, at)
+    with engine.begin() as conn:
+        writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+        conn.execute(sa.insert(tables.slot), slot)
+
+        def shown(span: Span, slo: str, cause: str) -> incident.Incident:
+            request = diagnoses.Request("search", slo, span)
+            diagnoses.ask(conn, request, now=span.end)
+            diagnoses.keep(conn, request, named(cause), now=span.end)
+            return incident.read(conn, wanted, None, show_inputs=False).incident
+
+        assert shown(good, "traffic", "traffic-mix").diagnosed is None
+        assert shown(late, "traffic", "rotated").diagnosed.found.causes[0].cause == "rotated"
+        own = shown(early, "skew", "quantised-storage")
+    assert own.diagnosed.found.causes[0].cause == "quantised-storage"
+    document = postmortem.document(own, incident.steps(own))
+    assert "| quantised-storage | 90 % |" in document
+    assert "| rotated |" not in document
+    assert [(step.name, step.at) for step in incident.steps(own) if "Diagnosed" in step.name] == [
+        ("Diagnosed", early.end),
+        ("Diagnosed anew", late.end),
+    ]
+
+
+def test_the_first_diagnosis_and_each_other_first_cause_is_a_step_and_what_says_the_same_is_none(reader, config_file):  # noqa: F811
+    live = found(reader, config_file, "docs-search")
+    (made,) = live.diagnoses
+    causes = ("traffic-mix", "traffic-mix", "new-topic", "new-topic", "traffic-mix")
+    each = [replace(made, made_at=made.made_at + i * seed.FIVE, found=named(c)) for i, c in enumerate(causes)]
+    each[-1] = replace(each[-1], slo="skew")
+    told = incident.steps(replace(live, diagnoses=tuple(reversed(each))))
+    assert [(s.name, s.at - made.made_at, s.detail) for s in told if "Diagnosed" in s.name] == [
+        ("Diagnosed", 0 * seed.FIVE, "traffic-mix, 90\u202f%"),
+        ("Diagnosed anew", 2 * seed.FIVE, "new-topic, 90\u202f%"),
+        ("Diagnosed anew", 4 * seed.FIVE, "traffic-mix, 90\u202f%, asked by skew"),
+    ]
+
+
+def named(cause: str) -> Diagnosis:
+    return Diagnosis((cause_of(cause, 0.9, "seen"),), ())
 
 
 def test_inputs_are_shown_only_where_the_configuration_allows_it(page, reader, tmp_path, monkeypatch):  # noqa: F811

@@ -3,22 +3,24 @@
 import time
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from fractions import Fraction
 
 import numpy as np
 import orjson
 import pytest
 import sqlalchemy as sa
-from fakes import LENGTH, START, STREAM, FakeCollector, healthy, make_monitor, register, spans
+from fakes import LENGTH, START, STREAM, FakeCollector, healthy, make_monitor, register, spans, variance_slo
 from test_scheduler import Clock, make_service, queue
 
 from detectors import DETECTORS
-from drift.alert import AlertState
+from drift.alert import Alert, AlertKind, AlertState
 from drift.diagnosis import cause_of
 from drift.diagnosis.season import LEAST_ROWS
 from drift.notify import compose
 from drift.pipeline import deliver, diagnose, measure
 from drift.records import Diagnosis, RowReason, Rows, Span, Window
 from drift.scheduler import Scheduler, Stopped, diagnose_one, work_once
+from drift.slo import RULES
 from drift.store import diagnoses, jobs, reads, retention, tables, windows, writes
 from drift.store.diagnoses import Request
 from drift.wiring import build
@@ -26,6 +28,7 @@ from drift.wiring import build
 SPAN = spans(1)[0]
 HOUR = spans(12)
 DAY = timedelta(days=1)
+OF_ALERTS = tables.outbox.c.kind == "alert"
 
 
 def unnormalised(n: int, seed: int = 1) -> np.ndarray:
@@ -68,7 +71,7 @@ def say(service) -> Diagnosis:
     """Make the one diagnosis that is wanted."""
     assert diagnose_one(service, lambda _: None)
     with service.engine.connect() as conn:
-        return diagnoses.newest(conn, "search", since=START - 30 * DAY).found
+        return diagnoses.made(conn, "search", since=START - 30 * DAY)[0].found
 
 
 def test_a_page_names_the_cause_that_was_found_before_it_fired(engine):
@@ -119,6 +122,63 @@ def test_an_alert_that_fires_without_a_diagnosis_asks_for_one_and_is_told_of_it(
     (message,) = peer.receiver.sent
     told, _watchdog = orjson.loads(message.body)
     assert told["annotations"]["cause"] == "missing-normalisation"
+
+
+def step(service, collector: FakeCollector, span: Span, rows: np.ndarray) -> None:
+    """One window, whole: measured, diagnosed."""
+    collector.windows[span.start] = rows
+    with service.engine.begin() as conn:
+        jobs.add(conn, "search", [span], now=START)
+    go(service)
+    while diagnose_one(service, lambda _: None):
+        pass
+
+
+def test_an_alert_keeps_its_first_bad_window_and_its_cause_while_it_burns_out_and_as_it_resolves(engine):
+    collector = FakeCollector({})
+    # The ticket's short look-back is of two hours, so that it burns on among good windows for as long.
+    rules = tuple(rule for rule in RULES if rule.name in {"fast", "ticket_1d"})
+    slos = {"search": (variance_slo(target=Fraction("0.99"), rules=rules),)}
+    service = make_service(engine, Clock(START + DAY), collector=collector, slos=slos)
+    told = set()
+    for i, span in enumerate(spans(80)):
+        step(service, collector, span, unnormalised(128, i) if 3 <= i < 15 else healthy(128, i))
+        with engine.connect() as conn:
+            rows = [row for row in reads.alerts(conn) if row.alert.kind in {"page", "ticket"}]
+        told |= {(row.alert.kind, row.alert.state, row.annotations["since"], row.annotations["cause"]) for row in rows}
+    since = (START + 3 * LENGTH).isoformat()
+    assert told == {
+        (kind, state, since, "missing-normalisation") for kind in ("page", "ticket") for state in ("firing", "resolved")
+    }
+    with engine.connect() as conn:
+        bodies = [orjson.loads(row.body)[0] for row in conn.execute(sa.select(tables.outbox).where(OF_ALERTS))]
+    assert len(bodies) == 4
+    assert {(each["annotations"]["since"], each["annotations"]["cause"]) for each in bodies} == {
+        (since, "missing-normalisation")
+    }
+
+
+def test_an_alert_is_told_its_own_diagnosis_or_that_of_a_window_that_was_bad_for_it_and_no_other(engine):
+    good, both, other = (Span(START + i * DAY / 24, START + (i + 1) * DAY / 24) for i in range(3))
+    Slots(engine).put("GBG", START)
+    alert = Alert("search", "spread", AlertKind.TICKET, AlertState.FIRING, both.end, both.end)
+    said = {"since": START.isoformat()}
+    with engine.begin() as conn:
+        writes.save_alert(conn, alert, labels={}, annotations=said, muted=False)
+
+    def after(span: Span, slo: str, cause: str) -> str | None:
+        request = Request("search", slo, span)
+        ask(engine, span, slo=slo)
+        with engine.begin() as conn:
+            diagnose.keep(conn, request, Diagnosis((cause_of(cause, 0.9, "seen"),), ()), now=span.end)
+            return reads.alerts(conn)[0].annotations.get("cause")
+
+    assert after(good, "traffic", "truncation") is None
+    assert after(both, "traffic", "rotated") == "rotated"
+    assert after(other, "traffic", "traffic-mix") == "rotated"
+    half = Span(both.start, both.start + DAY / 48)
+    assert after(half, "spread", "cls-pooling") == "cls-pooling"
+    assert after(Span(half.end, both.end), "traffic", "traffic-mix") == "cls-pooling"
 
 
 def test_one_bad_window_asks_for_nothing(engine):

@@ -93,7 +93,7 @@ def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
             help="This page as Markdown, without inputs",
         )
     if found.diagnosed is not None:
-        parts.html(diagnosis.section(found.diagnosed))
+        parts.html(diagnosis.section(found.diagnosed, "A diagnosis of a window that was bad for this objective"))
     if found.series is not None:
         _chart(found.series)
     parts.html(account.where_from(found.moved), account.rows_of(found, allowed=allowed))

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, episodes, parts, words
+from dashboard import data, episodes, parts, together, words
 from dashboard.data import Incidents
 from drift.alert import AlertState
 from drift.store.reads import AlertRow
@@ -27,10 +27,11 @@ def show() -> None:
     found = parts.known(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
     if found is None:
         return
-    chosen = sorted((row for row in found.alerts if matches(row)), key=_is_open, reverse=True)
+    chosen = together.groups((row for row in found.alerts if matches(row)), found.at)
+    chosen.sort(key=lambda group: _is_open(group[0]), reverse=True)
     parts.html(_verdict(found), parts.as_of(found.at, EVERY))
     if chosen:
-        parts.html(episodes.table(chosen[:MOST], found.messages, found.at))
+        parts.html(together.table(chosen[:MOST], found.messages, found.at))
     else:
         st.info("No alert matches these filters." if found.alerts else "No alert in this time.")
     if len(chosen) > MOST:

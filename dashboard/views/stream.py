@@ -181,7 +181,7 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
     if history is None:
         return
     if history.diagnosed is not None:
-        parts.html(diagnosis.section(history.diagnosed))
+        parts.html(diagnosis.section(history.diagnosed, "The newest diagnosis in this range"))
     _full(history.chosen)
     if history.moved is not None:
         parts.html(moved.section(history.moved))

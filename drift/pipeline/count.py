@@ -1,5 +1,7 @@
 """How one window counts: its verdict, the budget after it, the alerts that change, and who must be told of them."""
 
+from dataclasses import replace
+
 from drift.alert import Alert, AlertKind, AlertState, transition
 from drift.notify import alertmanager, announce, compose
 from drift.notify.moved import moved_most
@@ -28,7 +30,6 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
     if not step.changed and not step.watch.open:
         return
     detector = monitor.detector(slo.sli.detector)
-    since = objectives.bad_since(conn, slo, slot)
     context = compose.Context(
         stream=findings.stream,
         team=monitor.team,
@@ -36,21 +37,27 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
         dashboard_url=monitor.outlet.dashboard_url,
         slo=slo,
         budget=left,
-        since=since,
+        since=slot.span.start,  # each alert has its own, below
         measurement=verdict.measurement,
         meaning=detector.meaning if detector else "",
         next_step=detector.next_step if detector else "",
         conformal=verdict.conformal,
-        diagnosed=diagnose.newest(conn, slo, since),
         moved=moved_most(findings.measurements),
         api_url=monitor.outlet.api_url,
         tenant=tenant_of(findings.stream.key, monitor.tenant),
     )
     for alert in step.changed:
-        enqueue(conn, monitor, alert, context)
+        enqueue(conn, monitor, alert, of_episode(conn, alert, context, slot))
     for alert in step.watch.open:
         if alert not in step.changed:
-            keep(conn, monitor, alert, context)  # it goes on: what is repeated about it should be true now
+            # It goes on: what is repeated about it should be true now.
+            keep(conn, monitor, alert, of_episode(conn, alert, context, slot))
+
+
+def of_episode(conn: Connection, alert: Alert, context: compose.Context, slot: Slot) -> compose.Context:
+    """`context` with what is known of this very episode: since when, and why."""
+    since = objectives.since(conn, context.slo, alert, slot)
+    return replace(context, since=since, diagnosed=diagnose.newest(conn, alert, since))
 
 
 def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.Context) -> None:

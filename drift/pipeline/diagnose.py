@@ -18,7 +18,7 @@ from drift.notify import compose
 from drift.pipeline.monitor import Findings, Monitor
 from drift.records import UNKNOWN, Diagnosed, Diagnosis, Window
 from drift.slo import MIN_BAD, Budget, Severity, Slo
-from drift.store import diagnoses, windows
+from drift.store import diagnoses, reads, windows
 from drift.store.connect import Connection
 from drift.store.diagnoses import Request
 from drift.store.outbox import MessageState
@@ -39,7 +39,7 @@ def ask(
     if monitor.outlet.state is MessageState.MUTED or not (fires or _near(slo, budget)):
         return
     serves = (AFRESH if fires else AGAIN) * slo.interval
-    if not diagnoses.asked_since(conn, slo.stream, findings.span.end - serves):
+    if not diagnoses.asked_since(conn, slo.stream, slo.name, findings.span.end - serves):
         diagnoses.ask(conn, Request(slo.stream, slo.name, findings.span), now=budget.at)
 
 
@@ -49,9 +49,9 @@ def _near(slo: Slo, budget: Budget) -> bool:
     return any(burn.long > SOON * limit and burn.short > limit for burn, limit in limits)
 
 
-def newest(conn: Connection, slo: Slo, since: datetime) -> Diagnosed | None:
-    """The diagnosis that serves for what has been bad since then."""
-    return diagnoses.newest(conn, slo.stream, since=since - AGAIN * slo.interval)
+def newest(conn: Connection, alert: Alert, since: datetime) -> Diagnosed | None:
+    """The diagnosis that `alert` tells of, where it is of what has been bad since then."""
+    return next(iter(diagnoses.serving(conn, alert.stream, alert.slo, since=since, limit=1)), None)
 
 
 def make(conn: Connection, monitor: Monitor, request: Request, progress: Progress) -> Diagnosis:
@@ -97,9 +97,13 @@ def without(reason: str) -> Diagnosis:
 
 
 def keep(conn: Connection, request: Request, found: Diagnosis, *, now: datetime) -> Diagnosed:
-    """Keep the diagnosis, and have the open alerts of its stream tell of it from now on."""
+    """Keep the diagnosis, and have the open alerts that it serves tell of it from now on."""
     made = diagnoses.keep(conn, request, found, now=now)
-    diagnoses.annotate(conn, made, compose.diagnosed(made))
+    for row in reads.alerts(conn, states=(AlertState.PENDING, AlertState.FIRING), stream=made.stream):
+        alert = row.alert
+        since = datetime.fromisoformat(row.annotations.get("since") or alert.started_at.isoformat())
+        if alert.kind in diagnoses.TOLD and (best := newest(conn, alert, since)) is not None:
+            diagnoses.annotate(conn, alert, compose.diagnosed(best))
     return made
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from drift.alert import AlertKind, AlertState
+from drift.alert import Alert, AlertKind
 from drift.records import Diagnosed, Diagnosis, Span
 from drift.store import codec, tables
 
@@ -32,10 +32,10 @@ def ask(conn: sa.Connection, request: Request, *, now: datetime) -> bool:
     return conn.execute(new).first() is not None
 
 
-def asked_since(conn: sa.Connection, stream: str, since: datetime) -> bool:
-    """Whether a diagnosis was asked for of a stretch of `stream` that ends after `since`."""
-    t = tables.diagnosis
-    return conn.execute(sa.select(sa.exists().where(t.c.stream == stream, t.c.end > since))).scalar_one()
+def asked_since(conn: sa.Connection, stream: str, slo: str, since: datetime) -> bool:
+    """Whether a diagnosis that serves for an objective was asked for of a stretch that ends after `since`."""
+    serving = sa.exists().where(_serves(stream, slo), tables.diagnosis.c.end > since)
+    return conn.execute(sa.select(serving)).scalar_one()
 
 
 def claim(conn: sa.Connection, *, names: Sequence[str]) -> Request | None:
@@ -55,29 +55,51 @@ def keep(conn: sa.Connection, request: Request, found: Diagnosis, *, now: dateti
     return Diagnosed(request.stream, request.slo, span, now, found)
 
 
-def newest(conn: sa.Connection, stream: str, *, since: datetime) -> Diagnosed | None:
-    """The newest diagnosis of a stretch of `stream` that ends after `since`."""
-    return next(iter(made(conn, stream, since=since, limit=1)), None)
-
-
 def made(
     conn: sa.Connection, stream: str, *, since: datetime, until: datetime | None = None, limit: int = 100
 ) -> list[Diagnosed]:
     """Diagnoses of stretches of `stream` that end after `since` and start before `until`, newest first."""
+    return _read(conn, tables.diagnosis.c.stream == stream, since, until, limit)
+
+
+def serving(
+    conn: sa.Connection, stream: str, slo: str, *, since: datetime, until: datetime | None = None, limit: int = 100
+) -> list[Diagnosed]:
+    """Those among `made` that speak of what was bad for the objective `slo`: first what it asked for itself."""
+    return _read(conn, _serves(stream, slo), since, until, limit, tables.diagnosis.c.slo == slo)
+
+
+def _read(
+    conn: sa.Connection,
+    which: sa.ColumnElement[bool],
+    since: datetime,
+    until: datetime | None,
+    limit: int,
+    *first: sa.ColumnElement[bool],
+) -> list[Diagnosed]:
     t = tables.diagnosis
-    query = sa.select(t).where(t.c.stream == stream, t.c.end > since, t.c.made_at.is_not(None))
+    query = sa.select(t).where(which, t.c.end > since, t.c.made_at.is_not(None))
     if until is not None:
         query = query.where(t.c.start < until)
-    rows = conn.execute(query.order_by(t.c.end.desc(), t.c.made_at.desc()).limit(limit))
+    order = [*(each.desc() for each in first), t.c.end.desc(), t.c.made_at.desc()]
+    rows = conn.execute(query.order_by(*order).limit(limit))
     return [Diagnosed(r.stream, r.slo, Span(r.start, r.end), r.made_at, codec.read_diagnosis(r.found)) for r in rows]
 
 
-def annotate(conn: sa.Connection, diagnosed: Diagnosed, annotations: dict[str, str]) -> None:
-    """Add `annotations` to the open alerts of the stream that the diagnosis says something about."""
+def _serves(stream: str, slo: str) -> sa.ColumnElement[bool]:
+    """Diagnoses that the objective asked for, or of windows that were bad for it: others may be of another fault."""
+    t, s = tables.diagnosis, tables.slot
+    mine = (s.c.stream == stream) & (s.c.slo == slo) & (s.c.outcome == "bad")
+    was_bad = sa.exists().where(mine, s.c.end > t.c.start, s.c.start < t.c.end)
+    return (t.c.stream == stream) & ((t.c.slo == slo) | was_bad)
+
+
+def annotate(conn: sa.Connection, alert: Alert, annotations: dict[str, str]) -> None:
+    """Add `annotations` to those of `alert`."""
     t = tables.alert
-    mine = (t.c.stream == diagnosed.stream) & t.c.state.in_([AlertState.PENDING, AlertState.FIRING])
+    mine = (t.c.stream == alert.stream) & (t.c.slo == alert.slo) & (t.c.kind == alert.kind)
     added = t.c.annotations.op("||")(sa.cast(annotations, t.c.annotations.type))
-    conn.execute(sa.update(t).where(mine, t.c.kind.in_(TOLD)).values(annotations=added))
+    conn.execute(sa.update(t).where(mine, t.c.started_at == alert.started_at).values(annotations=added))
 
 
 def same_hours(conn: sa.Connection, request: Request, *, days: int = 7) -> list[Span]:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from drift.alert import AlertKind
+from drift.alert import Alert, AlertKind
 from drift.records import ENVIRONMENT, Measurement
 from drift.slo import BudgetingMethod, Calibration, Past, Slo, Slot, Spent, look_backs
 from drift.slo.calibration import MOST, OVER, Usual
@@ -66,6 +66,18 @@ def tallies(conn: sa.Connection) -> dict[tuple[str, str], Tally]:
         (r.stream, r.slo): Tally(r.slots, r.bad_slots, r.missing_run, r.insufficient_run, r.events, r.bad_events)
         for r in rows
     }
+
+
+def since(conn: sa.Connection, slo: Slo, alert: Alert, slot: Slot) -> datetime:
+    """The first bad window of the episode `alert`: as it was said when it began, which is in `slot` if not before.
+
+    Good windows in which it goes on would begin the run anew, while the episode is one.
+    """
+    t = tables.alert
+    mine = (t.c.stream == alert.stream) & (t.c.slo == alert.slo) & (t.c.kind == alert.kind)
+    said = sa.select(t.c.annotations["since"].astext).where(mine, t.c.started_at == alert.started_at)
+    kept = conn.execute(said).scalar()
+    return datetime.fromisoformat(kept) if kept else bad_since(conn, slo, slot)
 
 
 def bad_since(conn: sa.Connection, slo: Slo, slot: Slot) -> datetime:

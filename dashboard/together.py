@@ -1,0 +1,78 @@
+"""Alerts of one stream that were open at one time, as one line: what people call an incident. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from html import escape
+
+from dashboard import episodes, markup, said, words
+from dashboard.series import around
+from drift.alert import AlertKind, AlertState
+from drift.store.reads import AlertRow
+from drift.store.views import MessageRow
+
+ORDER = tuple(AlertKind)
+
+
+def groups(rows: Iterable[AlertRow], now: datetime) -> list[list[AlertRow]]:
+    """`rows` by stream and time, those that began last first; in each, pages before tickets.
+
+    There is a moment at which all of one group were open: by mere chains of overlaps, an alert that burns for weeks
+    would make one of all that happened meanwhile. What is open is no group with what is over.
+    """
+    found: list[list[AlertRow]] = []
+    newest: dict[tuple[str, bool], list[AlertRow]] = {}
+    for row in sorted(rows, key=_began):
+        key = row.alert.stream, _is_over(row)
+        group = newest.get(key, [])
+        if group and _began(row) < min(_ended(one, now) for one in group):
+            group.append(row)
+        else:
+            newest[key] = [row]
+            found.append(newest[key])
+    ordered = sorted(found, key=lambda group: _began(group[-1]), reverse=True)
+    return [sorted(group, key=lambda row: ORDER.index(row.alert.kind)) for group in ordered]
+
+
+def table(found: Iterable[Sequence[AlertRow]], messages: Sequence[MessageRow], now: datetime) -> str:
+    """Groups, one a row."""
+    cells = ((episodes.style(group[0]), _line(group, messages, now)) for group in found)
+    return markup.table("Episodes of alerts", episodes.HEADS, cells)
+
+
+def _line(group: Sequence[AlertRow], messages: Sequence[MessageRow], now: datetime) -> tuple[str, ...]:
+    first, *others = group
+    if not others:
+        return episodes.cells(first, episodes.of_alert(first, messages), now)
+    began, ended = min(map(_began, group)), max(_ended(row, now) for row in group)
+    told = [message for row in group for message in episodes.of_alert(row, messages)]
+    span, named = around(began, ended), {"stream": first.alert.stream}
+    past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if _is_over(first) else {}
+    until = markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if _is_over(first) else ""
+    return (
+        episodes.state(first) + markup.small(f"and {words.several(len(others), 'other alert')}"),
+        f'<span class="name">{markup.link("stream", first.alert.stream, **named, **past)}</span>',
+        "".join(_inside(group, now)),
+        escape(words.clock(began, now)) + until,
+        escape(words.length(ended - began)) + markup.small("" if _is_over(first) else "so far"),
+        episodes.told(told),
+    )
+
+
+def _inside(group: Sequence[AlertRow], now: datetime) -> Iterator[str]:
+    for row in group:
+        kind, began = words.KINDS[row.alert.kind], _began(row)
+        when = f"{kind}, {words.clock(began, now)}, {words.length(_ended(row, now) - began)}"
+        more = "; ".join(part for part in (when, episodes.why(row), *said.lines(row)) if part)
+        yield f"<div>{episodes.link(row, row.alert.slo)}{markup.small(more)}</div>"
+
+
+def _is_over(row: AlertRow) -> bool:
+    return row.alert.state is AlertState.RESOLVED
+
+
+def _began(row: AlertRow) -> datetime:
+    return row.alert.fired_at or row.alert.started_at
+
+
+def _ended(row: AlertRow, now: datetime) -> datetime:
+    return row.alert.resolved_at or now

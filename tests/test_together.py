@@ -1,0 +1,59 @@
+"""Alerts of one stream that were open at one time are one line on the page Incidents."""
+
+from datetime import UTC, datetime, timedelta
+
+from dashboard import together
+from drift.alert import Alert, AlertKind, AlertState
+from drift.store.reads import AlertRow
+
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NOW = AT + 9 * HOUR
+
+
+def row(slo: str, began: float, ended: float | None = None, *, stream="search", kind=AlertKind.PAGE) -> AlertRow:
+    state = AlertState.FIRING if ended is None else AlertState.RESOLVED
+    over = None if ended is None else AT + ended * HOUR
+    first = AT + began * HOUR
+    return AlertRow(Alert(stream, slo, kind, state, first, first, over), {}, {})
+
+
+def names(rows: list[AlertRow]) -> list[list[str]]:
+    return [[each.alert.slo for each in group] for group in together.groups(rows, NOW)]
+
+
+def test_what_was_open_at_one_time_is_one_group_and_what_began_last_comes_first():
+    assert names([row("a", 0, 2), row("b", 1, 3), row("c", 4, 5)]) == [["c"], ["a", "b"]]
+
+
+def test_pages_come_before_tickets_however_late_they_began():
+    assert names([row("slow", 0, 4, kind=AlertKind.TICKET), row("fast", 1, 2)]) == [["fast", "slow"]]
+
+
+def test_an_alert_that_burns_for_long_makes_no_group_of_all_that_happened_meanwhile():
+    assert names([row("long", 0, 9), row("a", 1, 2), row("b", 5, 6)]) == [["b"], ["long", "a"]]
+
+
+def test_what_is_open_is_no_group_with_what_is_over_nor_with_other_streams():
+    assert names([row("open", 1), row("over", 0, 2), row("other", 1, stream="ads"), row("late", 8)]) == [
+        ["open", "late"],
+        ["other"],
+        ["over"],
+    ]
+
+
+def test_a_line_has_each_objective_with_its_link_and_its_time():
+    table = together.table(together.groups([row("a", 0, 2), row("<b>", 1, 3)], NOW), (), NOW)
+    assert table.count("<tr") == 2
+    assert "and 1 other alert" in table
+    assert "slo=a" in table
+    assert "&lt;b&gt;" in table
+    assert "<b>" not in table
+    assert "nobody" in table
+    assert "to=2026-03-02T0" in table
+
+
+def test_an_alert_by_itself_is_told_whole():
+    table = together.table(together.groups([row("a", 0, 2)], NOW), (), NOW)
+    assert "other alert" not in table
+    assert "resolved page" in table
