@@ -15,9 +15,11 @@ from drift.pipeline.measure import measure
 from drift.records import Rows, Span, Window
 from drift.slo import Outcome
 from drift.wiring.build import build_monitor
+from drift.wiring.demo import filled
 from examples.demo.faults import Fault, Serving, mix
 from examples.demo.source import Draw, corpus
 
+DECLARED = Path(__file__).parents[1] / "examples/demo/drift.yaml"
 WINDOWS = 4
 # What an engineer would want to be told first. Where the truth has several faces, others may be bad too.
 EXPECTED = {
@@ -51,11 +53,14 @@ def serving(found, folder):
 def monitor(found, folder, engine):
     texts, labels = [d.text for d in found.reference], [d.package for d in found.reference]
     pq.write_table(pa.table({"input": texts, "label": labels}), folder / "reference.parquet")
-    names = ("PORT", "DASHBOARD_PORT", "DEMO_RECEIVER_PORT", "DEMO_SECRET")
-    environment = {f"DRIFT_{name}": "1" for name in names} | {"DRIFT_DEMO_HOME": str(folder)}
-    config = load(Path(__file__).parents[1] / "examples/demo/drift.yaml", environment)
+    config = load(filled(DECLARED, variables(folder), folder / "drift.yaml"))
     with engine.begin() as conn:
         return build_monitor(config, config.streams[0], engine, folder, conn, now=START)
+
+
+def variables(home: Path) -> dict[str, str]:
+    ports = ("DRIFT_PORT", "DRIFT_DASHBOARD_PORT", "DRIFT_DEMO_RECEIVER_PORT")
+    return dict.fromkeys(ports, "1") | {"DRIFT_DEMO_HOME": str(home)}
 
 
 def bad(monitor, serving, found, fault: Fault, windows: int) -> Counter[str]:
@@ -80,3 +85,12 @@ def test_each_fault_is_seen_by_the_objective_that_names_it_and_health_by_none(mo
         assert bad(monitor, serving, found, fault, WINDOWS)[objective] == WINDOWS, fault
     healthy = bad(monitor, serving, found, Fault.NONE, 12)
     assert sum(healthy.values()) <= 2, healthy  # of 84 verdicts, three of seven objectives with an alpha of .005
+
+
+def test_the_file_that_the_demo_runs_with_needs_no_variables(tmp_path, monkeypatch):
+    home = tmp_path / 'a "b" \\c'
+    home.mkdir()
+    for name in variables(home):
+        monkeypatch.delenv(name, raising=False)
+    config = load(filled(DECLARED, variables(home), home / "drift.yaml"))
+    assert config.streams[0].reference.path == home / "reference.parquet"
