@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from html import escape
+from pathlib import Path
 from shlex import quote
 from typing import Final
 
@@ -104,14 +105,15 @@ def where_from(measured: Measurement | None) -> str:
     return moved.section(measured) if measured else ""
 
 
-def looking(incident: Incident) -> Iterator[tuple[str, str]]:
-    """What to run to know more, each with what it is for."""
+def looking(incident: Incident, config: Path | None) -> Iterator[tuple[str, str]]:
+    """What to run to know more, each with what it is for; `config` is the file that declares the stream."""
     alert = incident.row.alert
     stream = quote(alert.stream)
     if alert.kind in BURNS:
         last = incident.verdicts.last_bad
         window = f" --window {last.start:%Y-%m-%dT%H:%M:%S}" if last else ""
-        yield "Name the fault in its last bad window", f"drift diagnose {stream}{window}"
+        declared = f" --config {quote(str(config))}" if config else ""
+        yield "Name the fault in its last bad window", f"drift diagnose {stream}{window}{declared}"
         yield "See what it is held against", f"drift reference show {stream}"
 
 

@@ -35,7 +35,8 @@ class Histogram:
 class Dimensions:
     """Variance ratios of `shown` dimensions, the range of healthy ones, and histograms of those that differ most.
 
-    `beyond` of `count` dimensions lie outside of the range `low` to `high`; `moved` have another distribution.
+    `beyond` of `count` dimensions lie outside of the range `low` to `high`; `moved` have another distribution. Those in
+    which both sides together vary by no more than rounding does are neither, nor among those that differ most.
     """
 
     shown: tuple[int, ...]
@@ -51,13 +52,15 @@ class Dimensions:
 def compare(sides: Sides, *, most: int = 5, also: int | None = None) -> Dimensions:
     """All dimensions of both sides; `also` is a dimension whose histogram is wanted in any case."""
     window, d = sides.window[: sides.rows], sides.window.shape[1]
-    ratios = _ratios(window, sides.reference)
-    nulls = np.log(np.stack([_ratios(subset, sides.reference) for subset in sides.subsets(DRAWS)]))
+    live = spread(sides) > rounding(sides.reference)
+    ratios = np.where(live, _ratios(window, sides.reference), 1.0)
+    subsets = (_ratios(subset, sides.reference) for subset in sides.subsets(DRAWS))
+    nulls = np.log(np.stack([each[live] for each in subsets]))
     # One range for all, since a spread of its own would be told by few subsets; it allows for as many as there are.
-    half = float(ndtri(1 - LEVEL / (2 * d)) * sides.widening * nulls.std())
+    half = float(ndtri(1 - LEVEL / (2 * d)) * sides.widening * nulls.std()) if live.any() else 0.0
     low, high = float(np.exp(-half)), float(np.exp(half))
-    apart = distances(sides.window, sides.reference)
-    order = [int(i) for i in np.argsort(-apart)[:most]]
+    apart = np.where(live, distances(sides.window, sides.reference), 0.0)
+    order = [int(i) for i in np.argsort(-apart)[:most] if live[i]]
     if also is not None and 0 <= also < d and also not in order:
         order = [also, *order]
     norms = histogram("norm", *(np.linalg.norm(x, axis=1) for x in (sides.window, sides.reference)))
@@ -88,6 +91,17 @@ def distances(x: Float32[np.ndarray, "n d"], y: Float32[np.ndarray, "m d"]) -> F
     last = np.vstack([ordered[1:] != ordered[:-1], np.ones((1, x.shape[1]), bool)])
     found: Float64[np.ndarray, d] = np.abs(np.where(last, steps, 0.0)).max(0)
     return found
+
+
+def spread(sides: Sides) -> Float64[np.ndarray, "d"]:
+    """The standard deviation of each dimension over the rows of both sides, so that a constant that moved has one."""
+    found: Float64[np.ndarray, d] = np.concatenate([sides.window, sides.reference]).std(0, dtype=np.float64)
+    return found
+
+
+def rounding(x: Float32[np.ndarray, "n d"]) -> float:
+    """By how much vectors as long as `x` are off, in any dimension, where they are computed in 32 bits."""
+    return float(np.finfo(np.float32).eps * np.sqrt(np.square(x, dtype=np.float64).sum(1).mean()))
 
 
 def bound(sides: Sides, dims: int) -> float:

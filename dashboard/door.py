@@ -41,7 +41,7 @@ def config() -> tuple[Declared | None, str]:
 
     Who is no operator sees no inputs: to that one no stream says that they may be shown.
     """
-    path = _path()
+    path = config_path()
     if path is None:
         return None, "no configuration was named: start the dashboard with `drift dashboard drift.yaml`"
     declared, fault = _config(path, _changed_at(path))
@@ -76,7 +76,7 @@ def sees() -> Sees:
         SignInError: it is not known who asks.
     """
     who = visitor()
-    path = _path()
+    path = config_path()
     declared = _config(path, _changed_at(path))[0] if path else None
     return lambda key: who.sees(tenant_of(key, declared.tenant(key) if declared else ""))
 
@@ -155,7 +155,7 @@ def _admitted(access: AccessConfig, name: str, groups: tuple[str, ...]) -> Visit
 
 def _access() -> AccessConfig:
     """Who may do what, as the configuration said when it could be read last: nobody gets in because it was broken."""
-    path = _path()
+    path = config_path()
     if path is None:
         return AccessConfig()
     declared, _ = _config(path, _changed_at(path))
@@ -168,7 +168,8 @@ def _access() -> AccessConfig:
     return kept[path]
 
 
-def _path() -> Path | None:
+def config_path() -> Path | None:
+    """The file that was named after `--`, which is the service's."""
     return _named(tuple(sys.argv[1:]))
 
 

@@ -8,6 +8,7 @@ from drift.store import encoders, operations, reads, views
 from drift.store.connect import Connection
 from drift.store.encoders import EncoderRow
 from drift.store.operations import GapCount, Intake, QueueRow, ReceiverRow, TableSize
+from drift.store.reads import StreamRow
 
 OVER: Final = timedelta(days=1)
 SLOW: Final = timedelta(minutes=2)  # a window that waits longer than this is late
@@ -20,7 +21,7 @@ class Operations:
     """All of it at `at`, counts being of the time `OVER` before that; `bytes` is the size of the whole database."""
 
     at: datetime
-    streams: int
+    streams: tuple[StreamRow, ...]
     queue: tuple[QueueRow, ...]
     gaps: tuple[GapCount, ...]
     receivers: tuple[ReceiverRow, ...]
@@ -60,7 +61,7 @@ def read(conn: Connection) -> Operations:
     whole, sizes = operations.sizes(conn)
     return Operations(
         at=at,
-        streams=len(reads.streams(conn)),
+        streams=tuple(reads.streams(conn)),
         queue=tuple(operations.queue(conn)),
         gaps=tuple(operations.gap_counts(conn, since=at - OVER)),
         receivers=tuple(operations.receivers(conn, since=at - OVER)),

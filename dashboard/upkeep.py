@@ -5,7 +5,7 @@ from datetime import timedelta
 from html import escape
 from typing import Final
 
-from dashboard import markup, palette, words
+from dashboard import alive, markup, palette, words
 from dashboard.layers import Axis, Bars, Chart, Kind, millis, over, when
 from dashboard.service import OVER, SLOW, Operations
 from drift.records import Span
@@ -30,9 +30,9 @@ ENCODER_HEADS: Final = (
 PARTS: Final = (("kept", palette.LINE), ("not sampled", palette.BAND), ("refused", palette.BAD))
 
 
-def verdict(found: Operations) -> str:
-    """Whether the service keeps up, in one line, and its numbers."""
-    faults = []
+def verdict(found: Operations, silent: timedelta | None) -> str:
+    """Whether the service runs and keeps up, in one line, and its numbers; `silent` is how long none has written."""
+    faults = [alive.notice(silent)] if silent else []
     if found.is_late:
         faults.append(f"{words.several(found.waiting, 'window')} wait, the oldest for {words.length(found.lag)}")
     if found.dead:
@@ -45,7 +45,7 @@ def verdict(found: Operations) -> str:
         ("messages given up", found.dead, "ticket" if found.dead else ""),
         ("rows received", sum(hour.received for hour in found.intake), ""),
         ("inputs encoded again", sum(hour.encoded for hour in found.intake), ""),
-        ("streams", found.streams, ""),
+        ("streams", len(found.streams), ""),
     ]
     note = f'<p class="soft">Counts are of the last {words.length(OVER)}; waiting windows and streams are of now.</p>'
     return f'<p class="verdict">{escape(line)}</p>{markup.tiles(tiles)}{note}'

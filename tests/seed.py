@@ -216,10 +216,11 @@ def database(server: Server) -> str:
 def fleet(conn: sa.Connection, config: Config, *, now: datetime, days: int = 21) -> None:
     """Write all of it, as of `now`."""
     start = Span.containing(now, HOUR).start - days * DAY
+    running = now + HOUR  # as if a service went on while tests read
     hours = spans(start, Span.containing(now, HOUR).start, HOUR)
     for stream_config in config.streams:
         for stream in stream_config.streams:
-            writes.register(conn, stream, team=stream_config.team, open_from=now)
+            writes.register(conn, stream, team=stream_config.team, open_from=running)
     actors = {actor.stream.key: actor for actor in _actors(conn, config, start, now)}
     for actor in actors.values():
         actor.live(hours)

@@ -46,6 +46,19 @@ def test_the_dimension_that_has_spread_is_named_first_and_marked():
     assert beyond["y"][0] == pytest.approx(4, rel=0.3)
 
 
+def test_dimensions_that_vary_by_rounding_alone_do_not_differ():
+    of, rng = held(spread=2.0), np.random.default_rng(5)
+    for side, offset in ((of.window, 1e-8), (of.reference, 0.0)):
+        side[:, 5] = offset + (1e-8 + offset) * rng.standard_normal(len(side))
+        side[:, 6] = 1e-31 * (offset > 0)
+        side[:, 7] = offset > 0  # a constant that has moved
+    found = dimensions.compare(of)
+    names = [one.name for one in found.histograms]
+    assert {"dimension 0", "dimension 7"} <= set(names)
+    assert not {"dimension 5", "dimension 6"} & set(names)
+    assert (found.moved, found.beyond) == (2, 1)
+
+
 def test_any_dimension_can_be_asked_for():
     names = [one.name for one in dimensions.compare(held(), also=17).histograms]
     assert "dimension 17" in names

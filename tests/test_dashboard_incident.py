@@ -63,8 +63,13 @@ def test_an_alerts_own_link_shows_the_cause_with_its_evidence_and_what_to_run(pa
     assert "missing-normalisation, rotated looked for in the vectors" in shown
     assert "query-17" in shown
     assert "answered 503 Service Unavailable" in shown
-    assert app.code[0].value.startswith("drift diagnose docs-search --window 2")
     assert 'href="https://runbooks.example/docs-search"' in html(app)
+
+
+def test_the_command_that_names_the_fault_says_where_the_stream_is_declared(page, reader, config_file):  # noqa: F811
+    command = page(seed_url(reader), "incident", **link(episode(reader, "docs-search"))).code[0].value
+    assert command.startswith("drift diagnose docs-search --window 2")
+    assert command.endswith(f" --config {config_file}")
 
 
 def seed_url(reader) -> str:

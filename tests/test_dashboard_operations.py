@@ -44,6 +44,31 @@ def test_a_healthy_service_keeps_up_and_says_what_it_could_not_measure(page, see
     assert re.search(r"Database: [\d.]+ MB", shown)
 
 
+def stopped(postgres_url: str, ago: timedelta) -> str:
+    """The URL of a database whose service, of streams of five seconds and of hours, last closed a window then."""
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        for name, length in (("docs-search", timedelta()), ("legal-clauses", HOUR)):
+            stream = Stream(name, "encoder", "1", 4)
+            writes.register(conn, stream, team="", open_from=datetime.now(UTC) - ago - length)
+    engine.dispose()
+    return postgres_url
+
+
+@pytest.mark.parametrize("view", ["operations", "fleet"])
+def test_a_service_that_runs_no_more_is_told_first(page, postgres_url, view):  # noqa: F811
+    app = page(stopped(postgres_url, timedelta(minutes=9, seconds=5)), view)
+    shown = plain(text(app)).casefold()
+    assert re.search(r"◆ no service has written for 9 min [5-9] s: alerts do not go out", shown)
+    assert "keeps up" not in shown
+
+
+@pytest.mark.parametrize("view", ["operations", "fleet"])
+def test_a_service_that_waits_for_late_rows_runs(page, postgres_url, view):  # noqa: F811
+    app = page(stopped(postgres_url, timedelta(seconds=36)), view)
+    assert "no service has written" not in plain(text(app)).casefold()
+
+
 @pytest.fixture
 def troubled_url(postgres_url):
     """A service whose queue stands still, one of whose receivers has refused a message."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, markup, parts, words
+from dashboard import alive, data, markup, parts, words
 from dashboard.standing import Fleet, Line, Standing, lines
 
 EVERY: Final = 5.0
@@ -25,7 +25,8 @@ def show() -> None:
     if not fleet.streams:
         _empty(fleet)
         return
-    parts.html(_verdict(every, fleet), _tiles(every, fleet), parts.as_of(fleet.at, EVERY))
+    banner = alive.banner(alive.silent_for(fleet.streams, declared, fleet.at))
+    parts.html(banner, _verdict(every, fleet), _tiles(every, fleet), parts.as_of(fleet.at, EVERY))
     parts.declared_notice()
     chosen = _chosen(every)
     parts.html(markup.fleet_table(data.newest(chosen[:MOST]), fleet.at))

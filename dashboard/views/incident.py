@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import account, charts, data, diagnosis, drawn, incident, markup, palette, parts, postmortem
 from dashboard.data import Shown
-from dashboard.door import HiddenError
+from dashboard.door import HiddenError, config_path
 from dashboard.incident import Found, Incident, Named
 from dashboard.series import Series
 from drift.errors import StoreError
@@ -105,7 +105,7 @@ def _next(found: Incident) -> None:
     parts.html("<h3>What to run next</h3>")
     with st.container(gap="xsmall"):
         can_act = data.visitor().role is Role.OPERATOR
-        for purpose, command in (*account.looking(found), *(account.acting(found) if can_act else ())):
+        for purpose, command in (*account.looking(found, config_path()), *(account.acting(found) if can_act else ())):
             parts.html(f'<p class="soft">{purpose}</p>')
             st.code(command, language="bash", wrap_lines=True)
 

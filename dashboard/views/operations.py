@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, drawn, markup, parts, service, upkeep, words
+from dashboard import alive, data, drawn, markup, parts, service, upkeep, words
 
 EVERY: Final = 30.0
 
@@ -22,7 +22,8 @@ def show() -> None:
         st.info(parts.NO_STREAM)
         parts.html(parts.as_of(found.at, EVERY))
         return
-    parts.html(upkeep.verdict(found), parts.as_of(found.at, EVERY))
+    silent = alive.silent_for(found.streams, data.config()[0], found.at)
+    parts.html(upkeep.verdict(found, silent), parts.as_of(found.at, EVERY))
     parts.html("<h3>Windows that wait to be measured</h3>", upkeep.queue(found))
     title = "Rows by the hour, of all streams"
     parts.html(f"<h3>{title}</h3>", markup.key([(name, colour, "") for name, colour in upkeep.PARTS]))

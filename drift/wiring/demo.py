@@ -1,11 +1,12 @@
 """The example, whole: its files, its receiver, its traffic and the service, started and stopped together."""
 
-import os
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from string import Template
 from typing import Final
 
 from rich.console import Console
@@ -53,15 +54,15 @@ def demo(fault: str, settings: Settings, *, with_history: bool) -> None:
     variables = {name: str(port) for name, port in ports.items()} | {
         "DRIFT_DEMO_HOME": str(home),
         "DRIFT_DEMO_RECEIVER_PORT": str(receiver),
-        "DRIFT_DEMO_SECRET": _secret(home / "secret"),
     }
+    secret = {"DRIFT_DEMO_SECRET": _secret(home / "secret")}
     package, root = _examples()
-    path = root / package.replace(".", "/") / "drift.yaml"
-    config = _configuration(path, variables, settings)
+    path = filled(root / package.replace(".", "/") / "drift.yaml", variables, home / "drift.yaml")
+    config = _configuration(path, settings)
     with ExitStack() as running:
         log = running.enter_context((home / "service.log").open("a", encoding="utf-8"))
         run = [sys.executable, "-m"]
-        running.enter_context(beside([*run, f"{package}.receiver", str(receiver)], variables, cwd=root, log=None))
+        running.enter_context(beside([*run, f"{package}.receiver", str(receiver)], secret, cwd=root, log=None))
         found = running.enter_context(hosted(settings))
         prepare = [*run, f"{package}.prepare"]
         with console.status("collecting documentation strings"):
@@ -77,14 +78,22 @@ def demo(fault: str, settings: Settings, *, with_history: bool) -> None:
             _replay(service, home / "history.parquet")
         url = f"http://{settings.host}:{settings.port}"
         traffic = [*run, f"{package}.traffic", str(home), url, fault]
-        running.enter_context(beside(traffic, variables, cwd=root, log=None))
-        running.enter_context(beside_dashboard(found, path, settings, variables, log=log))
+        running.enter_context(beside(traffic, {}, cwd=root, log=None))
+        running.enter_context(beside_dashboard(found, path, settings, log=log))
         _say_where(settings, home)
         serve(service, settings)
 
 
-def _configuration(path: Path, variables: Mapping[str, str], settings: Settings) -> Config:
-    config = load(path, {**os.environ, **variables})
+def filled(template: Path, variables: Mapping[str, str], path: Path) -> Path:
+    """`template` with `variables` put in, at `path`: commands that the dashboard names are run where none is set."""
+    # What JSON escapes in a text, YAML reads within double quotes.
+    quoted = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in variables.items()}
+    path.write_text(Template(template.read_text(encoding="utf-8")).substitute(quoted), encoding="utf-8")
+    return path
+
+
+def _configuration(path: Path, settings: Settings) -> Config:
+    config = load(path)
     require_sign_in(config, settings)
     require_tokens(config, settings)
     return config

@@ -1,7 +1,7 @@
 """Run the service in this process, and the dashboard beside it, until told to stop."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -37,7 +37,7 @@ def run(config: Config, path: Path, settings: Settings, *, with_dashboard: bool)
     with ExitStack() as running:
         found = running.enter_context(hosted(settings))
         if with_dashboard:
-            running.enter_context(beside_dashboard(found, path, settings, {}, log=None))
+            running.enter_context(beside_dashboard(found, path, settings, log=None))
         configure(settings, sys.stderr)
         serve(build_service(config, found.engine, settings.home), settings)
 
@@ -67,13 +67,10 @@ def serve(service: Service, settings: Settings) -> None:
 
 
 @contextmanager
-def beside_dashboard(
-    found: Database, path: Path, settings: Settings, variables: Mapping[str, str], *, log: TextIO | None
-) -> Iterator[None]:
+def beside_dashboard(found: Database, path: Path, settings: Settings, *, log: TextIO | None) -> Iterator[None]:
     """The dashboard on `path`, as a process of its own, until the block ends."""
     command = [sys.executable, "-m", "drift", "dashboard", str(path.resolve())]
     environment = {
-        **variables,
         "DRIFT_DASHBOARD_DATABASE_URL": found.reader_url,
         "DRIFT_HOST": settings.host,
         "DRIFT_PORT": str(settings.port),

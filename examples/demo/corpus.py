@@ -42,6 +42,11 @@ class Document:
     text: str
     package: str
 
+    @property
+    def id(self) -> str:
+        """The same on every machine."""
+        return f"{self.package}-{scattered(self.text)[:10]}"
+
 
 def documents(cache: Path, *, limit: int = 1200, packages: Sequence[str] = PACKAGES) -> list[Document]:
     """At most `limit` documents per package, in an order that is mixed and always the same.

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
-from drift.encoder.load import EncoderSpec, load, locate
+from drift.encoder.load import BUNDLED_WEIGHTS_SHA256, EncoderSpec, load, locate
 
 Vector = Float32[np.ndarray, "d"]
 Vectors = Float32[np.ndarray, "n d"]
@@ -31,6 +31,8 @@ QUANTISED_BITS: Final = 4
 COLLAPSED_DIRECTIONS: Final = 4
 # Share of each matrix's own spread; it turns vectors by a 1 - cosine of .05, as some fine-tuning would.
 STALE_NOISE: Final = 0.1
+# Where the older checkpoint of the bundled model lies, in the folder that is kept; drift.yaml names it too.
+OLDER: Final = f"older-{BUNDLED_WEIGHTS_SHA256[:12]}"
 
 
 class Fault(StrEnum):
@@ -95,7 +97,7 @@ class Serving:
             case Fault.MISSING_NORMALISATION:
                 return self._kept(replace(right, recipe=replace(right.recipe, normalise=False)))
             case Fault.STALE_MODEL:
-                older = older_checkpoint(locate(self._spec), self._folder / f"older-{right.files.weights[:12]}")
+                older = older_checkpoint(locate(self._spec), self._folder / OLDER)
                 return self._kept(load(replace(self._spec, model=str(older), weights_sha256=None)))
             case _:
                 return self.encoder

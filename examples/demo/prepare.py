@@ -13,16 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drift.encoder.load import EncoderSpec
+from drift.encoder.load import EncoderSpec, locate
 from drift.records import EPOCH
 
 from .corpus import Document
-from .faults import Fault, Serving, mix
+from .faults import OLDER, Fault, Serving, mix, older_checkpoint
 from .source import Corpus, Draw, corpus
 
 WINDOW: Final = timedelta(hours=4)
 WEEKS: Final = 3
-ROWS: Final = 80
+ROWS: Final = 120  # of which the segment has enough
 POOL: Final = 160  # documents of each package that the history draws from, for each must be encoded once
 # Before now: a deployment that cut inputs short for sixteen hours, and a collector that was down for as long.
 TRUNCATED: Final = (timedelta(days=9, hours=16), timedelta(days=9))
@@ -30,7 +30,9 @@ DOWN: Final = (timedelta(days=4, hours=16), timedelta(days=4))
 
 
 def main(what: str, folder: Path) -> None:
-    """Write one of the two files."""
+    """Write one of the two files, and with the reference the model that the service is to know of."""
+    if what == "reference":
+        older_checkpoint(locate(EncoderSpec()), folder / OLDER)
     path = folder / f"{what}.parquet"
     if path.is_file():
         return
@@ -80,9 +82,7 @@ def _window(draw: Draw, serving: Serving, fault: Fault, start: datetime, rng: np
         {
             "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
             "time": [start + rng.uniform() * WINDOW for _ in drawn],
-            "id": [f"{start:%Y%m%dT%H}-{i}" for i in range(len(drawn))],
-            "input": [d.text for d in drawn],
-            "label": [d.package for d in drawn],
+            **draw.columns(drawn),
         }
     )
 

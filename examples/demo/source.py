@@ -1,6 +1,6 @@
 """The example's traffic: documents drawn in a mix of packages, none of which are in the reference."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,8 @@ from .corpus import Document, documents
 from .faults import REFERENCE_MIX
 
 REFERENCE_ROWS: Final = 1536
+# Three documents of four come through the website. What comes through the app is too little to be monitored apart.
+CLIENTS: Final = {"web": 0.75, "app": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,12 @@ class Draw:
         """`count` documents, each of a package drawn from `mix` (shares that add up to 1)."""
         names = self._rng.choice(list(mix), count, p=list(mix.values()))
         return [next(self._rounds[str(name)]) for name in names]
+
+    def columns(self, drawn: Sequence[Document]) -> dict[str, list[str]]:
+        """What goes with the vectors of `drawn`; whoever sent one has nothing to do with what it says."""
+        return {
+            "id": [d.id for d in drawn],
+            "input": [d.text for d in drawn],
+            "label": [d.package for d in drawn],
+            "client": [str(c) for c in self._rng.choice(list(CLIENTS), len(drawn), p=list(CLIENTS.values()))],
+        }

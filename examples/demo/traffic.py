@@ -60,8 +60,7 @@ def batch(draw: Draw, serving: Serving, fault: Fault) -> bytes:
     table = pa.table(
         {
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
-            "input": [d.text for d in drawn],
-            "label": [d.package for d in drawn],
+            **draw.columns(drawn),
         }
     )
     sink = pa.BufferOutputStream()
