@@ -25,7 +25,7 @@ KEY: Final = (
 
 def show() -> None:
     """The whole page; while the incident is open it renews itself."""
-    wanted = incident.named(st.query_params.to_dict())
+    wanted = incident.named({name: parts.named(name) for name in st.query_params})
     if wanted is None:
         st.info("**No incident is named.** Choose one from the list: its link names the alert and when it began.")
         parts.html(f"<p>{markup.link('incidents', 'All incidents')}</p>")
