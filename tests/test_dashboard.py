@@ -282,3 +282,14 @@ def test_what_comes_from_outside_is_escaped(page, postgres_url, config_file):
 def test_the_dashboard_cannot_write(seeded_url):
     with data._reader(seeded_url).connect() as conn, pytest.raises(sa.exc.InternalError, match="read-only"):
         conn.execute(sa.delete(tables.stream))
+
+
+def test_a_page_that_fires_counts_though_the_file_does_not_name_its_objective(page, seeded_url, tmp_path, monkeypatch):
+    less = tmp_path / "drift.yaml"
+    named = "name: traffic, detector: joint, p_value_at_least: 0.005"
+    other = seed.CONFIG.replace(named, "name: other, detector: effective_rank, value_at_least: 0.5")
+    less.write_text(other.replace("    window: 5s\n", "    window: 5s\n    detectors: [effective_rank]\n"))
+    monkeypatch.setattr(sys, "argv", ["app.py", "--config", str(less)])
+    app = page(seeded_url, find="docs-search")
+    assert "1 page is firing" in text(app)
+    assert "traffic not configured" in rows(app)[0]
