@@ -103,11 +103,8 @@ def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
 
 def _next(found: Incident) -> None:
     parts.html("<h3>What to run next</h3>")
-    with st.container(gap="xsmall"):
-        can_act = data.visitor().role is Role.OPERATOR
-        for purpose, command in (*account.looking(found), *(account.acting(found) if can_act else ())):
-            parts.html(f'<p class="soft">{purpose}</p>')
-            st.code(command, language="bash", wrap_lines=True)
+    can_act = data.visitor().role is Role.OPERATOR
+    drawn.commands((*account.looking(found), *(account.acting(found) if can_act else ())))
 
 
 def _chart(series: Series) -> None:
