@@ -93,7 +93,7 @@ def chosen_stream(known: Registered, first: Callable[[Connection], str | None]) 
             found = data.asked(first, lambda conn: First(first(conn)), ttl=FIRST_TTL).value.stream
         except StoreError:
             found = None  # what is asked next says so
-        st.session_state["stream"] = found if found in names else names[0]
+        st.session_state["stream"] = st.query_params["stream"] = found if found in names else names[0]
     # Without a first choice of the widget's own, each is written to the address: a link keeps its stream.
     return st.selectbox("Stream", names, None, key="stream", bind="query-params", width=260, placeholder="Which?")
 
