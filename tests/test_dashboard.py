@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.words import looks_at
+from drift.alert import Alert, AlertKind, AlertState
 from drift.config import load
 from drift.store import tables, writes
 from drift.store.connect import connect
@@ -206,6 +207,20 @@ def test_incidents_puts_open_ones_first_and_says_who_was_told(page, seeded_url):
     mine = next(row for row in found if "docs-search" in row)
     assert "alertmanager: told after 1 s" in mine.replace("\u202f", " ")
     assert "retrain: waiting, 1 attempt" in mine
+
+
+def test_incidents_count_what_was_told_and_name_what_was_replayed(page, postgres_url):
+    at = datetime.now(UTC) - timedelta(hours=3)
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        for i in range(3):
+            began = at + i * timedelta(minutes=30)
+            alert = Alert("docs-search", "rank", AlertKind.PAGE, AlertState.RESOLVED, began, began, began)
+            writes.save_alert(conn, alert, labels={}, annotations={}, muted=i > 0)
+    engine.dispose()
+    shown = page(postgres_url, "incidents")
+    assert "No alert is open, 1 resolved in this time 2 more alerts of replayed history" in text(shown)
+    assert sum("resolved page (replayed)" in row for row in rows(shown)) == 2
 
 
 def test_incidents_filters_come_from_the_address(page, seeded_url):
