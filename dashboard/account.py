@@ -37,6 +37,7 @@ def head(incident: Incident) -> str:
         ("Next", escape(notes.get("next_step", "")) if incident.is_open else ""),
         ("Runbook", markup.outside(notes["runbook_url"], notes["runbook_url"]) if notes.get("runbook_url") else ""),
         ("Stream", markup.link("stream", alert.stream, stream=alert.stream, slo=alert.slo)),
+        ("Team", escape(row.labels.get("team", ""))),
     ]
     summary = notes.get("summary") or f"{alert.stream}: {alert.slo}"
     return (
@@ -52,10 +53,10 @@ def timeline(incident: Incident, steps: Sequence[Step]) -> str:
 
 
 def affected(incident: Incident) -> str:
-    """Alerts of the same stream and of its segments meanwhile."""
+    """Alerts of the same model or cause meanwhile."""
     if not incident.others:
-        return '<p class="soft">No other alert of this stream or of its segments was open meanwhile.</p>'
-    return markup.table("Other alerts meanwhile", ("Alert", "Stream", "When"), _others(incident))
+        return '<p class="soft">No other alert of this model or cause was open meanwhile.</p>'
+    return markup.table("Other alerts meanwhile", ("Alert", "Objective", "When"), _others(incident))
 
 
 def _others(incident: Incident) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -102,7 +102,7 @@ def of_alert(row: AlertRow, messages: Iterable[MessageRow]) -> list[MessageRow]:
 
 def state(row: AlertRow) -> str:
     """What an alert is and how it stands, as a mark with words."""
-    kind = words.KINDS[row.alert.kind]
+    kind = words.KINDS[row.alert.kind] + (" (replayed)" if row.muted else "")
     if row.alert.state is AlertState.RESOLVED:
         return f'<span class="chip resolved">✓ resolved {escape(kind)}</span>'
     return markup.chip(standing_of(row), f"{kind}, {row.alert.state.value}")

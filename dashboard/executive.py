@@ -11,6 +11,7 @@ from drift.store.reads import AlertRow
 
 WORST: Final = 10
 INCIDENTS: Final = 30
+LEAST: Final = 0.0005  # less of what may be bad reads as 0 %
 POLICY: Final = (
     "Policy: a team with budget left changes its models as it likes; one whose objective has spent its budget changes "
     "only what brings it back, until some is left again."
@@ -58,17 +59,17 @@ def teams(report: Report) -> str:
 
 def recoveries(report: Report) -> str:
     """Pages and tickets of each team, quarter by quarter, and how long they took."""
-    names = sorted({team_of(row) for quarter in report.quarters for row in quarter.incidents})
+    names = sorted({team_of(row) for quarter in report.quarters for row in quarter.told})
     if not names:
         return '<p class="soft">No page and no ticket in these quarters.</p>'
-    known = [quarter for quarter in report.quarters if quarter.attained or quarter.incidents]
+    known = [quarter for quarter in report.quarters if quarter.attained or quarter.told]
     heads = ("Team", *(quarter.name for quarter in known))
     rows = (
         (
             "",
             (
                 f'<span class="name">{escape(team)}</span>',
-                *(_told([row for row in quarter.incidents if team_of(row) == team]) for quarter in known),
+                *(_told([row for row in quarter.told if team_of(row) == team]) for quarter in known),
             ),
         )
         for team in names
@@ -91,7 +92,7 @@ def falsely(report: Report) -> str:
 
 def worst(quarter: Quarter) -> str:
     """The objectives that were not met, or have spent most."""
-    spent = sorted((one for one in quarter.attained if one.spent > 0), key=lambda one: -one.spent)[:WORST]
+    spent = sorted((one for one in quarter.attained if one.spent >= LEAST), key=lambda one: -one.spent)[:WORST]
     if not spent:
         return '<p class="soft">No window was bad in this quarter.</p>'
     heads = ("Stream", "Objective", "Attained", "Promised", "Of what may be bad")
@@ -99,19 +100,19 @@ def worst(quarter: Quarter) -> str:
 
 
 def latest(report: Report) -> str:
-    """The newest incidents of this quarter, with how long each took."""
+    """The newest incidents of this quarter, with how long each took; replayed ones are marked."""
     rows = report.quarters[0].incidents[:INCIDENTS]
     if not rows:
         return '<p class="soft">None in this quarter.</p>'
-    return markup.table("Incidents", ("Alert", "Stream", "Team", "Began", "Time to recover"), _latest(rows, report))
+    return markup.table("Incidents", ("Alert", "Stream", "Team", "Began", "Time to recover"), _latest(rows))
 
 
-def _latest(rows: Sequence[AlertRow], report: Report) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _latest(rows: Sequence[AlertRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for row in rows:
         alert = row.alert
         took = words.length(alert.resolved_at - alert.started_at) if alert.resolved_at else "still open"
         named = f'<span class="name">{episodes.link(row, alert.slo)}</span>'
-        began = words.clock(alert.started_at, report.at)
+        began = f"{alert.started_at:%Y-%m-%d %H:%M} UTC"  # on paper the day is not known otherwise
         yield (
             "",
             (
@@ -126,7 +127,7 @@ def _latest(rows: Sequence[AlertRow], report: Report) -> Iterator[tuple[str, tup
 
 def _spent(spent: Sequence[Attained]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for one in spent:
-        style = "" if one.is_met else "low" if one.spent < 2 else "spent"
+        style = "spent" if not one.is_met else "low" if one.spent > 0.5 else ""  # as Fleet has it
         bar = f'<div class="bar {style}"><i style="width:{min(100.0, 100 * one.spent):.1f}%"></i></div>'
         yield (
             "",
@@ -134,11 +135,16 @@ def _spent(spent: Sequence[Attained]) -> Iterator[tuple[str, tuple[str, ...]]]:
                 f'<span class="name">{markup.link("stream", one.stream, stream=one.stream, slo=one.slo)}</span>'
                 + markup.small(one.team),
                 escape(one.slo),
-                escape(words.share(one.share)) + ("" if one.is_met else markup.small("not met")),
+                escape(words.share(one.share)) + markup.small(_verdict_of(one)),
                 escape("-" if one.target is None else words.share(one.target)),
                 "-" if one.target is None else bar + escape(words.share(one.spent)),
             ),
         )
+
+
+def _verdict_of(one: Attained) -> str:
+    """In words, since what was attained and what was promised may be rounded to the same."""
+    return "" if one.target is None else "met" if one.is_met else "not met"
 
 
 def _kept(found: Sequence[Attained]) -> str:

@@ -40,8 +40,8 @@ class Named:
 class Incident:
     """All that is known of an episode at `at`, which was bad since `bad_since`.
 
-    `series` is None where the objective is no longer configured. `others` are alerts of the same stream and of its
-    segments that were open meanwhile. `diagnoses` are those of its own windows, the one to believe first. `inputs` are
+    `series` is None where the objective is no longer configured. `others` are alerts of the same model
+    or cause that were open meanwhile. `diagnoses` are those of its own windows, the one to believe first. `inputs` are
     those of the rows in `moved`, by their place in the window, as far as they are kept and may be shown. `changes` are
     what was done about it.
     """
@@ -114,7 +114,6 @@ def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, s
     moved = next(iter(views.attributed(conn, stream, span.start, span.end, detector=detector)), None)
     rows = moved.attribution.rows if moved and moved.attribution and show_inputs else ()
     told = incidents.told(conn, replace(span, end=end + LATE))
-    others = incidents.overlapping(conn, stream.split("/", 1)[0], span)
     return Incident(
         at=at,
         row=row,
@@ -124,7 +123,7 @@ def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, s
         diagnoses=tuple(diagnoses.serving(conn, stream, alert.slo, since=span.start, until=span.end, limit=POINTS)),
         moved=moved,
         inputs=incidents.inputs(conn, stream, moved.span.start, [r.position for r in rows]) if moved else {},
-        others=tuple(other for other in others if other.alert != alert),
+        others=tuple(incidents.related(conn, row, span)),
         messages=tuple(episodes.of_alert(row, told)),
         series=_series(conn, slo, around(began, end), row) if slo else None,
         changes=stored.changes(conn, stream, alert.slo, alert.fired_at, Span(span.start - BEFORE, span.end + LATE)),

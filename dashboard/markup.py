@@ -106,7 +106,7 @@ def _cells(line: Line, now: datetime) -> tuple[str, ...]:
         + _suppressed_cell(line, now),
         f'<span class="name">{link("stream", stream.key, stream=stream.key, slo=line.name)}</span>' + small(about),
         f'<span class="name">{escape(line.name)}</span>'
-        + small(f"good: {words.good(line.slo.sli)}" if line.slo else ""),
+        + small(f"good: {words.good(line.slo.sli)}" if line.slo else Standing.RETIRED if line.is_retired else ""),
         number_cell(line) + spark(line),
         budget_cell(line),
         burn_cell(line),

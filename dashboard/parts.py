@@ -1,6 +1,7 @@
 """Pieces of a page that talk to Streamlit: states of the database, headings, and blocks of HTML."""
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -69,16 +70,38 @@ def registered() -> Registered | None:
     return found
 
 
-def chosen_stream(known: Registered, first: Callable[[Connection], str | None]) -> str:
-    """Which stream, in the address; at first the one that `first` names, which has something to show."""
+def named(name: str) -> str:
+    """What the address says of `name`, "" where it says nothing.
+
+    NUL becomes a mark that no name has: Postgres refuses to be asked for it, which would look like an outage.
+    """
+    return st.query_params.get(name, "").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def chosen_stream(known: Registered, first: Callable[[Connection], str | None]) -> str | None:
+    """Which stream, in the address; at first the one that `first` names, which has something to show.
+
+    None, and the reason shown, where the address names one that is not known.
+    """
     names = [row.stream.key for row in known.streams]
-    if "stream" not in st.query_params and "stream" not in st.session_state:
+    asked = named("stream")
+    if asked and asked not in names:
+        st.session_state["stream"] = None
+        unknown_stream(asked, names)
+    elif not asked and "stream" not in st.session_state:
         try:
             found = data.asked(first, lambda conn: First(first(conn)), ttl=FIRST_TTL).value.stream
         except StoreError:
             found = None  # what is asked next says so
-        st.session_state["stream"] = found if found in names else names[0]
-    return st.selectbox("Stream", names, key="stream", bind="query-params", width=260) or names[0]
+        st.session_state["stream"] = st.query_params["stream"] = found if found in names else names[0]
+    # Without a first choice of the widget's own, each is written to the address: a link keeps its stream.
+    return st.selectbox("Stream", names, None, key="stream", bind="query-params", width=260, placeholder="Which?")
+
+
+def unknown_stream(key: str, names: Sequence[str]) -> None:
+    """Say that there is no stream `key`, and which one is nearest."""
+    near = difflib.get_close_matches(key, names, n=1)
+    st.warning(f"No stream is called `{key}`." + (f" Did you mean `{near[0]}`?" if near else ""))
 
 
 def as_of(at: datetime, every: float | None) -> str:

@@ -57,12 +57,20 @@ class Attained:
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """A calendar quarter of UTC, so far: every objective that lived in it, and what was told to people in it."""
+    """A calendar quarter of UTC, so far: every objective that lived in it, and its pages and tickets.
+
+    What was replayed counts in what was attained, for its windows were good or bad; its alerts called nobody.
+    """
 
     start: datetime
     end: datetime
     attained: tuple[Attained, ...]
     incidents: tuple[AlertRow, ...]
+
+    @property
+    def told(self) -> tuple[AlertRow, ...]:
+        """The pages and tickets that called people: those of replayed history did not."""
+        return tuple(row for row in self.incidents if not row.muted)
 
     @property
     def name(self) -> str:
@@ -112,8 +120,8 @@ def read(conn: Connection, declared: Declared | None) -> Report:
     teams = {row.stream.key: row.team or NOBODY for row in reads.streams(conn)}
     bad = {(b.stream, b.slo, b.quarter): b.bad for b in attainment.bad_times(conn, since=starts[-1])}
     lived = _Lived(teams, declared, attainment.begun(conn), bad, _Chance())
-    told = reads.alerts(conn, states=(AlertState.FIRING, AlertState.RESOLVED), since=starts[-1], limit=10_000)
-    incidents = [row for row in told if row.alert.kind in TOLD and not row.muted]
+    fired = reads.alerts(conn, states=(AlertState.FIRING, AlertState.RESOLVED), since=starts[-1], limit=10_000)
+    incidents = [row for row in fired if row.alert.kind in TOLD]
     quarters = []
     for start, end in zip(starts, (at, *starts), strict=False):
         found = tuple(lived.attained(start, end))
@@ -148,7 +156,7 @@ def team_of(row: AlertRow) -> str:
 
 def false_pages(quarter: Quarter) -> Mapping[str, FalsePages]:
     """The pages of each team that has objectives or had pages."""
-    pages = [row for row in quarter.incidents if row.alert.kind is AlertKind.PAGE]
+    pages = [row for row in quarter.told if row.alert.kind is AlertKind.PAGE]
     teams = sorted({team_of(row) for row in pages} | {one.team for one in quarter.attained})
     return {
         team: FalsePages(

@@ -69,7 +69,8 @@ class Line:
 
     `age` is how long ago the newest slot ended; `late` says that this is longer than it may be. `behind` counts the
     stream's closed windows that wait to be measured. `maintenance` is the window that suppresses it now. `trail` has
-    the judged numbers of the newest measurements, oldest first, p-values as the test gave them.
+    the judged numbers of the newest measurements, oldest first, p-values as the test gave them. `is_retired` says that
+    the configuration is known and does not name it.
     """
 
     row: StreamRow
@@ -85,6 +86,7 @@ class Line:
     runbook_url: str = ""
     maintenance: Maintenance | None = None
     trail: tuple[float, ...] = ()
+    is_retired: bool = False
 
     @property
     def since(self) -> datetime | None:
@@ -164,7 +166,8 @@ def _lines_of(row: StreamRow, seen: Sequence[str], config: Declared | None, foun
         alerts = tuple(found.alerts.get((row.stream.key, name), ()))
         age = None if budget is None else found.at - budget.span.end
         late = age is not None and budget is not None and age > _patience(slo, budget, declared)
-        standing = Standing.RETIRED if config and slo is None else _standing(alerts, budget, late=late)
+        retired = config is not None and slo is None
+        standing = _standing_of_retired(alerts) if retired else _standing(alerts, budget, late=late)
         newest = found.newest.get((row.stream.key, slo.sli.detector)) if slo else None
         yield Line(
             row, name, slo, standing, alerts, budget,
@@ -172,6 +175,7 @@ def _lines_of(row: StreamRow, seen: Sequence[str], config: Declared | None, foun
             age=age, late=late, behind=found.behind.get(row.stream.key, 0),
             runbook_url=declared.runbook_url if declared else "",
             maintenance=covering(found.maintenance, row.stream),
+            is_retired=retired,
         )  # fmt: skip
 
 
@@ -195,6 +199,12 @@ def _standing(alerts: Sequence[AlertRow], budget: BudgetRow | None, *, late: boo
     if alerts:
         return Standing.PENDING
     return Standing.BURNING if budget.outcome is Outcome.BAD else Standing.OK
+
+
+def _standing_of_retired(alerts: Sequence[AlertRow]) -> Standing:
+    """What fires is told to people for as long as it does, whatever the file names; what is pending never will."""
+    told = standing_of(alerts[0]) if alerts else Standing.RETIRED
+    return Standing.RETIRED if told is Standing.PENDING else told
 
 
 def standing_of(row: AlertRow) -> Standing:

@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.words import looks_at
+from drift.alert import Alert, AlertKind, AlertState
 from drift.config import load
 from drift.store import tables, writes
 from drift.store.connect import connect
@@ -208,6 +209,20 @@ def test_incidents_puts_open_ones_first_and_says_who_was_told(page, seeded_url):
     assert "retrain: waiting, 1 attempt" in mine
 
 
+def test_incidents_count_what_was_told_and_name_what_was_replayed(page, postgres_url):
+    at = datetime.now(UTC) - timedelta(hours=3)
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        for i in range(3):
+            began = at + i * timedelta(minutes=30)
+            alert = Alert("docs-search", "rank", AlertKind.PAGE, AlertState.RESOLVED, began, began, began)
+            writes.save_alert(conn, alert, labels={}, annotations={}, muted=i > 0)
+    engine.dispose()
+    shown = page(postgres_url, "incidents")
+    assert "No alert is open, 1 resolved in this time 2 more alerts of replayed history" in text(shown)
+    assert sum("resolved page (replayed)" in row for row in rows(shown)) == 2
+
+
 def test_incidents_filters_come_from_the_address(page, seeded_url):
     found = rows(page(seeded_url, "incidents", episode="resolved", kind="page"))
     assert found
@@ -282,3 +297,14 @@ def test_what_comes_from_outside_is_escaped(page, postgres_url, config_file):
 def test_the_dashboard_cannot_write(seeded_url):
     with data._reader(seeded_url).connect() as conn, pytest.raises(sa.exc.InternalError, match="read-only"):
         conn.execute(sa.delete(tables.stream))
+
+
+def test_a_page_that_fires_counts_though_the_file_does_not_name_its_objective(page, seeded_url, tmp_path, monkeypatch):
+    less = tmp_path / "drift.yaml"
+    named = "name: traffic, detector: joint, p_value_at_least: 0.005"
+    other = seed.CONFIG.replace(named, "name: other, detector: effective_rank, value_at_least: 0.5")
+    less.write_text(other.replace("    window: 5s\n", "    window: 5s\n    detectors: [effective_rank]\n"))
+    monkeypatch.setattr(sys, "argv", ["app.py", "--config", str(less)])
+    app = page(seeded_url, find="docs-search")
+    assert "1 page is firing" in text(app)
+    assert "traffic not configured" in rows(app)[0]

@@ -1,6 +1,7 @@
 """The dashboard in a real browser: it shows what it should, asks no other host for anything, and logs no error."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -9,12 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from test_dashboard import config_file, seeded_url  # noqa: F401
+from test_dashboard_incident import episode, link, reader  # noqa: F401
 
 from drift.alert import AlertKind
 from drift.store import reads
@@ -192,3 +194,23 @@ def test_the_executive_page_prints_black_on_white_without_the_menu(tab, address)
     expect(tab.get_by_test_id("stHeader")).to_be_hidden()
     expect(tab.locator(".drift .verdict")).to_have_css("color", "rgb(0, 0, 0)")
     assert tab.pdf(format="A6").count(b"/Type /Page\n") > 1  # all of it, and not what fits on the screen
+
+
+def test_a_command_is_copied_by_keyboard(tab, address, reader):  # noqa: F811
+    tab.goto(f"{address}/incident?{urlencode(link(episode(reader, 'docs-search')))}")
+    first = tab.locator(".command button").first
+    expect(first).to_be_visible(timeout=20_000)
+    for _ in range(30):
+        tab.keyboard.press("Tab")
+        if first.evaluate("button => button === document.activeElement"):
+            break
+    tab.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    tab.keyboard.press("Enter")
+    expect(first).to_have_text("Copied")
+    assert tab.evaluate("window.copied") == tab.locator(".command code").first.inner_text()
+
+
+@pytest.mark.parametrize("view", ["times", "projection"])
+def test_the_address_has_the_stream_though_it_was_chosen_by_nobody(tab, address, view):
+    tab.goto(f"{address}/{view}")
+    expect(tab).to_have_url(re.compile("stream=support-tickets"), timeout=20_000)

@@ -10,6 +10,7 @@ from test_dashboard import config_file, page, seeded_url, text  # noqa: F401
 
 from dashboard import executive, quarters, spending
 from dashboard.declared import Declared
+from dashboard.quarters import Attained
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.config import load
 from drift.records import Measurement, Span
@@ -111,6 +112,36 @@ def test_false_pages_are_counted_beside_what_chance_may_raise(engine, declared):
     assert (found.pages, found.false) == (4, 1)
     assert found.expected == 0.0  # `rank` judges a value, and says nothing of chance
     assert "1 of 4 pages false, 25\u202f%" in executive.falsely(report)
+
+
+def test_replayed_alerts_are_listed_as_such_and_counted_nowhere(engine, declared):
+    start = quarter_start()
+    with engine.begin() as conn:
+        live(conn, declared, "G" * 24, start)
+        for i in range(2):
+            began = start + 10 * i * HOUR
+            alert = Alert(STREAM, "rank", AlertKind.PAGE, AlertState.RESOLVED, began, began, began + HOUR)
+            writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=i == 0)
+        report = quarters.read(conn, Declared.of(declared))
+    assert "1 page, 0 tickets" in executive.recoveries(report)
+    assert quarters.false_pages(report.quarters[0])["care"].pages == 1
+    assert executive.latest(report).count("✓ resolved page (replayed)<") == 1
+    assert f"{start + 10 * HOUR:%Y-%m-%d %H:%M} UTC" in executive.latest(report)
+
+
+def test_a_bar_that_is_nearly_spent_is_not_green_and_what_was_kept_is_told_in_words():
+    quarter = quarters.Quarter(
+        quarter_start(),
+        quarter_start() + HOUR,
+        tuple(Attained("care", STREAM, f"slo-{share}", share, 0.95) for share in (0.9499, 0.9525, 0.99, 0.99999)),
+        (),
+    )
+    missed, late, fine = executive.worst(quarter).split("<tr")[2:]
+    assert 'class="bar spent"' in missed
+    assert "<small>not met</small>" in missed
+    assert 'class="bar low"' in late
+    assert "<small>met</small>" in late
+    assert 'class="bar "' in fine
 
 
 def test_what_chance_may_raise_is_that_of_the_time_that_an_objective_lived(declared):

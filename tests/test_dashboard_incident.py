@@ -1,5 +1,6 @@
 """The page of one incident: every alert's link leads to it, and it says what happened when, why, and what next."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
@@ -60,6 +61,7 @@ def test_an_alerts_own_link_shows_the_cause_with_its_evidence_and_what_to_run(pa
     shown = plain(text(app))
     assert "▲ page, firing" in shown
     assert "61 of 256 rows fail" in shown
+    assert "Team search" in shown
     assert "missing-normalisation, rotated looked for in the vectors" in shown
     assert "query-17" in shown
     assert "answered 503 Service Unavailable" in shown
@@ -67,9 +69,15 @@ def test_an_alerts_own_link_shows_the_cause_with_its_evidence_and_what_to_run(pa
 
 
 def test_the_command_that_names_the_fault_says_where_the_stream_is_declared(page, reader, config_file):  # noqa: F811
-    command = page(seed_url(reader), "incident", **link(episode(reader, "docs-search"))).code[0].value
+    (command, *_) = commands(page(seed_url(reader), "incident", **link(episode(reader, "docs-search"))))
     assert command.startswith("drift diagnose docs-search --window 2")
     assert command.endswith(f" --config {config_file}")
+
+
+def commands(app) -> list[str]:
+    """The commands to copy."""
+    mounted = (json.loads(each.proto.json) for each in app.get("bidi_component"))
+    return [one["command"] for data in mounted for one in data.get("commands", ())]
 
 
 def seed_url(reader) -> str:
@@ -96,15 +104,32 @@ def test_alerts_of_the_same_stream_and_time_are_named_and_linked(page, reader): 
     assert "incident?stream=support-tickets&amp;slo=rank&amp;kind=page&amp;since=" in html(app)
 
 
-def test_segments_belong_to_their_stream_and_no_other_stream_does(engine):
+def test_alerts_of_the_same_model_or_cause_belong_together_and_those_of_another_cause_do_not(engine):
     at = datetime(2026, 3, 2, tzinfo=UTC)
+
+    def alert(conn, stream: str, *, model: str, cause: str = "", slo: str = "traffic") -> None:
+        fires = reads.Alert(stream, slo, AlertKind.PAGE, reads.AlertState.FIRING, at, at)
+        annotations = {"cause": cause} if cause else {}
+        writes.save_alert(conn, fires, labels={"model_id": model}, annotations=annotations, muted=False)
+
     with engine.begin() as conn:
-        for stream in ("search", "search/lang=de", "searching"):
-            alert = reads.Alert(stream, "traffic", AlertKind.PAGE, reads.AlertState.FIRING, at, at)
-            writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
-        rows = incidents.overlapping(conn, "search", Span(at, at + seed.HOUR))
-        assert [row.alert.stream for row in rows] == ["search", "search/lang=de"]
-        assert incidents.overlapping(conn, "search", Span(at - seed.HOUR, at)) == []
+        alert(conn, "search", model="m", cause="rotated")
+        alert(conn, "search", model="m", cause="truncation", slo="rank")
+        alert(conn, "search/lang=de", model="m")
+        alert(conn, "searching", model="other")
+        alert(conn, "shop", model="m", cause="unknown")
+        alert(conn, "tickets", model="other", cause="rotated")
+        mine = incidents.episode(conn, "search", "traffic", AlertKind.PAGE, at)
+        found = incidents.related(conn, mine, Span(at, at + seed.HOUR))
+        assert [row.alert.stream for row in found] == ["search/lang=de", "shop", "tickets"]
+        assert incidents.related(conn, mine, Span(at - seed.HOUR, at)) == []
+        undiagnosed = replace(mine, annotations={})
+        found = incidents.related(conn, undiagnosed, Span(at, at + seed.HOUR))
+        assert [(row.alert.stream, row.alert.slo) for row in found] == [
+            ("search", "rank"),
+            ("search/lang=de", "traffic"),
+            ("shop", "traffic"),
+        ]
 
 
 def test_a_change_of_the_reference_is_a_step(reader, config_file):  # noqa: F811

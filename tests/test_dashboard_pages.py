@@ -44,3 +44,19 @@ def test_a_full_database_is_shown(page, seeded_url, view):  # noqa: F811
     app = page(seeded_url, view, **QUERIES.get(view, {}))
     assert not app.error
     assert "<" in html(app)
+
+
+@pytest.mark.parametrize("view", ["times", "projection", "stream"])
+def test_a_stream_that_is_not_known_is_named_and_no_other_is_shown(page, seeded_url, view):  # noqa: F811
+    app = page(seeded_url, view, stream="suport-tickets")
+    assert "No stream is called `suport-tickets`. Did you mean `support-tickets`?" in app.warning[0].value
+    if view != "stream":
+        assert app.selectbox(key="stream").value is None
+        assert not app.get("bidi_component")
+
+
+@pytest.mark.parametrize("view", ["times", "projection", "stream", "incident"])
+def test_a_nul_in_a_link_is_no_outage(page, seeded_url, view):  # noqa: F811
+    app = page(seeded_url, view, stream="a\0b", slo="c\0d", kind="page", since="2026-01-01T00:00:00Z")
+    assert not app.error
+    assert "`a\N{REPLACEMENT CHARACTER}b`" in app.warning[0].value

@@ -9,7 +9,7 @@ import pytest
 import seed
 from streamlit.runtime.context import ContextProxy
 from test_dashboard import config_file, html, page, rows, seeded_url, text  # noqa: F401
-from test_dashboard_incident import episode, found, link, reader  # noqa: F401
+from test_dashboard_incident import commands, episode, found, link, reader  # noqa: F401
 from test_dashboard_pages import VIEWS, said
 
 from dashboard import data, door, incident, looks
@@ -175,10 +175,10 @@ def test_alerts_of_other_tenants_at_the_same_time_are_left_out_of_an_incident(re
 def test_viewers_get_no_commands_that_change_things_and_no_inputs(scoped, seeded_url, reader):  # noqa: F811
     query = link(episode(reader, CARE))
     viewer = scoped("care-people", seeded_url, "incident", **query)
-    assert [code.value.split()[1] for code in viewer.code] == ["diagnose", "reference"]
+    assert [command.split()[1] for command in commands(viewer)] == ["diagnose", "reference"]
     assert data.config()[0].stream(CARE).show_inputs is False
     operator = scoped("sre", seeded_url, "incident", **query)
-    assert f"drift alert mark-false {episode(reader, CARE).alert.id}" in [code.value for code in operator.code]
+    assert f"drift alert mark-false {episode(reader, CARE).alert.id}" in commands(operator)
     assert data.config()[0].stream(CARE).show_inputs is True
 
 

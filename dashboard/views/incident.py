@@ -25,7 +25,7 @@ KEY: Final = (
 
 def show() -> None:
     """The whole page; while the incident is open it renews itself."""
-    wanted = incident.named(st.query_params.to_dict())
+    wanted = incident.named({name: parts.named(name) for name in st.query_params})
     if wanted is None:
         st.info("**No incident is named.** Choose one from the list: its link names the alert and when it began.")
         parts.html(f"<p>{markup.link('incidents', 'All incidents')}</p>")
@@ -103,11 +103,8 @@ def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
 
 def _next(found: Incident) -> None:
     parts.html("<h3>What to run next</h3>")
-    with st.container(gap="xsmall"):
-        can_act = data.visitor().role is Role.OPERATOR
-        for purpose, command in (*account.looking(found, config_path()), *(account.acting(found) if can_act else ())):
-            parts.html(f'<p class="soft">{purpose}</p>')
-            st.code(command, language="bash", wrap_lines=True)
+    can_act = data.visitor().role is Role.OPERATOR
+    drawn.commands((*account.looking(found, config_path()), *(account.acting(found) if can_act else ())))
 
 
 def _chart(series: Series) -> None:

@@ -64,9 +64,12 @@ def _is_open(row: AlertRow) -> bool:
 
 
 def _verdict(found: Incidents) -> str:
-    count = sum(map(_is_open, found.alerts))
+    told = [row for row in found.alerts if not row.muted]
+    count, replayed = sum(map(_is_open, told)), len(found.alerts) - len(told)
     text = f"{words.several(count, 'alert')} open" if count else "No alert is open"
-    return f'<p class="verdict">{escape(text)}, {len(found.alerts) - count} resolved in this time</p>'
+    text += f", {words.count(len(told) - count)} resolved in this time"
+    more = f"{words.several(replayed, 'more alert')} of replayed history, of which nobody was told." if replayed else ""
+    return f'<p class="verdict">{escape(text)}</p>' + (f"<p>{escape(more)}</p>" if more else "")
 
 
 def _messages(found: Incidents) -> None:

@@ -28,7 +28,10 @@ def show() -> None:
     known = parts.registered()
     if known is None:
         return
-    wanted, by = _asked(known)
+    asked = _asked(known)
+    if asked is None:
+        return
+    wanted, by = asked
     declared, _ = data.config()
     stream = declared.stream(wanted.stream) if declared else None
     allowed = stream is not None and stream.show_inputs
@@ -55,10 +58,12 @@ def show() -> None:
     parts.html(typical.table(found.projection.clusters), _about(found.projection, found))
 
 
-def _asked(known: Registered) -> tuple[Wanted, By]:
+def _asked(known: Registered) -> tuple[Wanted, By] | None:
     """Which rows, and what their colour says; all of it lives in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stream = parts.chosen_stream(known, windows.first_stream)
+        if stream is None:
+            return None
         last = _one_of("Windows of the last", list(LAST), "last", "1 d")
         most = _one_of("Rows at most", list(ROWS), "most", "2k")
         method = Method(_one_of("Picture", [each.value for each in Method], "picture", Method.PCA.value))

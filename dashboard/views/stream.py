@@ -1,6 +1,5 @@
 """One stream: what fires and why, and what each of its objectives went through."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html import escape
@@ -50,7 +49,7 @@ _AROUND: Final = (
 
 def show() -> None:
     """The whole page."""
-    key = st.query_params.get("stream", "")
+    key = parts.named("stream")
     fleet = parts.known(lambda: data.fleet(key), lambda fleet: fleet.at)
     if fleet is None:
         st.fragment(_again, run_every=EVERY)()
@@ -91,8 +90,7 @@ def _choose(key: str) -> None:
     every = lines(fleet, data.config()[0])
     names = [row.stream.key for row in fleet.streams]
     if key:
-        near = difflib.get_close_matches(key, names, n=1)
-        st.warning(f"No stream is called `{key}`." + (f" Did you mean `{near[0]}`?" if near else ""))
+        parts.unknown_stream(key, names)
     if not names:
         st.info(parts.NO_STREAM)
         return

@@ -29,6 +29,8 @@ def show() -> None:
     if known is None:
         return
     stream, length = _asked(known)
+    if stream is None:
+        return
 
     def ask() -> Shown[Kept]:
         return data.asked(
@@ -56,7 +58,7 @@ def show() -> None:
         _compare(found, stream, _objectives(stream), *chosen)
 
 
-def _asked(known: Registered) -> tuple[str, timedelta]:
+def _asked(known: Registered) -> tuple[str | None, timedelta]:
     """Which stream, and how far back; both live in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stream = parts.chosen_stream(known, sketches.first_stream)

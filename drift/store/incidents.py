@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import sqlalchemy as sa
 
 from drift.alert import AlertKind
-from drift.records import Span
+from drift.records import NONE, UNKNOWN, Span
 from drift.store import reads, tables, views
 from drift.store.reads import AlertRow
 from drift.store.views import MessageRow
+
+UNNAMED: Final = (NONE, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,31 @@ def episode(conn: sa.Connection, stream: str, slo: str, kind: AlertKind, started
     return None if row is None else reads.alert_row(row)
 
 
-def overlapping(conn: sa.Connection, name: str, span: Span, *, limit: int = 100) -> list[AlertRow]:
-    """Alerts of the stream called `name` and of its segments that were open at some time in `span`, oldest first."""
-    t = tables.alert
-    family = (t.c.stream == name) | sa.func.starts_with(t.c.stream, f"{name}/")
+def related(conn: sa.Connection, row: AlertRow, span: Span, *, limit: int = 100) -> list[AlertRow]:
+    """Other alerts that were open at some time in `span`, oldest first, of the same fault as far as one can tell.
+
+    They are of the same stream, of its segments, of its model, or of the same cause; those of another cause are left
+    out.
+    """
+    t, mine = tables.alert, row.alert
+    name = mine.stream.split("/", 1)[0]
+    alike = (t.c.stream == name) | sa.func.starts_with(t.c.stream, f"{name}/")
+    if model := row.labels.get("model_id"):
+        alike |= t.c.labels["model_id"].astext == model
+    known: sa.ColumnElement[bool] = sa.true()
+    if (cause := row.annotations.get("cause", UNKNOWN)) not in UNNAMED:
+        theirs = sa.func.coalesce(t.c.annotations["cause"].astext, UNKNOWN)
+        alike |= theirs == cause
+        known = theirs.in_([cause, *UNNAMED])
     within = (t.c.started_at < span.end) & (t.c.resolved_at.is_(None) | (t.c.resolved_at >= span.start))
-    rows = conn.execute(sa.select(t).where(family, within).order_by(t.c.started_at, t.c.stream, t.c.slo).limit(limit))
+    itself = (
+        (t.c.stream == mine.stream)
+        & (t.c.slo == mine.slo)
+        & (t.c.kind == mine.kind)
+        & (t.c.started_at == mine.started_at)
+    )
+    query = sa.select(t).where(alike, known, within, ~itself)
+    rows = conn.execute(query.order_by(t.c.started_at, t.c.stream, t.c.slo).limit(limit))
     return [reads.alert_row(row) for row in rows]
 
 
