@@ -119,11 +119,7 @@ class AttributionAnswer(BaseModel):
 
 
 class DiagnosisAnswer(BaseModel):
-    """Why a stretch of a stream is as it is: causes, the likeliest first, and what was looked for in vain.
-
-    `against` says by which number causes are ruled out, as far as there is one. `slo` is the objective that asked, ""
-    where a person did.
-    """
+    """Why a stretch is as it is, and by which numbers it is not otherwise; `slo` asked, "" where a person did."""
 
     stream: str
     slo: str
@@ -136,15 +132,16 @@ class DiagnosisAnswer(BaseModel):
 
     @classmethod
     def of(cls, made: Diagnosed) -> "DiagnosisAnswer":
+        found, span = made.found, made.span
         return cls(
             stream=made.stream,
             slo=made.slo,
-            start=made.span.start,
-            end=made.span.end,
+            start=span.start,
+            end=span.end,
             made_at=made.made_at,
-            causes=list(made.found.causes),
-            ruled_out=list(made.found.ruled_out),
-            against=dict(made.found.against),
+            causes=[*found.causes],
+            ruled_out=[*found.ruled_out],
+            against={**found.against},
         )
 
 
