@@ -76,7 +76,7 @@ def looks(streams: int) -> tuple[Look, ...]:
 
     # Five objectives: two charts of what was measured where it is a test, the budget, the burn, and the other four.
     return (
-        Look("Fleet", 1.5, ROWS.format(min(MOST, 5 * streams)), lambda _: "fleet"),
+        Look("Fleet", 1.5, ROWS.format(min(MOST, 5 * streams)), lambda _: ""),
         Look("Stream", 1.0, CHARTS.format(8), lambda i: f"stream?stream={stream(i)}"),
         Look("Stream, 90 days", 1.0, CHARTS.format(8), lambda i: f"stream?stream={stream(40 + i)}&range=all"),
         Look("Matrix of 90 days", 2.0, CHARTS.format(1), lambda i: f"times?stream={stream(i)}&last=90+d"),

@@ -28,7 +28,7 @@ def main() -> None:
 
 def _pages(who: Visitor) -> None:
     pages = [
-        st.Page(HERE / "views" / "fleet.py", title="Fleet", url_path="fleet", default=True),
+        st.Page(HERE / "views" / "fleet.py", title="Fleet", default=True),
         st.Page(HERE / "views" / "stream.py", title="Stream", url_path="stream"),
         st.Page(HERE / "views" / "incidents.py", title="Incidents", url_path="incidents"),
         st.Page(HERE / "views" / "times.py", title="Any two times", url_path="times"),

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from math import log10
 from typing import Final
+from urllib.parse import quote
 
-from dashboard import words
+from dashboard import palette, words
 from dashboard.standing import Line
 from drift.slo import Quantity, Sli
 
@@ -16,7 +17,10 @@ LEAST: Final = 1e-6
 
 
 def spark(line: Line) -> str:
-    """The trail of a line as SVG, its newest window as a dot; "" where there is no trail yet."""
+    """The trail of a line as a picture, its newest window as a dot; "" where there is no trail yet.
+
+    An image in the page's own text, for Streamlit takes SVG out of HTML.
+    """
     if line.slo is None or len(line.trail) < 2:
         return ""
     sli = line.slo.sli
@@ -25,14 +29,16 @@ def spark(line: Line) -> str:
     trail, dashes = heights[: len(line.trail)], heights[len(line.trail) :]
     step = (WIDTH - 2 * EDGE) / (len(trail) - 1)
     points = " ".join(f"{EDGE + i * step:.1f},{y:.1f}" for i, y in enumerate(trail))
-    dashed = "".join(f'<path class="bound" d="M0 {y:.1f}H{WIDTH}"/>' for y in dashes)
-    dot = f'<circle class="{"bad" if line.bad else "good"}" cx="{WIDTH - EDGE}" cy="{trail[-1]:.1f}" r="2.2"/>'
+    dashed = "".join(f'<path stroke="{palette.BAD}" stroke-dasharray="3 2" d="M0 {y:.1f}H{WIDTH}"/>' for y in dashes)
+    colour = palette.BAD if line.bad else palette.GOOD
+    dot = f'<circle fill="{colour}" cx="{WIDTH - EDGE}" cy="{trail[-1]:.1f}" r="2.2"/>'
     low, high = (words.number(number) for number in (min(line.trail), max(line.trail)))
     said = f"The newest {len(trail)} windows lie between {low} and {high}."
-    return (
-        f'<svg class="spark" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
-        f'{dashed}<polyline points="{points}"/>{dot}</svg>'
+    drawn = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">{dashed}'
+        f'<polyline fill="none" stroke="{palette.GREY}" stroke-width="1.4" points="{points}"/>{dot}</svg>'
     )
+    return f'<img class="spark" alt="{said}" src="data:image/svg+xml,{quote(drawn)}">'
 
 
 def _heights(sli: Sli, numbers: Sequence[float]) -> list[float]:

@@ -102,7 +102,7 @@ def test_fleet_counts_and_says_when_it_was_true(page, seeded_url):
 
 def test_fleet_draws_the_newest_windows_of_each_objective_and_dates_its_version(page, seeded_url):
     shown = html(page(seeded_url))
-    assert shown.count('<svg class="spark"') > len(rows(page(seeded_url))) / 2
+    assert shown.count('<img class="spark"') > len(rows(page(seeded_url))) / 2
     assert re.search(r"MiniLM-L6-v2 2026-10 since \d", shown)
 
 

@@ -2,13 +2,16 @@
 
 import re
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 from test_dashboard_words import config, fleet, traffic  # noqa: F401
 
+from dashboard import palette
 from dashboard.answers import Newest
 from dashboard.declared import Declared
-from dashboard.spark import HEIGHT, WIDTH, spark
+from dashboard.spark import HEIGHT, WIDTH
+from dashboard.spark import spark as image
 from dashboard.standing import lines, measured
 from drift.store.views import Trail
 
@@ -17,6 +20,12 @@ from drift.store.views import Trail
 def line(config):  # noqa: F811
     """An objective on a p-value."""
     return traffic(lines(fleet(config), Declared.of(config)))
+
+
+def spark(line) -> str:
+    """The picture that the image holds."""
+    found = re.fullmatch(r'<img class="spark" alt="[^"]*" src="data:image/svg\+xml,([^"]*)">', image(line))
+    return unquote(found[1]) if found else ""
 
 
 def points(svg: str) -> list[tuple[float, float]]:
@@ -35,14 +44,14 @@ def test_the_newest_numbers_are_drawn_from_left_to_right_within_the_picture(line
 
 def test_the_bound_and_a_bad_newest_window_are_seen(line):
     good = spark(replace(line, trail=(0.5, 0.4)))
-    assert (good.count('class="bound"'), good.count('class="good"')) == (1, 1)
+    assert (good.count("stroke-dasharray"), good.count(f'fill="{palette.GOOD}"')) == (1, 1)
     newest = replace(line.newest, p_value=1e-9)
-    assert 'class="bad"' in spark(replace(line, trail=(0.5, 1e-9), newest=newest))
+    assert f'fill="{palette.BAD}"' in spark(replace(line, trail=(0.5, 1e-9), newest=newest))
 
 
 def test_what_never_moved_is_a_line_and_one_window_is_nothing(line):
     assert len({y for _, y in points(spark(replace(line, trail=(0.5, 0.5, 0.5))))}) == 1
-    assert spark(replace(line, trail=(0.5,))) == ""
+    assert image(replace(line, trail=(0.5,))) == ""
 
 
 def test_a_line_gets_the_trail_of_what_it_judges(line):
