@@ -30,7 +30,9 @@ def silent_for(streams: Sequence[StreamRow], config: Declared | None, at: dateti
 
 def notice(silent: timedelta | None) -> str:
     """What that means, in words; "" where a service runs."""
-    return f"no service has written for {words.length(silent)}: alerts do not go out" if silent else ""
+    return (
+        f"no window was closed for {words.length(silent)}: where no service runs, no alert goes out" if silent else ""
+    )
 
 
 def banner(silent: timedelta | None) -> str:

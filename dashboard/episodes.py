@@ -8,7 +8,7 @@ from typing import Final
 
 from dashboard import markup, said, words
 from dashboard.series import around
-from dashboard.standing import Line, Standing, standing_of
+from dashboard.standing import ORDER, Line, Standing, standing_of
 from drift.alert import Alert, AlertKind, AlertState
 from drift.store.reads import AlertRow, DeliveryRow
 from drift.store.views import MessageRow
@@ -66,11 +66,12 @@ def brief(line: Line, row: AlertRow, now: datetime) -> str:
 
 def calm(lines: Sequence[Line]) -> str:
     """What is said where no alert is open."""
-    if all(line.standing is Standing.OK for line in lines):
-        return f'<section class="callout ok">{markup.chip(Standing.OK, "nothing is firing on this stream")}</section>'
-    waiting = ", ".join(line.name for line in lines if line.standing is Standing.NO_DATA)
-    text = f"no window in time for {waiting}" if waiting else "not configured any more"
-    standing = Standing.NO_DATA if waiting else Standing.RETIRED
+    standing = min((line.standing for line in lines), key=ORDER.__getitem__)
+    named = ", ".join(line.name for line in lines if line.standing is standing)
+    text = {
+        Standing.BURNING: f"the newest window of {named} is bad; no alert yet",
+        Standing.NO_DATA: f"no window in time for {named}",
+    }.get(standing, "nothing is firing on this stream" if standing is Standing.OK else "not configured any more")
     return f'<section class="callout {markup.slug(standing)}">{markup.chip(standing, text)}</section>'
 
 

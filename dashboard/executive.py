@@ -94,7 +94,7 @@ def worst(quarter: Quarter) -> str:
     """The objectives that were not met, or have spent most."""
     spent = sorted((one for one in quarter.attained if one.spent >= LEAST), key=lambda one: -one.spent)[:WORST]
     if not spent:
-        return '<p class="soft">No window was bad in this quarter.</p>'
+        return '<p class="soft">No objective has spent any of its budget to speak of in this quarter.</p>'
     heads = ("Stream", "Objective", "Attained", "Promised", "Of what may be bad")
     return markup.table("Objectives that spent most", heads, _spent(spent))
 

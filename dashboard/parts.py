@@ -73,9 +73,10 @@ def registered() -> Registered | None:
 def named(name: str) -> str:
     """What the address says of `name`, "" where it says nothing.
 
-    NUL becomes a mark that no name has: Postgres refuses to be asked for it, which would look like an outage.
+    NUL becomes a mark that no name has: Postgres refuses to be asked for it, which would look like an outage. So does
+    what would end the code in Markdown that names are shown as: the rest would be a picture or a link of the sender's.
     """
-    return st.query_params.get(name, "").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return st.query_params.get(name, "").translate(dict.fromkeys(map(ord, "\0`"), "\N{REPLACEMENT CHARACTER}"))
 
 
 def chosen_stream(known: Registered, first: Callable[[Connection], str | None]) -> str | None:

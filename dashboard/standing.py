@@ -69,7 +69,7 @@ class Line:
 
     `age` is how long ago the newest slot ended; `late` says that this is longer than it may be. `behind` counts the
     stream's closed windows that wait to be measured. `maintenance` is the window that suppresses it now. `trail` has
-    the judged numbers of the newest measurements, oldest first, p-values as the test gave them. `is_retired` says that
+    the judged numbers of the newest measurements, oldest first; none where these are calibrated. `is_retired` says that
     the configuration is known and does not name it.
     """
 
@@ -138,7 +138,7 @@ def _measured(
     of = line.row.stream.key, slo.sli.detector
     trail = trails.get(of)
     numbers: tuple[float | None, ...] = ()
-    if trail is not None:
+    if trail is not None and not slo.sli.calibrated:  # what is judged there is not the test's own p-value
         numbers = trail.values if slo.sli.quantity is Quantity.VALUE else trail.p_values
     known = tuple(number for number in numbers if number is not None)
     return replace(line, newest=_as_judged(newest.get(of), line.budget), trail=known)

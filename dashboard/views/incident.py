@@ -104,7 +104,9 @@ def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
 def _next(found: Incident) -> None:
     parts.html("<h3>What to run next</h3>")
     can_act = data.visitor().role is Role.OPERATOR
-    drawn.commands((*account.looking(found, config_path()), *(account.acting(found) if can_act else ())))
+    drawn.commands(
+        (*account.looking(found, config_path() if can_act else None), *(account.acting(found) if can_act else ()))
+    )
 
 
 def _chart(series: Series) -> None:

@@ -89,7 +89,9 @@ def _choose(key: str) -> None:
         return
     every = lines(fleet, data.config()[0])
     names = [row.stream.key for row in fleet.streams]
-    if key:
+    if key in names:
+        st.info(f"Stream `{key}` has no objective yet: none is declared for it, or none of its windows was counted.")
+    elif key:
         parts.unknown_stream(key, names)
     if not names:
         st.info(parts.NO_STREAM)

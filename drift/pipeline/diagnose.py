@@ -64,9 +64,9 @@ def make(conn: Connection, monitor: Monitor, request: Request, progress: Progres
     if not len(rows):
         nothing = without("no row of this time is kept: none arrived, or `retention.vectors` is over")
         return with_unusable(nothing, Window(stream, request.span, rows, received, rejected))
-    if not rows.ids:
-        # Evidence names rows by ids where they have some, else by inputs, which are not for receivers to see.
-        rows = replace(rows, ids=tuple(f"row {i}" for i in range(len(rows))))
+    # Evidence names a row by its id where it has one, else by its input, which is not for receivers to see.
+    known = rows.ids or (None,) * len(rows)
+    rows = replace(rows, ids=tuple(id_ or f"row {i}" for i, id_ in enumerate(known)))
     window = Window(stream, request.span, rows, received, rejected)
     hours = diagnoses.same_hours(conn, request)
     past = windows.drawn(conn, stream.key, stream.dim, hours, most=MOST_ROWS) if hours else None
