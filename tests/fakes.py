@@ -13,6 +13,7 @@ from collectors.rows import Batch
 from detectors import DETECTORS
 from drift.errors import DeliveryError
 from drift.notify.base import Held, Look, Message
+from drift.pipeline import deliver
 from drift.pipeline.intake import Receipt, Sieve, take_in
 from drift.pipeline.monitor import Monitor, Outlet
 from drift.records import KeptAttribution, Part, Reference, Rows, Span, Stream, TopRow, Window
@@ -129,6 +130,16 @@ def register(engine: sa.Engine, monitor: Monitor, open_from: datetime = START) -
     with engine.begin() as conn:
         for part in monitor.parts:
             writes.register(conn, part, team=monitor.team, open_from=open_from)
+
+
+def tell_peers(engine, peers, known, webhooks, *, runbook_url, now) -> None:
+    """Queue for all `peers` what Postgres says now."""
+    deliver.offer(
+        peers,
+        deliver.standing(engine, peers, known, webhooks, runbook_url=runbook_url, now=now),
+        runbook_url=runbook_url,
+        now=now,
+    )
 
 
 def spans(count: int, start: datetime = START) -> list[Span]:

@@ -163,7 +163,7 @@ def test_notifications_are_counted_by_peer_from_the_start(client, service):
     peer = service.alertmanagers["http://am"]
     peer.receiver.failures += [DeliveryError("away")]
     peer.receiver.looks = Look(timedelta(seconds=-40))
-    peer.offer([Notice({"alertname": "A"}, {}, NOW)])
+    peer.offer([Notice({"alertname": "A"}, {}, NOW)], read_at=NOW)
     peer.tell_next(now=NOW, resend=timedelta(minutes=1))
     text = client_without_cache(service).get("/metrics").text
     assert f"{counts[1]} 1.0" in text

@@ -6,7 +6,7 @@ from datetime import timedelta
 import orjson
 import pytest
 import sqlalchemy as sa
-from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans
+from fakes import LENGTH, START, FakeCollector, FakeNotifier, healthy, make_monitor, register, spans, tell_peers
 
 from drift.errors import DeliveryError, RefusedAlertsError
 from drift.notify import alertmanager
@@ -261,9 +261,9 @@ def play(engine, pattern, *, muted=False):
 def resend(engine, now, notifier, *, known=KNOWN, webhooks=()):
     """What an Alertmanager is told of objectives, after it was looked at."""
     peer = Peer(notifier)
-    peer.offer([])
+    peer.offer([], read_at=now)
     peer.tell_next(now=now, resend=timedelta(minutes=1))
-    deliver.resend(engine, {"http://am": peer}, known, webhooks, runbook_url="http://d/{alert}", now=now)
+    tell_peers(engine, {"http://am": peer}, known, webhooks, runbook_url="http://d/{alert}", now=now)
     while peer.tell_next(now=now, resend=timedelta(minutes=1)):
         pass
     return [alert for message in notifier.sent for alert in orjson.loads(message.body)]

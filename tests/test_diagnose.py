@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 import sqlalchemy as sa
-from fakes import LENGTH, START, STREAM, FakeCollector, healthy, make_monitor, register, spans, variance_slo
+from fakes import LENGTH, START, STREAM, FakeCollector, healthy, make_monitor, register, spans, tell_peers, variance_slo
 from test_scheduler import Clock, make_service, queue
 
 from detectors import DETECTORS
@@ -17,7 +17,7 @@ from drift.alert import Alert, AlertKind, AlertState
 from drift.diagnosis import cause_of
 from drift.diagnosis.season import LEAST_ROWS
 from drift.notify import compose
-from drift.pipeline import deliver, diagnose, measure
+from drift.pipeline import diagnose, measure
 from drift.records import Diagnosis, RowReason, Rows, Span, Window
 from drift.scheduler import Scheduler, Stopped, diagnose_one, work_once
 from drift.slo import RULES
@@ -117,7 +117,7 @@ def test_an_alert_that_fires_without_a_diagnosis_asks_for_one_and_is_told_of_it(
     assert alert(engine).annotations["cause"] == "missing-normalisation"
     peer = service.alertmanagers["http://am"]
     peer.receiver.sent.clear()
-    deliver.resend(engine, {"http://am": peer}, service.objectives, (), runbook_url="", now=START + DAY)
+    tell_peers(engine, {"http://am": peer}, service.objectives, (), runbook_url="", now=START + DAY)
     assert peer.tell_next(now=START + DAY, resend=LENGTH)
     (message,) = peer.receiver.sent
     told, _watchdog = orjson.loads(message.body)

@@ -83,7 +83,7 @@ def exported(engine) -> str:
         measure.measure_spans(conn, monitor, spans(40))
     encoder.encode(["a", "b"])
     peer = Peer(FakeNotifier(looks=Look(timedelta(seconds=3))))
-    peer.offer([Notice({"alertname": "A"}, {}, NOW)])
+    peer.offer([Notice({"alertname": "A"}, {}, NOW)], read_at=NOW)
     peer.tell_next(now=NOW, resend=timedelta(minutes=1))
     hooks = {"retrain": FakeNotifier()}
     service = Service(engine, {"search": monitor}, {"http://am": peer}, hooks, DAY, DAY, DAY, lambda: NOW)

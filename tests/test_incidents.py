@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import yaml
-from fakes import LENGTH, START, FakeCollector, make_monitor, register, spans, variance_slo
+from fakes import LENGTH, START, FakeCollector, make_monitor, register, spans, tell_peers, variance_slo
 from peers import Receiver, alertmanager, find_or_skip, free_port, until
 
 from drift.alert import Alert, AlertKind, AlertState
@@ -22,7 +22,7 @@ from drift.notify.alertmanager import Alertmanager
 from drift.notify.base import Notice
 from drift.notify.compose import ALERT_NAMES
 from drift.notify.peer import PAUSE, Counts, Peer
-from drift.pipeline import deliver, measure
+from drift.pipeline import measure
 from drift.store import writes
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -56,7 +56,7 @@ class People:
 
     def tell(self, *notices: Notice, now: datetime | None = None) -> None:
         for peer in self.peers.values():
-            peer.offer(notices)
+            peer.offer(notices, read_at=now or datetime.now(UTC))
         self.drain(now)
 
     def drain(self, now: datetime | None = None) -> None:
@@ -176,7 +176,7 @@ def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_b
     with engine.begin() as conn:
         measure.measure_spans(conn, monitor, spans(4))
     known = {("search", slo.name) for slo in slos}
-    deliver.resend(engine, one.peers, known, (), runbook_url="", now=START + 4 * LENGTH)
+    tell_peers(engine, one.peers, known, (), runbook_url="", now=START + 4 * LENGTH)
     one.drain()
     assert until(lambda: bool(one.heard("/ticket", "encoder")))
     with engine.begin() as conn:
@@ -184,7 +184,7 @@ def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_b
         few = Alert("search", "spread", AlertKind.INSUFFICIENT, AlertState.FIRING, START, fired_at=START)
         labels = notice("encoder", "InsufficientSamples", "spread").labels
         writes.save_alert(conn, few, labels=labels, annotations={}, muted=False)
-    deliver.resend(engine, one.peers, known, (), runbook_url="", now=START + 4 * LENGTH)
+    tell_peers(engine, one.peers, known, (), runbook_url="", now=START + 4 * LENGTH)
     one.drain()
     until(lambda: len(one.heard("/ticket", "encoder")) > 1, within=2)
     names = [f"EvaluationMissing {name}" for name in ("rank", "spread", "traffic")]
@@ -197,7 +197,7 @@ def test_a_stream_that_got_no_rows_is_one_notification_whatever_it_is_measured_b
 def test_the_watchdog_reaches_its_receiver_when_nothing_fires(alone, engine, tmp_path):
     with alertmanager(sample(alone.receiver.url), tmp_path) as url:
         alone.add(url)
-        deliver.resend(engine, alone.peers, set(), (), runbook_url="", now=datetime.now(UTC))
+        tell_peers(engine, alone.peers, set(), (), runbook_url="", now=datetime.now(UTC))
         alone.drain()
         assert until(lambda: bool(alone.heard("/alive")))
     assert alone.heard("/alive") == [("firing", ["Watchdog None"])]
@@ -213,7 +213,7 @@ def test_an_incident_that_ends_under_a_silence_is_told_to_be_over_after_it(one, 
     def resend(alert: Alert, now: datetime) -> None:
         with engine.begin() as conn:
             writes.save_alert(conn, alert, labels=labels, annotations={"summary": "x"}, muted=False)
-        deliver.resend(engine, one.peers, {("search", "traffic")}, (), runbook_url="", now=now)
+        tell_peers(engine, one.peers, {("search", "traffic")}, (), runbook_url="", now=now)
         one.drain(now)
 
     resend(alert, datetime.now(UTC))

@@ -43,8 +43,8 @@ def told(notifier: FakeNotifier) -> list[list[str]]:
 def test_a_full_queue_drops_the_oldest_and_counts_them(queued, offered, dropped, kept):
     notifier = FakeNotifier()
     peer = Peer(notifier, capacity=100)
-    peer.offer(notices(0, queued))
-    peer.offer(notices(queued, queued + offered))
+    peer.offer(notices(0, queued), read_at=NOW)
+    peer.offer(notices(0, queued + offered), read_at=NOW)
     assert (len(peer), peer.counts.dropped) == (100, dropped)
     drain(peer)
     assert [slo for batch in told(notifier) for slo in batch] == [str(i) for i in range(*kept)]
@@ -53,10 +53,10 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(queued, offered, dropped,
 def test_pages_are_sent_first_and_dropped_last():
     notifier = FakeNotifier()
     peer = Peer(notifier, capacity=2)
-    peer.offer([notice("old page"), notice("ticket", "ticket"), notice("page")])
+    peer.offer([notice("old page"), notice("ticket", "ticket"), notice("page")], read_at=NOW)
     drain(peer)
     assert told(notifier) == [["old page", "page"]]
-    peer.offer([notice("ticket", "ticket"), notice("page")])
+    peer.offer([notice("ticket", "ticket"), notice("page")], read_at=NOW)
     drain(peer)
     assert told(notifier)[1] == ["page", "ticket"]
 
@@ -64,7 +64,7 @@ def test_pages_are_sent_first_and_dropped_last():
 def test_all_of_a_large_set_is_sent_in_batches_of_64():
     notifier = FakeNotifier()
     peer = Peer(notifier)
-    peer.offer(notices(0, 130))
+    peer.offer(notices(0, 130), read_at=NOW)
     drain(peer)
     assert [len(batch) for batch in told(notifier)] == [64, 64, 2]
     assert (peer.counts, len(peer)) == (Counts(sent=130), 0)
@@ -73,8 +73,8 @@ def test_all_of_a_large_set_is_sent_in_batches_of_64():
 def test_an_alert_waits_once_as_it_was_offered_last():
     notifier = FakeNotifier()
     peer = Peer(notifier)
-    peer.offer([notice("traffic")])
-    peer.offer([notice("traffic", ends_at=NOW)])
+    peer.offer([notice("traffic")], read_at=NOW)
+    peer.offer([notice("traffic", ends_at=NOW)], read_at=NOW)
     drain(peer)
     (alert,) = orjson.loads(notifier.sent[0].body)
     assert alert["endsAt"] == "2026-01-01T00:00:00Z"
@@ -83,7 +83,7 @@ def test_an_alert_waits_once_as_it_was_offered_last():
 def test_what_a_peer_did_not_take_stays_queued_and_is_tried_after_a_pause():
     notifier = FakeNotifier([DeliveryError("away"), DeliveryError("busy", retry_after=timedelta(minutes=2))])
     peer = Peer(notifier)
-    peer.offer(notices(0, 3))
+    peer.offer(notices(0, 3), read_at=NOW)
     drain(peer)
     assert (len(peer), peer.counts) == (3, Counts(failed=3))
     drain(peer, NOW + PAUSE / 2)
@@ -98,23 +98,58 @@ def test_what_a_peer_did_not_take_stays_queued_and_is_tried_after_a_pause():
 def test_what_was_read_before_news_of_its_end_does_not_fire_again():
     peer = Peer(notifier := FakeNotifier())
     peer.send(Message("news", draft(notice("traffic", ends_at=NOW))), now=NOW)
-    peer.offer([notice("traffic"), notice("rank")])
+    peer.offer([notice("traffic"), notice("rank")], read_at=NOW)
     assert len(peer) == 1
-    peer.offer([replace(notice("traffic"), starts_at=NOW + RESEND)])  # another episode
+    peer.offer([replace(notice("traffic"), starts_at=NOW + RESEND), notice("rank")], read_at=NOW)  # another episode
     assert len(peer) == 2
     assert len(notifier.sent) == 1
+
+
+def test_what_waits_to_fire_and_is_not_offered_any_more_is_over():
+    peer = Peer(FakeNotifier())
+    peer.repeat([notice("traffic"), notice("StoreUnreachable")])
+    peer.offer([notice("rank", ends_at=NOW)], read_at=NOW)
+    peer.offer([notice("novelty")], read_at=NOW + RESEND)
+    drain(peer)
+    assert sorted(slo for batch in told(peer.receiver) for slo in batch) == ["novelty", "rank"]  # an end is still told
+
+
+def test_what_failed_to_be_sent_is_not_told_any_more_once_all_is_offered_anew():
+    class Late(FakeNotifier):
+        def send(self, message, *, now):
+            if self.failures:
+                peer.offer([notice("rank")], read_at=NOW)
+            return super().send(message, now=now)
+
+    peer = Peer(notifier := Late([DeliveryError("away")]))
+    peer.offer([notice("traffic")], read_at=NOW)
+    drain(peer)
+    drain(peer, NOW + PAUSE)
+    assert told(notifier) == [["rank"]]
+
+
+def test_news_that_is_younger_than_what_was_read_is_repeated_too():
+    peer = Peer(notifier := FakeNotifier())
+    body = finished(draft(notice("traffic")), now=NOW + RESEND, resend=RESEND)
+    peer.send(Message("news", body), now=NOW + RESEND)
+    peer.offer([], read_at=NOW)
+    notifier.sent.clear()
+    notifier.holds = [notice("traffic").labels]
+    peer.repeat([])
+    drain(peer, NOW + 2 * RESEND)
+    assert told(notifier) == [["traffic"]]
 
 
 def test_what_was_offered_during_an_attempt_is_newer_than_what_it_failed_to_send():
     class Late(FakeNotifier):
         def send(self, message, *, now):
             if self.failures:
-                peer.offer([notice("traffic", ends_at=NOW)])
+                peer.offer([notice("traffic", ends_at=NOW)], read_at=NOW)
             return super().send(message, now=now)
 
     notifier = Late([DeliveryError("away")])
     peer = Peer(notifier)
-    peer.offer([notice("traffic")])
+    peer.offer([notice("traffic")], read_at=NOW)
     drain(peer)
     drain(peer, NOW + PAUSE)
     (alert,) = orjson.loads(notifier.sent[0].body)
@@ -125,13 +160,13 @@ def test_an_alert_that_was_refused_for_good_is_counted_once_and_not_sent_again_u
     notifier = FakeNotifier([RefusedAlertsError("bad label", status=400, places=(1,))])
     peer = Peer(notifier)
     bad = notice("traffic", labels={"bad-name": "x"})
-    peer.offer([notice(0), bad])
+    peer.offer([notice(0), bad], read_at=NOW)
     drain(peer)
     assert peer.counts == Counts(sent=1, invalid=1)
-    peer.offer([notice(0), replace(bad, annotations={"summary": "it burns faster"})])
+    peer.offer([notice(0), replace(bad, annotations={"summary": "it burns faster"})], read_at=NOW)
     drain(peer)
     assert told(notifier) == [["0"]]
-    peer.offer([replace(bad, labels={"good_name": "x", "slo": "1"})])
+    peer.offer([replace(bad, labels={"good_name": "x", "slo": "1"})], read_at=NOW)
     drain(peer)
     assert (told(notifier)[1], peer.counts) == (["1"], Counts(sent=3, invalid=1))
 
@@ -139,7 +174,7 @@ def test_an_alert_that_was_refused_for_good_is_counted_once_and_not_sent_again_u
 def test_news_goes_past_the_queue_and_takes_what_is_older_out_of_it():
     notifier = FakeNotifier()
     peer = Peer(notifier)
-    peer.offer([notice("traffic"), notice("rank")])
+    peer.offer([notice("traffic"), notice("rank")], read_at=NOW)
     peer.send(Message("x", draft(notice("traffic", ends_at=NOW))), now=NOW)
     drain(peer)
     assert told(notifier) == [["traffic"], ["rank"]]
@@ -148,7 +183,7 @@ def test_news_goes_past_the_queue_and_takes_what_is_older_out_of_it():
 
 def test_news_that_fails_is_counted_and_leaves_the_queue_as_it_is():
     peer = Peer(FakeNotifier([DeliveryError("away")]))
-    peer.offer([notice("traffic")])
+    peer.offer([notice("traffic")], read_at=NOW)
     with pytest.raises(DeliveryError):
         peer.send(Message("x", draft(notice("traffic"))), now=NOW)
     assert (len(peer), peer.counts) == (1, Counts(failed=1))
@@ -170,12 +205,12 @@ class Hanging(FakeNotifier):
 def test_a_peer_that_hangs_lets_alerts_be_queued():
     notifier = Hanging()
     peer = Peer(notifier)
-    peer.offer([notice("first")])
+    peer.offer([notice("first")], read_at=NOW)
     thread = Thread(target=drain, args=(peer,))
     thread.start()
     try:
         assert notifier.asked.wait(30)
-        peer.offer([notice("second")])
+        peer.offer([notice("second")], read_at=NOW)
         assert len(peer) == 1
     finally:
         notifier.released.set()
@@ -196,7 +231,7 @@ def test_a_peer_is_looked_at_once_a_round_and_its_last_look_kept_when_it_does_no
     notifier = Blind()
     peer = Peer(notifier)
     for _ in range(2):
-        peer.offer(notices(0, 70))
+        peer.offer(notices(0, 70), read_at=NOW)
         drain(peer)
     assert (notifier.looked, peer.look.skew) == (2, timedelta(seconds=40))
     assert peer.counts == Counts(sent=140)
@@ -205,13 +240,13 @@ def test_a_peer_is_looked_at_once_a_round_and_its_last_look_kept_when_it_does_no
 def test_what_another_process_has_told_the_end_of_is_not_repeated_by_one_that_cannot_read():
     notifier = FakeNotifier()
     peer = Peer(notifier)
-    peer.offer([notice("over"), notice("goes on")])
+    peer.offer([notice("over"), notice("goes on")], read_at=NOW)
     drain(peer)
     notifier.holds = [notice("goes on").labels]
     peer.repeat([notice("over"), notice("goes on"), notice("not told yet")])
     drain(peer)
     assert told(notifier)[1] == ["goes on", "not told yet"]
-    peer.offer([notice("over")])  # as it was read anew
+    peer.offer([notice("over")], read_at=NOW)  # as it was read anew
     drain(peer)
     assert told(notifier)[2:] == [["over"]]
 
@@ -227,7 +262,7 @@ def told_anew(peer: Peer, notifier: FakeNotifier, now: datetime) -> list[str]:
 def taken(notifier: FakeNotifier) -> Peer:
     """A peer that has taken "traffic", and does not hold it any more."""
     peer = Peer(notifier)
-    peer.offer([notice("traffic")])
+    peer.offer([notice("traffic")], read_at=NOW)
     drain(peer)
     return peer
 
@@ -238,7 +273,7 @@ def test_what_is_over_stays_over_when_it_would_have_run_out():
         assert told_anew(peer, notifier, NOW + timedelta(minutes=minutes)) == []
     notifier.runs_since = NOW + timedelta(hours=2)
     assert told_anew(peer, notifier, NOW + timedelta(hours=3)) == []
-    peer.offer([notice("traffic")])
+    peer.offer([notice("traffic")], read_at=NOW)
     drain(peer, NOW + timedelta(hours=3))
     assert told(notifier) == [["traffic"]]
 
@@ -265,7 +300,7 @@ def test_what_has_fired_since_it_was_read_is_repeated_until_its_end_is_told():
     peer = Peer(notifier := FakeNotifier())
     read = [notice("traffic", annotations={"description": "as it was read"}), notice("again")]
     later = notice("again", starts_at=NOW + RESEND)
-    peer.offer(read)
+    peer.offer(read, read_at=NOW)
     news(notice("traffic"), notice("rank", generator_url="http://dash"), later)
     news(notice("short"), notice("short", ends_at=NOW))
     notifier.holds = [notice(slo).labels for slo in ("traffic", "rank", "again")]
@@ -278,10 +313,10 @@ def test_what_has_fired_since_it_was_read_is_repeated_until_its_end_is_told():
         assert sorted(again) == ["again", "rank", "traffic"]
         assert again["again"]["startsAt"] == "2026-01-01T00:01:00Z"
         assert again["traffic"]["annotations"]["description"] == "as it was read"
-        assert again["rank"]["annotations"]["description"].startswith("As of 2026-01-01 00:00:00 UTC: Postgres has not")
+        assert again["rank"]["annotations"]["description"].startswith("As of 2026-01-01 00:00:00 UTC: nothing newer")
         assert again["rank"]["generatorURL"] == "http://dash"
     notifier.sent.clear()
-    peer.offer([notice("traffic")])  # by then it is among what is read, or over
+    peer.offer([notice("traffic")], read_at=NOW)  # by then it is among what is read, or over
     peer.repeat([notice("traffic")])
     drain(peer, NOW + timedelta(minutes=31))
     assert told(notifier) == [["traffic"]]
@@ -310,7 +345,7 @@ def test_a_peer_that_does_not_say_what_it_holds_is_told_nothing_old_until_it_doe
 def test_no_alert_ends_in_the_past_of_a_peer_whose_clock_is_ahead(skew, ends):
     notifier = FakeNotifier(looks=Look(None if skew is None else timedelta(seconds=skew)))
     peer = Peer(notifier)
-    peer.offer([notice("traffic")])
+    peer.offer([notice("traffic")], read_at=NOW)
     drain(peer)
     (alert,) = orjson.loads(notifier.sent[0].body)
     assert alert["endsAt"] == f"2026-01-01T{ends}Z"

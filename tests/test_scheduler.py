@@ -34,6 +34,7 @@ from fakes import (
 from peers import until
 
 from drift.encoder.endpoint import Endpoint
+from drift.notify.base import Notice
 from drift.notify.peer import Peer
 from drift.pipeline.canary import Trial
 from drift.pipeline.canary_inputs import CanaryInputs
@@ -392,7 +393,7 @@ def test_what_fires_goes_on_firing_while_the_database_is_away_and_says_how_old_i
         away = told()
         assert page_lives(away)
         said = away["ErrorBudgetBurn"]["annotations"]["description"]
-        assert said.startswith(f"As of {read_at:%Y-%m-%d %H:%M:%S} UTC: Postgres has not answered since. Measured")
+        assert said.startswith(f"As of {read_at:%Y-%m-%d %H:%M:%S} UTC: nothing newer could be read since. Measured")
         assert ("StoreUnreachable" in away, "Watchdog" in away) == (minutes > 3, False)
     clock.now = read_at + timedelta(days=5, minutes=1)
     assert told() == {}
@@ -444,7 +445,9 @@ def works(work):
         (KeyError("a fault of ours"), False),
     ],
 )
-def test_only_where_postgres_cannot_be_reached_is_it_said_to_be_away(engine, monkeypatch, error, is_away):
+def test_whatever_fails_what_fires_goes_on_and_postgres_is_away_only_where_it_cannot_be_reached(
+    engine, monkeypatch, error, is_away
+):
     def fails(*_, **__):
         raise error
 
@@ -452,7 +455,9 @@ def test_only_where_postgres_cannot_be_reached_is_it_said_to_be_away(engine, mon
     scheduler = Scheduler(service)
     scheduler._resend()
     scheduler._tell(service.alertmanagers["http://am"])
-    monkeypatch.setattr("drift.scheduler.clocks.deliver.resend", fails)
+    firing = Notice({"alertname": "ErrorBudgetBurn", "severity": "page"}, {}, START)
+    scheduler._standing = replace(scheduler._standing, told=(firing,))
+    monkeypatch.setattr("drift.scheduler.clocks.deliver.standing", fails)
     clock.now = START + timedelta(minutes=4)
     with pytest.raises(type(error)):
         scheduler._resend()
@@ -462,7 +467,7 @@ def test_only_where_postgres_cannot_be_reached_is_it_said_to_be_away(engine, mon
         for m in service.alertmanagers["http://am"].receiver.sent
         for one in orjson.loads(m.body)
     ]
-    assert told == ["Watchdog", *(["StoreUnreachable"] if is_away else [])]
+    assert told == ["Watchdog", "ErrorBudgetBurn", *(["StoreUnreachable"] if is_away else [])]
 
 
 def test_a_clock_does_not_begin_a_turn_before_the_last_one_has_ended(engine):

@@ -55,7 +55,10 @@ class Connection:
             raise
 
     def _watch(self, stream: Stream) -> None:
-        peer = cast(tuple[str, int], stream.get_extra_info("server_addr"))
+        try:
+            peer = cast(tuple[str, int], stream.get_extra_info("server_addr"))
+        except OSError as error:  # gone as soon as it was there, as behind a proxy whose backend is down
+            raise httpx2.ConnectError(str(error)) from error
         self._require(peer[0])
         self._socket = cast(socket.socket, stream.get_extra_info("socket"))
         if self.expired:

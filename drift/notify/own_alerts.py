@@ -52,7 +52,7 @@ def store_unreachable(runbook_url: str, *, since: datetime, now: datetime) -> No
 
 def dated(notice: Notice, *, read_at: datetime) -> Notice:
     """`notice` as it is repeated while Postgres cannot be read: it says that it is of `read_at`."""
-    since = f"As of {read_at:%Y-%m-%d %H:%M:%S} UTC: Postgres has not answered since."
+    since = f"As of {read_at:%Y-%m-%d %H:%M:%S} UTC: nothing newer could be read since."
     said = f"{since} {notice.annotations.get('description', '')}".rstrip()
     return replace(notice, annotations={**notice.annotations, "description": said})
 

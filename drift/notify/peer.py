@@ -1,6 +1,6 @@
 """One Alertmanager as the service keeps telling it: what is still to be told, how that went, and how it stands."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -60,8 +60,9 @@ class Peer:
         self._ended: dict[_Identity, datetime] = {}
         self._taken: dict[_Identity, _Taken] = {}
         self._over: set[_Identity] = set()
-        self._news: dict[_Identity, Notice] = {}
+        self._news: dict[_Identity, tuple[datetime, Notice]] = {}
         self._is_old = False
+        self._offers = 0
         self._turn = Lock()
         self._line = Lock()
 
@@ -69,15 +70,18 @@ class Peer:
         """How many alerts are still to be told."""
         return len(self._queue)
 
-    def offer(self, notices: Iterable[Notice]) -> None:
-        """Queue `notices`, the whole of what must be known; those that the peer refused for good are left out.
+    def offer(self, notices: Sequence[Notice], *, read_at: datetime) -> None:
+        """Queue `notices`, the whole of what must be known: what waits to fire and is not among them is no longer so.
 
-        So is what was read before news of its end was sent: an episode that has ended does not fire again.
+        Left out is what the peer refused for good, and what was read before news of its end was sent.
         """
         with self._turn:
             self._is_old = False
+            self._offers += 1
             self._over.clear()
-            self._news.clear()
+            self._news = {identity: (at, one) for identity, (at, one) in self._news.items() if at > read_at}
+            known = {_identity(notice.labels) for notice in notices}
+            self._queue = {i: one for i, one in self._queue.items() if i in known or one.ends_at is not None}
             self._queue_up(notices)
 
     def repeat(self, notices: Iterable[Notice]) -> None:
@@ -89,7 +93,8 @@ class Peer:
         with self._turn:
             self._is_old = True
             # Of one episode what was read counts, for news may have waited long; of one alert the newest episode.
-            found = {(_identity(one.labels), one.starts_at): one for one in (*self._news.values(), *notices)}
+            every = [*(said for _, said in self._news.values()), *notices]
+            found = {(_identity(one.labels), one.starts_at): one for one in every}
             self._queue_up(sorted(found.values(), key=lambda one: one.starts_at))
 
     def _queue_up(self, notices: Iterable[Notice]) -> None:
@@ -127,7 +132,7 @@ class Peer:
                     self._over.discard(identity)
                     link = alert.get("generatorURL", "")
                     said = Notice(alert["labels"], alert["annotations"], begun, generator_url=link)
-                    self._news[identity] = dated(said, read_at=now)
+                    self._news[identity] = now, dated(said, read_at=now)
         return status
 
     def tell_next(self, *, now: datetime, resend: timedelta) -> bool:
@@ -144,7 +149,7 @@ class Peer:
         if self._look_due and not self._see(now):
             self._rests_until = now + PAUSE
             return False
-        batch = self._take()
+        batch, offers = self._take()
         if not batch:
             return False
         # Where the peer's clock is ahead, ends are told in its time: in its past they would keep alerts from everybody.
@@ -157,8 +162,9 @@ class Peer:
             log.warning("alerts refused", error=str(error))
         except DeliveryError as error:
             with self._turn:
-                self._queue = {**batch, **self._queue}
-                self._make_room()
+                if offers == self._offers:  # else all that must be known is queued anew
+                    self._queue = {**batch, **self._queue}
+                    self._make_room()
             self._rests_until = now + max(PAUSE, error.retry_after or PAUSE)
             log.warning("alerts not repeated", error=str(error), again_at=self._rests_until)
             return False
@@ -198,13 +204,13 @@ class Peer:
             self._queue = {i: one for i, one in self._queue.items() if one.ends_at is not None or i not in self._over}
         return True
 
-    def _take(self) -> dict[_Identity, Notice]:
-        """The next batch, the most severe first: a ticket must not be known before the page that inhibits it."""
+    def _take(self) -> tuple[dict[_Identity, Notice], int]:
+        """The next batch, the most severe first, as a page inhibits its ticket; and which offer it is of."""
         with self._turn:
             first = sorted(self._queue.items(), key=lambda item: rank(item[1]))[:BATCH]
             for identity, _ in first:
                 del self._queue[identity]
-        return dict(first)
+            return dict(first), self._offers
 
     def _make_room(self) -> None:
         if (over := len(self._queue) - self.capacity) > 0:

@@ -100,13 +100,19 @@ def _again_at(delivery: Delivery, error: DeliveryError, now: datetime) -> dateti
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What fired when Postgres was read at last."""
+    """What must be told as of `read_at`, when Postgres was read at last."""
 
     read_at: datetime
-    firing: tuple[Notice, ...]
+    told: tuple[Notice, ...]
+    own: tuple[Notice, ...]
+
+    @property
+    def firing(self) -> tuple[Notice, ...]:
+        """What fires."""
+        return tuple(notice for notice in (*self.told, *self.own) if notice.ends_at is None)
 
 
-def resend(
+def standing(
     engine: Engine,
     peers: Mapping[str, Peer],
     objectives: Collection[tuple[str, str]],
@@ -115,11 +121,8 @@ def resend(
     runbook_url: str,
     now: datetime,
 ) -> Standing:
-    """Queue for every Alertmanager what of `objectives` (stream, name) fires or was resolved, and how the service is.
+    """What of `objectives` (stream, name) fires or was resolved of late, and how the service is. It only reads.
 
-    Returns what fires, to be repeated while Postgres cannot be read.
-
-    Alertmanager forgets an alert that is not repeated, and a cluster does not share them, so each is told all of it.
     What was resolved is repeated for a quarter of an hour, and for as long after a silence that covered it.
     """
     since = still_repeated((silence for peer in peers.values() for silence in peer.look.silences), now=now)
@@ -137,21 +140,26 @@ def resend(
         *(own_alerts.clock_skew(name, peer.look.skew, runbook_url, now=now) for name, peer in peers.items()),
         *(own_alerts.webhook_dead(d.receiver, d.messages, d.error, runbook_url, since=d.since) for d in dead),
     ]
-    own = [notice for notice in ours if notice is not None]
+    return Standing(now, tuple(told), tuple(notice for notice in ours if notice is not None))
+
+
+def offer(peers: Mapping[str, Peer], standing: Standing, *, runbook_url: str, now: datetime) -> None:
+    """Queue it for every Alertmanager: each forgets what is not repeated, and a cluster does not share alerts."""
     watchdog = own_alerts.watchdog(runbook_url, now=now)
     for peer in peers.values():
-        peer.offer([notice for notice in told if _matters(notice, peer.look.silences, now)] + [*own, watchdog])
-    return Standing(now, tuple(notice for notice in [*told, *own] if notice.ends_at is None))
+        told = [notice for notice in standing.told if _matters(notice, peer.look.silences, now)]
+        peer.offer([*told, *standing.own, watchdog], read_at=standing.read_at)
 
 
-def repeat(peers: Mapping[str, Peer], standing: Standing, *, runbook_url: str, now: datetime) -> None:
+def repeat(peers: Mapping[str, Peer], standing: Standing, *, runbook_url: str, now: datetime, is_away: bool) -> None:
     """Queue once more what fired when Postgres could be read: else it would end, and only because data stopped.
 
     Each says how old it is, and without the Watchdog, which stays away, whoever waits for it calls somebody.
+    `is_away` says that Postgres cannot be reached, and not that what it says cannot be understood.
     """
     if now - standing.read_at > FROZEN_FOR:
         return
-    away = own_alerts.store_unreachable(runbook_url, since=standing.read_at, now=now)
+    away = own_alerts.store_unreachable(runbook_url, since=standing.read_at, now=now) if is_away else None
     old = [own_alerts.dated(notice, read_at=standing.read_at) for notice in standing.firing]
     for peer in peers.values():
         peer.repeat([*old, *([] if away is None else [away])])

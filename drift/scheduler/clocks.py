@@ -159,13 +159,15 @@ class Scheduler:
     def _resend(self) -> None:
         service, now, url = self._service, self._service.clock(), self._service.runbook_url
         peers, known, webhooks = service.alertmanagers, service.objectives, service.webhooks
-        read = partial(deliver.resend, service.engine, peers, known, webhooks, runbook_url=url, now=now)
+        read = partial(deliver.standing, service.engine, peers, known, webhooks, runbook_url=url, now=now)
         try:
             self._standing = self._patience.ask(read)
-        except UNREACHABLE:
-            if self._standing is not None:
-                deliver.repeat(peers, self._standing, runbook_url=url, now=now)
+        except Exception as error:
+            if self._standing is not None:  # whatever is wrong here, what fires must not end by it
+                away = isinstance(error, UNREACHABLE)
+                deliver.repeat(peers, self._standing, runbook_url=url, now=now, is_away=away)
             raise
+        deliver.offer(peers, self._standing, runbook_url=url, now=now)
 
     def _silence(self) -> None:
         failed = silence.reconcile(self._service.engine, self._service.silencers, now=self._service.clock())

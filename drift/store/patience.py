@@ -15,7 +15,7 @@ class Patience(Generic[T]):
     """Asks in a thread of its own, and waits no longer than `within`.
 
     A server that is frozen, or whose disk hangs, keeps its connections: TCP is answered by the kernel, and the server's
-    own timeouts need the server. While one question hangs no other is asked.
+    own timeouts need the server. While one question hangs no other is asked: its answer, when it comes, is the next.
     """
 
     def __init__(self, within: timedelta) -> None:
@@ -26,17 +26,19 @@ class Patience(Generic[T]):
         """The answer.
 
         Raises:
-            PoolTimeoutError: there is none in time, or the one before still hangs; one of `UNREACHABLE`.
+            PoolTimeoutError: there is none in time; one of `UNREACHABLE`.
         """
-        if self._asked is None or self._asked.done():
+        if self._asked is None:
             self._asked = Future()
             # A daemon: what hangs must not keep the process from its end.
             Thread(target=_answer, args=(self._asked, question), daemon=True).start()
-            try:
-                return self._asked.result(self._within / timedelta(seconds=1))
-            except TimeoutError:
-                pass
-        raise PoolTimeoutError(f"Postgres has been asked, and has not answered within {self._within}")
+        try:
+            return self._asked.result(self._within / timedelta(seconds=1))
+        except TimeoutError:
+            raise PoolTimeoutError(f"Postgres has been asked, and has not answered within {self._within}") from None
+        finally:
+            if self._asked.done():
+                self._asked = None
 
 
 def _answer(future: Future[T], question: Callable[[], T]) -> None:
