@@ -32,7 +32,7 @@ class Narrow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """Episodes of alerts, newest first, and the messages that told of them."""
+    """Episodes of alerts, open ones first, and the messages that told of them."""
 
     at: datetime
     alerts: tuple[AlertRow, ...]

@@ -146,6 +146,16 @@ def test_messages_and_alerts_of_others_take_no_place_of_those_that_are_asked_for
         assert views.messages(conn, among=()) == []
 
 
+def test_an_alert_that_is_open_for_long_gives_way_to_none_that_is_over(engine):
+    with engine.begin() as conn:
+        for i, ended in enumerate((None, START + 2 * MINUTE, START + 3 * MINUTE, None)):
+            state, began = AlertState.RESOLVED if ended else AlertState.FIRING, START + i * MINUTE
+            alert = Alert("s", f"slo{i}", AlertKind.PAGE, state, began, began, ended)
+            writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+        found = reads.alerts(conn, limit=3)
+    assert [row.alert.slo for row in found] == ["slo3", "slo0", "slo2"]
+
+
 def test_reads_see_one_moment_while_others_write(engine):
     with views.reading(engine) as conn:
         before = (reads.streams(conn), views.now(conn))
