@@ -21,7 +21,7 @@ from drift.config import Settings
 from drift.errors import PrometheusError, StoreError
 from drift.records import Measurement
 from drift.slo import Slo
-from drift.store import maintenance, reads, views
+from drift.store import maintenance, outgoing, reads, views
 from drift.store.connect import Connection, connect_reader
 from drift.store.views import Reader
 
@@ -54,7 +54,7 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
                 alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
                 measurements=tuple(_newest(conn, [(stream, each) for each in detectors] if stream else [])),
                 backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
-                troubled=views.undelivered(conn, since=at - timedelta(days=1)),
+                troubled=outgoing.undelivered(conn, since=at - timedelta(days=1)),
                 maintenance=tuple(maintenance.active(conn, at)),
             )
 
@@ -118,7 +118,7 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
             at = views.now(conn)
             since = None if last is None else at - last
             alerts = reads.alerts(conn, states=EVERY, since=since, among=among, limit=EPISODES)
-            return Incidents(at, tuple(alerts), tuple(views.messages(conn, among=among)))
+            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=among)))
 
     return _shown(("incidents", url(), last, among), read)
 

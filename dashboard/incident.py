@@ -12,12 +12,12 @@ from drift.alert import AlertKind, AlertState
 from drift.records import EPOCH, Diagnosed, Measurement, Span
 from drift.slo import Outcome, Slo, Slot
 from drift.store import changes as stored
-from drift.store import diagnoses, incidents, objectives, views
+from drift.store import diagnoses, incidents, objectives, outgoing, views
 from drift.store.changes import Changes
 from drift.store.connect import Connection
 from drift.store.incidents import Held, Verdicts
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
-from drift.store.views import MessageRow
 
 POINTS: Final = 1000
 LATE: Final = timedelta(days=1)  # how long after its end an episode may still be told of
@@ -113,7 +113,7 @@ def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, s
     span = Span(min(began, alert.started_at - TICK), max(end, alert.started_at) + TICK)
     moved = next(iter(views.attributed(conn, stream, span.start, span.end, detector=detector)), None)
     rows = moved.attribution.rows if moved and moved.attribution and show_inputs else ()
-    told = incidents.told(conn, replace(span, end=end + LATE))
+    told = outgoing.within(conn, stream, replace(span, end=end + LATE))
     return Incident(
         at=at,
         row=row,

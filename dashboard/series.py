@@ -7,8 +7,8 @@ from typing import Final
 from drift.alert import Alert
 from drift.records import EPOCH, Diagnosed, Gap, Maintenance, Measurement, Span
 from drift.slo import Calibration, Slo
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow, BudgetRow
-from drift.store.views import MessageRow
 
 
 @dataclass(frozen=True, slots=True)

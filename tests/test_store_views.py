@@ -10,7 +10,7 @@ from drift.alert import Alert, AlertKind, AlertState
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
-from drift.store import outbox, reads, views, writes
+from drift.store import outbox, outgoing, reads, views, writes
 from drift.store.connect import connect_reader
 from drift.store.outbox import Draft, MessageKind, MessageState
 
@@ -123,27 +123,45 @@ def test_messages_name_the_episode_that_they_tell_of(engine):
     with engine.begin() as conn:
         for i, (draft, state) in enumerate(drafts):
             outbox.put(conn, draft, state=state, now=START + i * MINUTE)
-        found = views.messages(conn)
-        assert views.undelivered(conn, since=START) == 1
-        assert views.undelivered(conn, since=DAY.end) == 0
+        found = outgoing.messages(conn)
+        assert outgoing.undelivered(conn, since=START) == 1
+        assert outgoing.undelivered(conn, since=DAY.end) == 0
     assert [row.delivery.id for row in found] == ["c", "b", "a"]
     assert [(row.stream, row.slo, row.starts_at) for row in found[1:]] == [("s", "rank", START)] * 2
     assert dict(found[2].labels) == {"job_id": "s", "slo": "rank"}
 
 
+def told(conn: sa.Connection, name: str, i: int, state: MessageState = MessageState.SENT) -> None:
+    body = b'[{"labels":{"job_id":"%s","slo":"rank"}}]' % name.encode()
+    outbox.put(conn, Draft(f"{name}{i}", "am", MessageKind.ALERT, body), state=state, now=START + i * MINUTE)
+
+
 def test_messages_and_alerts_of_others_take_no_place_of_those_that_are_asked_for(engine):
     with engine.begin() as conn:
         for i, name in enumerate(("s", "t", "lang=größe")):
-            body = b'[{"labels":{"job_id":"%s","slo":"rank"}}]' % name.encode()
-            outbox.put(
-                conn, Draft(name, "am", MessageKind.ALERT, body), state=MessageState.SENT, now=START + i * MINUTE
-            )
+            told(conn, name, i)
             alert = Alert(name, "rank", AlertKind.PAGE, AlertState.FIRING, START + i * MINUTE, START + i * MINUTE)
             writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
         for name in ("s", "lang=größe"):
-            assert [row.stream for row in views.messages(conn, among=(name,), limit=1)] == [name]
+            assert [row.stream for row in outgoing.messages(conn, among=(name,), limit=1)] == [name]
             assert [row.alert.stream for row in reads.alerts(conn, among=(name,), limit=1)] == [name]
-        assert views.messages(conn, among=()) == []
+        assert outgoing.messages(conn, among=()) == []
+
+
+def test_of_one_stream_in_a_stretch_of_time_no_message_is_crowded_out(engine):
+    with engine.begin() as conn:
+        for name, i in (("t", 0), ("s", 1), ("t", 2), ("s", 3), ("s", 4)):
+            told(conn, name, i)
+        found = outgoing.within(conn, "s", Span(START, START + 3 * MINUTE), limit=2)
+    assert [row.delivery.id for row in found] == ["s1", "s3"]
+
+
+def test_messages_since_a_moment_are_the_newer_ones_and_those_that_still_wait(engine):
+    with engine.begin() as conn:
+        for i, state in enumerate((MessageState.DUE, MessageState.DEAD, MessageState.SENT, MessageState.SENT)):
+            told(conn, "s", i, state)
+        found = outgoing.messages(conn, since=START + 3 * MINUTE)
+    assert [row.delivery.id for row in found] == ["s0", "s3"]
 
 
 def test_an_alert_that_is_open_for_long_gives_way_to_none_that_is_over(engine):

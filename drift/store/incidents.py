@@ -1,4 +1,4 @@
-"""What people look at when an alert has called them: one episode, what lies around it, and who was told."""
+"""What people look at when an alert has called them: one episode, and what lies around it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,8 @@ import sqlalchemy as sa
 
 from drift.alert import AlertKind
 from drift.records import NONE, UNKNOWN, Span
-from drift.store import reads, tables, views
+from drift.store import reads, tables
 from drift.store.reads import AlertRow
-from drift.store.views import MessageRow
 
 UNNAMED: Final = (NONE, UNKNOWN)
 
@@ -95,14 +94,6 @@ def held(conn: sa.Connection, stream: str, detector: str, span: Span) -> list[He
     since = sa.func.min(t.c.start)
     rows = conn.execute(sa.select(t.c.reference, since).where(mine).group_by(t.c.reference).order_by(since))
     return [Held(row[0], row[1].astimezone(UTC)) for row in rows]
-
-
-def told(conn: sa.Connection, span: Span, *, limit: int = 500) -> list[MessageRow]:
-    """The messages that were written in `span`, its end included, oldest first."""
-    t = tables.outbox
-    within = (t.c.created_at >= span.start) & (t.c.created_at <= span.end)
-    rows = conn.execute(sa.select(t).where(within).order_by(t.c.created_at).limit(limit))
-    return [views.message_of(row) for row in rows]
 
 
 def inputs(conn: sa.Connection, stream: str, start: datetime, positions: Sequence[int]) -> dict[int, str]:
