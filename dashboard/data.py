@@ -89,6 +89,15 @@ def streams() -> Shown[Registered]:
     return _shown(("streams", url()), read)
 
 
+def among() -> tuple[str, ...] | None:
+    """The streams that the visitor may see, None for all: of so many as are read none is crowded out by those of others.
+
+    Raises:
+        StoreError: the database does not answer, and never did.
+    """
+    return None if visitor().sees_all else tuple(row.stream.key for row in streams().value.streams)
+
+
 def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[History]:
     """What the stream of `chosen` went through in `wanted`.
 
@@ -110,17 +119,16 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
         StoreError: the database does not answer, and never did for this.
     """
 
-    # As many as are read at all are the visitor's own, and none is crowded out by those of others.
-    among = None if visitor().sees_all else tuple(row.stream.key for row in streams().value.streams)
+    mine = among()
 
     def read() -> Incidents:
         with views.reading(_reader(url())) as conn:
             at = views.now(conn)
             since = None if last is None else at - last
-            alerts = reads.alerts(conn, states=EVERY, since=since, among=among, limit=EPISODES)
-            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=among)))
+            alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
+            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=mine)))
 
-    return _shown(("incidents", url(), last, among), read)
+    return _shown(("incidents", url(), last, mine), read)
 
 
 def asked(

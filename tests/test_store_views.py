@@ -10,7 +10,7 @@ from drift.alert import Alert, AlertKind, AlertState
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
-from drift.store import outbox, outgoing, reads, views, writes
+from drift.store import incidents, outbox, outgoing, reads, views, writes
 from drift.store.connect import connect_reader
 from drift.store.outbox import Draft, MessageKind, MessageState
 
@@ -162,6 +162,23 @@ def test_messages_since_a_moment_are_the_newer_ones_and_those_that_still_wait(en
             told(conn, "s", i, state)
         found = outgoing.messages(conn, since=START + 3 * MINUTE)
     assert [row.delivery.id for row in found] == ["s0", "s3"]
+
+
+def test_other_alerts_are_of_its_own_stream_first_and_of_no_stream_that_is_not_asked_for(engine):
+    with engine.begin() as conn:
+        for i, (stream, slo) in enumerate([("hidden", "rank"), ("other", "rank"), ("s", "rank"), ("s", "traffic")]):
+            began = START + i * MINUTE
+            alert = Alert(stream, slo, AlertKind.PAGE, AlertState.FIRING, began, began)
+            writes.save_alert(conn, alert, labels={"model_id": "m"}, annotations={}, muted=False)
+        mine = incidents.episode(conn, "s", "traffic", AlertKind.PAGE, began)
+
+        def streams(**asked) -> list[str]:
+            return [row.alert.stream for row in incidents.related(conn, mine, DAY, **asked)]
+
+        assert streams() == ["s", "hidden", "other"]
+        assert streams(limit=1) == ["s"]
+        assert streams(among=("s", "other"), limit=2) == ["s", "other"]
+        assert streams(among=("other",)) == ["other"]
 
 
 def test_an_alert_that_is_open_for_long_gives_way_to_none_that_is_over(engine):

@@ -1,6 +1,6 @@
 """What people look at when an alert has called them: one episode, and what lies around it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -41,10 +41,14 @@ def episode(conn: sa.Connection, stream: str, slo: str, kind: AlertKind, started
     return None if row is None else reads.alert_row(row)
 
 
-def related(conn: sa.Connection, row: AlertRow, span: Span, *, limit: int = 100) -> list[AlertRow]:
-    """Other alerts that were open at some time in `span`, oldest first, of the same fault as far as one can tell.
+def related(
+    conn: sa.Connection, row: AlertRow, span: Span, *, among: Collection[str] | None = None, limit: int = 100
+) -> list[AlertRow]:
+    """Other alerts that were open at some time in `span`, of the same fault as far as one can tell.
 
-    They are of the same stream, of its segments, of its model, or of the same cause; those of another cause are left
+    Those of the same stream come first, then the oldest; with `among` they are of these streams.
+
+    They are of its stream, of its segments, of its model, or of the same cause; those of another cause are left
     out.
     """
     t, mine = tables.alert, row.alert
@@ -65,7 +69,10 @@ def related(conn: sa.Connection, row: AlertRow, span: Span, *, limit: int = 100)
         & (t.c.started_at == mine.started_at)
     )
     query = sa.select(t).where(alike, known, within, ~itself)
-    rows = conn.execute(query.order_by(t.c.started_at, t.c.stream, t.c.slo).limit(limit))
+    if among is not None:
+        query = query.where(t.c.stream.in_(among))
+    order = t.c.stream != mine.stream, t.c.started_at, t.c.stream, t.c.slo
+    rows = conn.execute(query.order_by(*order).limit(limit))
     return [reads.alert_row(row) for row in rows]
 
 
