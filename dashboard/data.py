@@ -90,7 +90,7 @@ def streams() -> Shown[Registered]:
 
 
 def among() -> tuple[str, ...] | None:
-    """The streams that the visitor may see, None for all: of so many as are read none is crowded out by those of others.
+    """The streams that the visitor may see, None for all: asked for these, no limit is used up by those of others.
 
     Raises:
         StoreError: the database does not answer, and never did.
@@ -126,7 +126,9 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
             at = views.now(conn)
             since = None if last is None else at - last
             alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
-            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=mine)))
+            # Of what has been open since before then people were told before then.
+            first = None if since is None else min([since, *(row.alert.started_at for row in alerts)])
+            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=mine, since=first)))
 
     return _shown(("incidents", url(), last, mine), read)
 

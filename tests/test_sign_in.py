@@ -173,12 +173,7 @@ def test_alerts_of_other_tenants_at_the_same_time_are_left_out_of_an_incident(re
     assert known.only(lambda key: False).incident.others == ()
 
 
-def test_other_alerts_of_an_incident_are_asked_for_as_each_visitor_may_see_them(
-    scoped,
-    seeded_url,  # noqa: F811
-    reader,  # noqa: F811
-    monkeypatch,
-):
+def test_other_alerts_are_read_for_each_visitor_anew(scoped, seeded_url, reader, monkeypatch):  # noqa: F811
     found, ask, related = [], data.asked, incidents.related
 
     def asked(key, read, **more):

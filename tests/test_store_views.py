@@ -6,6 +6,8 @@ from fractions import Fraction
 import pytest
 import sqlalchemy as sa
 
+from dashboard import past
+from dashboard.series import Range
 from drift.alert import Alert, AlertKind, AlertState
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
@@ -154,6 +156,19 @@ def test_of_one_stream_in_a_stretch_of_time_no_message_is_crowded_out(engine):
             told(conn, name, i)
         found = outgoing.within(conn, "s", Span(START, START + 3 * MINUTE), limit=2)
     assert [row.delivery.id for row in found] == ["s1", "s3"]
+
+
+def test_a_stream_over_a_stretch_of_time_has_the_messages_of_its_own_episodes_from_their_begin_on(engine):
+    wanted = Range(fixed=Span(START + 5 * MINUTE, DAY.end))
+    with engine.begin() as conn:
+        alert = Alert("s", "rank", AlertKind.PAGE, AlertState.FIRING, START + MINUTE, START + MINUTE)
+        writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+        for i in range(3):
+            told(conn, "s", i)
+        for i in range(500):
+            told(conn, "t", 10 + i)
+        found = past.read(conn, SLO, (), wanted)
+    assert [row.delivery.id for row in found.messages] == ["s2", "s1"]
 
 
 def test_messages_since_a_moment_are_the_newer_ones_and_those_that_still_wait(engine):
