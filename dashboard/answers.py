@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 from drift.records import Measurement
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow, StreamRow
-from drift.store.views import MessageRow, Trail
+from drift.store.views import Trail
 
 T = TypeVar("T")
 Sees: TypeAlias = Callable[[str], bool]
@@ -32,7 +33,7 @@ class Narrow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """Episodes of alerts, newest first, and the messages that told of them."""
+    """Episodes of alerts, open ones first, and the messages that told of them."""
 
     at: datetime
     alerts: tuple[AlertRow, ...]

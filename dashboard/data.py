@@ -21,7 +21,7 @@ from drift.config import Settings
 from drift.errors import PrometheusError, StoreError
 from drift.records import Measurement
 from drift.slo import Slo
-from drift.store import maintenance, reads, views
+from drift.store import maintenance, outgoing, reads, views
 from drift.store.connect import Connection, connect_reader
 from drift.store.views import Reader
 
@@ -54,7 +54,7 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
                 alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
                 measurements=tuple(_newest(conn, [(stream, each) for each in detectors] if stream else [])),
                 backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
-                troubled=views.undelivered(conn, since=at - timedelta(days=1)),
+                troubled=outgoing.undelivered(conn, since=at - timedelta(days=1)),
                 maintenance=tuple(maintenance.active(conn, at)),
             )
 
@@ -89,6 +89,15 @@ def streams() -> Shown[Registered]:
     return _shown(("streams", url()), read)
 
 
+def among() -> tuple[str, ...] | None:
+    """The streams that the visitor may see, None for all: asked for these, no limit is used up by those of others.
+
+    Raises:
+        StoreError: the database does not answer, and never did.
+    """
+    return None if visitor().sees_all else tuple(row.stream.key for row in streams().value.streams)
+
+
 def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[History]:
     """What the stream of `chosen` went through in `wanted`.
 
@@ -110,17 +119,18 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
         StoreError: the database does not answer, and never did for this.
     """
 
-    # As many as are read at all are the visitor's own, and none is crowded out by those of others.
-    among = None if visitor().sees_all else tuple(row.stream.key for row in streams().value.streams)
+    mine = among()
 
     def read() -> Incidents:
         with views.reading(_reader(url())) as conn:
             at = views.now(conn)
             since = None if last is None else at - last
-            alerts = reads.alerts(conn, states=EVERY, since=since, among=among, limit=EPISODES)
-            return Incidents(at, tuple(alerts), tuple(views.messages(conn, among=among)))
+            alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
+            # Of what has been open since before then people were told before then.
+            first = None if since is None else min([since, *(row.alert.started_at for row in alerts)])
+            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=mine, since=first)))
 
-    return _shown(("incidents", url(), last, among), read)
+    return _shown(("incidents", url(), last, mine), read)
 
 
 def asked(

@@ -10,8 +10,8 @@ from dashboard import markup, said, words
 from dashboard.series import around
 from dashboard.standing import ORDER, Line, Standing, standing_of
 from drift.alert import Alert, AlertKind, AlertState
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow, DeliveryRow
-from drift.store.views import MessageRow
 
 HEADS: Final = ("State", "Stream", "What", "When", "How long", "Told")
 MESSAGE_HEADS: Final = ("State", "Receiver", "About", "Written", "Attempts", "Answer")

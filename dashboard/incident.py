@@ -1,6 +1,6 @@
 """One episode of an alert: what is known of it, and its steps in time. Pure but for the reading."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
@@ -12,12 +12,12 @@ from drift.alert import AlertKind, AlertState
 from drift.records import EPOCH, Diagnosed, Measurement, Span
 from drift.slo import Outcome, Slo, Slot
 from drift.store import changes as stored
-from drift.store import diagnoses, incidents, objectives, views
+from drift.store import diagnoses, incidents, objectives, outgoing, views
 from drift.store.changes import Changes
 from drift.store.connect import Connection
 from drift.store.incidents import Held, Verdicts
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
-from drift.store.views import MessageRow
 
 POINTS: Final = 1000
 LATE: Final = timedelta(days=1)  # how long after its end an episode may still be told of
@@ -99,21 +99,34 @@ def named(query: Mapping[str, str]) -> Named | None:
     return Named(query.get("stream", ""), query.get("slo", ""), kind, began) if began > EPOCH else None
 
 
-def read(conn: Connection, wanted: Named, slo: Slo | None, *, show_inputs: bool) -> Found:
-    """The episode `wanted` with all that belongs to it; `slo` is the objective as it is declared."""
+def read(
+    conn: Connection, wanted: Named, slo: Slo | None, *, show_inputs: bool, among: Collection[str] | None = None
+) -> Found:
+    """The episode `wanted` with all that belongs to it; `slo` is the objective as it is declared.
+
+    With `among` other alerts are those of these streams.
+    """
     at = views.now(conn)
     row = incidents.episode(conn, wanted.stream, wanted.slo, wanted.kind, wanted.started_at)
-    return Found(at, None if row is None else _around(conn, row, slo, at, show_inputs=show_inputs))
+    return Found(at, None if row is None else _around(conn, row, slo, at, show_inputs=show_inputs, among=among))
 
 
-def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, show_inputs: bool) -> Incident:
+def _around(
+    conn: Connection,
+    row: AlertRow,
+    slo: Slo | None,
+    at: datetime,
+    *,
+    show_inputs: bool,
+    among: Collection[str] | None,
+) -> Incident:
     alert = row.alert
     stream, detector = alert.stream, slo.sli.detector if slo else None
     began, end = _bad_since(conn, row, slo), alert.resolved_at or at
     span = Span(min(began, alert.started_at - TICK), max(end, alert.started_at) + TICK)
     moved = next(iter(views.attributed(conn, stream, span.start, span.end, detector=detector)), None)
     rows = moved.attribution.rows if moved and moved.attribution and show_inputs else ()
-    told = incidents.told(conn, replace(span, end=end + LATE))
+    told = outgoing.within(conn, stream, replace(span, end=end + LATE))
     return Incident(
         at=at,
         row=row,
@@ -123,7 +136,7 @@ def _around(conn: Connection, row: AlertRow, slo: Slo | None, at: datetime, *, s
         diagnoses=tuple(diagnoses.serving(conn, stream, alert.slo, since=span.start, until=span.end, limit=POINTS)),
         moved=moved,
         inputs=incidents.inputs(conn, stream, moved.span.start, [r.position for r in rows]) if moved else {},
-        others=tuple(incidents.related(conn, row, span)),
+        others=tuple(incidents.related(conn, row, span, among=among)),
         messages=tuple(episodes.of_alert(row, told)),
         series=_series(conn, slo, around(began, end), row) if slo else None,
         changes=stored.changes(conn, stream, alert.slo, alert.fired_at, Span(span.start - BEFORE, span.end + LATE)),

@@ -121,7 +121,7 @@ def read(conn: Connection, declared: Declared | None) -> Report:
     bad = {(b.stream, b.slo, b.quarter): b.bad for b in attainment.bad_times(conn, since=starts[-1])}
     lived = _Lived(teams, declared, attainment.begun(conn), bad, _Chance())
     fired = reads.alerts(conn, states=(AlertState.FIRING, AlertState.RESOLVED), since=starts[-1], limit=10_000)
-    incidents = [row for row in fired if row.alert.kind in TOLD]
+    incidents = sorted((row for row in fired if row.alert.kind in TOLD), key=_fired, reverse=True)
     quarters = []
     for start, end in zip(starts, (at, *starts), strict=False):
         found = tuple(lived.attained(start, end))

@@ -7,8 +7,8 @@ from typing import Final
 from drift.alert import Alert
 from drift.records import EPOCH, Diagnosed, Gap, Maintenance, Measurement, Span
 from drift.slo import Calibration, Slo
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow, BudgetRow
-from drift.store.views import MessageRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are newest first.
+    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are open ones first.
 
     `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from;
     `diagnosed` says why the stream is as it is.

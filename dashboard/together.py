@@ -7,8 +7,8 @@ from html import escape
 from dashboard import episodes, markup, said, words
 from dashboard.series import around
 from drift.alert import AlertKind, AlertState
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
-from drift.store.views import MessageRow
 
 ORDER = tuple(AlertKind)
 

@@ -129,6 +129,18 @@ def test_replayed_alerts_are_listed_as_such_and_counted_nowhere(engine, declared
     assert f"{start:%Y-%m-%d %H:%M} UTC" in executive.latest(report)
 
 
+def test_the_newest_incidents_come_first_whether_they_are_open_or_over(engine, declared):
+    start = quarter_start()
+    with engine.begin() as conn:
+        live(conn, declared, "G" * 24, start)
+        for i, ended in enumerate((None, start + 2 * HOUR)):
+            state, began = AlertState.RESOLVED if ended else AlertState.FIRING, start + i * HOUR
+            alert = Alert(STREAM, f"slo{i}", AlertKind.PAGE, state, began, began, ended)
+            writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=False)
+        report = quarters.read(conn, Declared.of(declared))
+    assert [row.alert.slo for row in report.quarters[0].incidents] == ["slo1", "slo0"]
+
+
 def test_a_bar_that_is_nearly_spent_is_not_green_and_what_was_kept_is_told_in_words():
     quarter = quarters.Quarter(
         quarter_start(),

@@ -1,7 +1,11 @@
 """Every page stands on every database: an empty one, one that is not migrated, one that is away, and a full one."""
 
+from datetime import timedelta
+
 import pytest
 from test_dashboard import APP, config_file, html, page, seeded_url  # noqa: F401
+
+from dashboard import data, episodes
 
 VIEWS = sorted(path.stem for path in (APP.parent / "views").glob("[a-z]*.py"))
 STREAMS = {"stream": "docs-search", "times": "support-tickets", "projection": "support-tickets"}
@@ -60,3 +64,15 @@ def test_a_nul_in_a_link_is_no_outage(page, seeded_url, view):  # noqa: F811
     app = page(seeded_url, view, stream="a\0b", slo="c\0d", kind="page", since="2026-01-01T00:00:00Z")
     assert not app.error
     assert "`a\N{REPLACEMENT CHARACTER}b`" in app.warning[0].value
+
+
+def test_incidents_of_a_stretch_of_time_have_all_their_messages_and_none_from_before(page, seeded_url):  # noqa: F811
+    page(seeded_url)
+    hour = timedelta(hours=1)
+    newest, ever = data.incidents(hour).value, data.incidents(None).value
+    first = min([newest.at - hour, *(row.alert.started_at for row in newest.alerts)])
+    assert all(m.delivery.created_at >= first or m.delivery.state == "due" for m in newest.messages)
+    assert len(newest.messages) < len(ever.messages)
+    told = [episodes.of_alert(row, newest.messages) for row in newest.alerts]
+    assert any(told)
+    assert told == [episodes.of_alert(row, ever.messages) for row in newest.alerts]

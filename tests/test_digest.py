@@ -20,7 +20,7 @@ from drift.notify.signature import generate_secret, verify
 from drift.notify.webhook import Webhook
 from drift.pipeline import deliver, digest
 from drift.pipeline.digest import Schedule
-from drift.store import tables, views, writes
+from drift.store import outgoing, tables, writes
 from drift.wiring.build import build_outlet
 from drift.wiring.receivers import build_digest
 
@@ -213,6 +213,6 @@ def test_a_digest_is_retried_for_days_like_a_webhook(engine):
             (due,) = conn.execute(sa.select(tables.outbox.c.due_at)).scalars()
             assert deliver.deliver_one(conn, "tickets", broken, resend=MINUTE, now=due)
     with engine.connect() as conn:
-        (row,) = views.messages(conn)
+        (row,) = outgoing.messages(conn)
     assert (row.delivery.state, row.delivery.attempts) == ("due", 9)
     assert row.delivery.due_at - at(1, "09:00") > timedelta(hours=60)

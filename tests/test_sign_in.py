@@ -18,6 +18,7 @@ from dashboard.door import HiddenError, SignInError, by_claims, by_headers
 from drift.config import OidcConfig, ProxyConfig
 from drift.records import Stream
 from drift.slo import Sli, Slo
+from drift.store import incidents
 from drift.store.reads import StreamRow
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -170,6 +171,27 @@ def test_alerts_of_other_tenants_at_the_same_time_are_left_out_of_an_incident(re
     known = incident.Found(past.at, past)
     assert {row.alert.stream for row in known.only(lambda key: key == CARE).incident.others} == {CARE}
     assert known.only(lambda key: False).incident.others == ()
+
+
+def test_other_alerts_are_read_for_each_visitor_anew(scoped, seeded_url, reader, monkeypatch):  # noqa: F811
+    found, ask, related = [], data.asked, incidents.related
+
+    def asked(key, read, **more):
+        found.append(key)
+        return ask(key, read, **more)
+
+    def noted(*arguments, among):
+        found.append(among)
+        return related(*arguments, among=among)
+
+    monkeypatch.setattr(data, "asked", asked)
+    monkeypatch.setattr(incidents, "related", noted)
+    for group, among in (("sre", None), ("care-people", (CARE,))):
+        found.clear()
+        scoped(group, seeded_url, "incident", **link(episode(reader, CARE)))
+        assert among in found
+        # What was read for one visitor must not answer another.
+        assert all(among in key for key in found if key and key[0] == "incident")
 
 
 def test_viewers_get_no_commands_that_change_things_and_no_inputs(scoped, seeded_url, reader):  # noqa: F811

@@ -6,11 +6,13 @@ from fractions import Fraction
 import pytest
 import sqlalchemy as sa
 
+from dashboard import past
+from dashboard.series import Range
 from drift.alert import Alert, AlertKind, AlertState
 from drift.errors import StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
-from drift.store import outbox, reads, views, writes
+from drift.store import incidents, outbox, outgoing, reads, views, writes
 from drift.store.connect import connect_reader
 from drift.store.outbox import Draft, MessageKind, MessageState
 
@@ -123,27 +125,85 @@ def test_messages_name_the_episode_that_they_tell_of(engine):
     with engine.begin() as conn:
         for i, (draft, state) in enumerate(drafts):
             outbox.put(conn, draft, state=state, now=START + i * MINUTE)
-        found = views.messages(conn)
-        assert views.undelivered(conn, since=START) == 1
-        assert views.undelivered(conn, since=DAY.end) == 0
+        found = outgoing.messages(conn)
+        assert outgoing.undelivered(conn, since=START) == 1
+        assert outgoing.undelivered(conn, since=DAY.end) == 0
     assert [row.delivery.id for row in found] == ["c", "b", "a"]
     assert [(row.stream, row.slo, row.starts_at) for row in found[1:]] == [("s", "rank", START)] * 2
     assert dict(found[2].labels) == {"job_id": "s", "slo": "rank"}
 
 
+def told(conn: sa.Connection, name: str, i: int, state: MessageState = MessageState.SENT) -> None:
+    body = b'[{"labels":{"job_id":"%s","slo":"rank"}}]' % name.encode()
+    outbox.put(conn, Draft(f"{name}{i}", "am", MessageKind.ALERT, body), state=state, now=START + i * MINUTE)
+
+
 def test_messages_and_alerts_of_others_take_no_place_of_those_that_are_asked_for(engine):
     with engine.begin() as conn:
         for i, name in enumerate(("s", "t", "lang=größe")):
-            body = b'[{"labels":{"job_id":"%s","slo":"rank"}}]' % name.encode()
-            outbox.put(
-                conn, Draft(name, "am", MessageKind.ALERT, body), state=MessageState.SENT, now=START + i * MINUTE
-            )
+            told(conn, name, i)
             alert = Alert(name, "rank", AlertKind.PAGE, AlertState.FIRING, START + i * MINUTE, START + i * MINUTE)
             writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
         for name in ("s", "lang=größe"):
-            assert [row.stream for row in views.messages(conn, among=(name,), limit=1)] == [name]
+            assert [row.stream for row in outgoing.messages(conn, among=(name,), limit=1)] == [name]
             assert [row.alert.stream for row in reads.alerts(conn, among=(name,), limit=1)] == [name]
-        assert views.messages(conn, among=()) == []
+        assert outgoing.messages(conn, among=()) == []
+
+
+def test_of_one_stream_in_a_stretch_of_time_no_message_is_crowded_out(engine):
+    with engine.begin() as conn:
+        for name, i in (("t", 0), ("s", 1), ("t", 2), ("s", 3), ("s", 4)):
+            told(conn, name, i)
+        found = outgoing.within(conn, "s", Span(START, START + 3 * MINUTE), limit=2)
+    assert [row.delivery.id for row in found] == ["s1", "s3"]
+
+
+def test_a_stream_over_a_stretch_of_time_has_the_messages_of_its_own_episodes_from_their_begin_on(engine):
+    wanted = Range(fixed=Span(START + 5 * MINUTE, DAY.end))
+    with engine.begin() as conn:
+        alert = Alert("s", "rank", AlertKind.PAGE, AlertState.FIRING, START + MINUTE, START + MINUTE)
+        writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+        for i in range(3):
+            told(conn, "s", i)
+        for i in range(500):
+            told(conn, "t", 10 + i)
+        found = past.read(conn, SLO, (), wanted)
+    assert [row.delivery.id for row in found.messages] == ["s2", "s1"]
+
+
+def test_messages_since_a_moment_are_the_newer_ones_and_those_that_still_wait(engine):
+    with engine.begin() as conn:
+        for i, state in enumerate((MessageState.DUE, MessageState.DEAD, MessageState.SENT, MessageState.SENT)):
+            told(conn, "s", i, state)
+        found = outgoing.messages(conn, since=START + 3 * MINUTE)
+    assert [row.delivery.id for row in found] == ["s0", "s3"]
+
+
+def test_other_alerts_are_of_its_own_stream_first_and_of_no_stream_that_is_not_asked_for(engine):
+    with engine.begin() as conn:
+        for i, (stream, slo) in enumerate([("hidden", "rank"), ("other", "rank"), ("s", "rank"), ("s", "traffic")]):
+            began = START + i * MINUTE
+            alert = Alert(stream, slo, AlertKind.PAGE, AlertState.FIRING, began, began)
+            writes.save_alert(conn, alert, labels={"model_id": "m"}, annotations={}, muted=False)
+        mine = incidents.episode(conn, "s", "traffic", AlertKind.PAGE, began)
+
+        def streams(**asked) -> list[str]:
+            return [row.alert.stream for row in incidents.related(conn, mine, DAY, **asked)]
+
+        assert streams() == ["s", "hidden", "other"]
+        assert streams(limit=1) == ["s"]
+        assert streams(among=("s", "other"), limit=2) == ["s", "other"]
+        assert streams(among=("other",)) == ["other"]
+
+
+def test_an_alert_that_is_open_for_long_gives_way_to_none_that_is_over(engine):
+    with engine.begin() as conn:
+        for i, ended in enumerate((None, START + 2 * MINUTE, START + 3 * MINUTE, None)):
+            state, began = AlertState.RESOLVED if ended else AlertState.FIRING, START + i * MINUTE
+            alert = Alert("s", f"slo{i}", AlertKind.PAGE, state, began, began, ended)
+            writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
+        found = reads.alerts(conn, limit=3)
+    assert [row.alert.slo for row in found] == ["slo3", "slo0", "slo2"]
 
 
 def test_reads_see_one_moment_while_others_write(engine):

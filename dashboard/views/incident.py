@@ -37,12 +37,12 @@ def show() -> None:
 def _ask(wanted: Named) -> Shown[Found]:
     declared, _ = data.config()
     slo = declared.slos(wanted.stream).get(wanted.slo) if declared else None
-    allowed = _may_show(wanted)
+    allowed, among = _may_show(wanted), data.among()
 
     def read(conn: Connection) -> Found:
-        return incident.read(conn, wanted, slo, show_inputs=allowed)
+        return incident.read(conn, wanted, slo, show_inputs=allowed, among=among)
 
-    return data.asked(("incident", wanted, slo, allowed), read, of=wanted.stream)
+    return data.asked(("incident", wanted, slo, allowed, among), read, of=wanted.stream)
 
 
 def _may_show(wanted: Named) -> bool:

@@ -10,8 +10,8 @@ import streamlit as st
 from dashboard import data, episodes, parts, together, words
 from dashboard.data import Incidents
 from drift.alert import AlertState
+from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
-from drift.store.views import MessageRow
 
 EVERY: Final = 5.0
 MOST: Final = 100

@@ -26,7 +26,7 @@ def add_alerts(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/alerts", tags=["reads"])
     def alerts(state: AlertState | None = None, stream: str | None = None) -> list[AlertAnswer]:
-        """Alerts, newest first; by default those that fire or did."""
+        """Alerts, open ones first, then newest first; by default those that fire or did."""
         states = (state,) if state else (AlertState.FIRING, AlertState.RESOLVED)
         with service.engine.connect() as conn:
             return [AlertAnswer.of(row) for row in reads.alerts(conn, states=states, stream=stream)]

@@ -19,7 +19,7 @@ def list_alerts(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most, the newest.")] = 200,
     as_json: AsJson = False,
 ) -> None:
-    """List alerts that fire or did, newest first, with their ids."""
+    """List alerts that fire or did, open ones first, then newest first, with their ids."""
     from drift.config import read_settings
     from drift.wiring.alerts import as_rows, as_table, fired
     from drift.wiring.database import migrated

@@ -1,6 +1,6 @@
-"""What people look at when an alert has called them: one episode, what lies around it, and who was told."""
+"""What people look at when an alert has called them: one episode, and what lies around it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -9,9 +9,8 @@ import sqlalchemy as sa
 
 from drift.alert import AlertKind
 from drift.records import NONE, UNKNOWN, Span
-from drift.store import reads, tables, views
+from drift.store import reads, tables
 from drift.store.reads import AlertRow
-from drift.store.views import MessageRow
 
 UNNAMED: Final = (NONE, UNKNOWN)
 
@@ -42,10 +41,14 @@ def episode(conn: sa.Connection, stream: str, slo: str, kind: AlertKind, started
     return None if row is None else reads.alert_row(row)
 
 
-def related(conn: sa.Connection, row: AlertRow, span: Span, *, limit: int = 100) -> list[AlertRow]:
-    """Other alerts that were open at some time in `span`, oldest first, of the same fault as far as one can tell.
+def related(
+    conn: sa.Connection, row: AlertRow, span: Span, *, among: Collection[str] | None = None, limit: int = 100
+) -> list[AlertRow]:
+    """Other alerts that were open at some time in `span`, of the same fault as far as one can tell.
 
-    They are of the same stream, of its segments, of its model, or of the same cause; those of another cause are left
+    Those of the same stream come first, then the oldest; with `among` they are of these streams.
+
+    They are of its stream, of its segments, of its model, or of the same cause; those of another cause are left
     out.
     """
     t, mine = tables.alert, row.alert
@@ -66,7 +69,10 @@ def related(conn: sa.Connection, row: AlertRow, span: Span, *, limit: int = 100)
         & (t.c.started_at == mine.started_at)
     )
     query = sa.select(t).where(alike, known, within, ~itself)
-    rows = conn.execute(query.order_by(t.c.started_at, t.c.stream, t.c.slo).limit(limit))
+    if among is not None:
+        query = query.where(t.c.stream.in_(among))
+    order = t.c.stream != mine.stream, t.c.started_at, t.c.stream, t.c.slo
+    rows = conn.execute(query.order_by(*order).limit(limit))
     return [reads.alert_row(row) for row in rows]
 
 
@@ -95,14 +101,6 @@ def held(conn: sa.Connection, stream: str, detector: str, span: Span) -> list[He
     since = sa.func.min(t.c.start)
     rows = conn.execute(sa.select(t.c.reference, since).where(mine).group_by(t.c.reference).order_by(since))
     return [Held(row[0], row[1].astimezone(UTC)) for row in rows]
-
-
-def told(conn: sa.Connection, span: Span, *, limit: int = 500) -> list[MessageRow]:
-    """The messages that were written in `span`, its end included, oldest first."""
-    t = tables.outbox
-    within = (t.c.created_at >= span.start) & (t.c.created_at <= span.end)
-    rows = conn.execute(sa.select(t).where(within).order_by(t.c.created_at).limit(limit))
-    return [views.message_of(row) for row in rows]
 
 
 def inputs(conn: sa.Connection, stream: str, start: datetime, positions: Sequence[int]) -> dict[int, str]:

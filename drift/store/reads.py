@@ -171,13 +171,14 @@ def alerts(
     among: Collection[str] | None = None,
     limit: int = 200,
 ) -> list[AlertRow]:
-    """Alerts in one of `states`, newest first; with `since`, those that are open or resolved at or after it."""
+    """Alerts in one of `states`, open ones first, then newest first; with `since`, open or resolved at or after it."""
     t = tables.alert
     mine = [t.c.state.in_(states)] + ([] if stream is None else [t.c.stream == stream])
     mine += [] if among is None else [t.c.stream.in_(among)]
     mine += [] if since is None else [t.c.resolved_at.is_(None) | (t.c.resolved_at >= since)]
-    rows = conn.execute(sa.select(t).where(*mine).order_by(t.c.started_at.desc()).limit(limit))
-    return [alert_row(row) for row in rows]
+    # An alert that has been open for weeks must not give way to newer ones that are over.
+    order = t.c.resolved_at.is_not(None), t.c.started_at.desc()
+    return [alert_row(row) for row in conn.execute(sa.select(t).where(*mine).order_by(*order).limit(limit))]
 
 
 def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:

@@ -1,12 +1,11 @@
 """What people look at: the newest of everything, long stretches of time thinned to what a chart can show."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -15,20 +14,9 @@ from drift.errors import StoreError
 from drift.records import PERCENTILES, Gap, GapReason, Measurement, Span
 from drift.slo import Slo
 from drift.store import codec, reads, tables
-from drift.store.reads import BudgetRow, DeliveryRow
+from drift.store.reads import BudgetRow
 
 Reader: TypeAlias = sa.Engine
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRow:
-    """A message and which episode of which alert it tells of; `labels` are the alert's, empty for a retrain request."""
-
-    delivery: DeliveryRow
-    stream: str
-    slo: str
-    starts_at: datetime | None
-    labels: Mapping[str, str]
 
 
 @contextmanager
@@ -181,30 +169,6 @@ def gap_runs(conn: sa.Connection, stream: str, detector: str, span: Span, *, lim
     return [Gap(stream, Span(r[0], r[1]), detector, GapReason(r.reason), r.detail) for r in reversed(rows)]
 
 
-def messages(conn: sa.Connection, *, among: Collection[str] | None = None, limit: int = 500) -> list[MessageRow]:
-    """Messages with what they tell of, those that did not arrive first, then newest first.
-
-    With `among` none is missed that tells of one of these streams; some that only name one may be there too.
-    """
-    t = tables.outbox
-    troubled = sa.case((t.c.state.in_(["due", "dead"]), 0), else_=1)
-    query = sa.select(t).order_by(troubled, t.c.created_at.desc()).limit(limit)
-    if among is not None:
-        # A body is bytes, of which not all need be JSON: it is searched as it is.
-        names = sa.func.unnest(sa.literal([orjson.dumps(key) for key in among], sa.ARRAY(sa.LargeBinary)))
-        name = names.table_valued("name", name="named").render_derived()
-        query = query.where(sa.exists().select_from(name).where(sa.func.position(name.c.name.op("IN")(t.c.body)) > 0))
-    return [message_of(row) for row in conn.execute(query)]
-
-
-def undelivered(conn: sa.Connection, *, since: datetime) -> int:
-    """How many messages wait for another attempt, or were given up at or after `since`."""
-    t = tables.outbox
-    waiting = (t.c.state == "due") & (t.c.attempts > 0)
-    given_up = (t.c.state == "dead") & (t.c.created_at >= since)
-    return conn.execute(sa.select(sa.func.count()).where(waiting | given_up)).scalar_one()
-
-
 def _starts_in(t: sa.Table, span: Span) -> tuple[sa.ColumnElement[bool], ...]:
     return t.c.start >= span.start, t.c.start < span.end
 
@@ -221,28 +185,6 @@ def _thinned(
     ).subquery()
     kept = (ranked.c.found <= most) | (ranked.c.from_least == 1) | (ranked.c.from_greatest == 1)
     return sa.select(*(ranked.c[column.name] for column in t.c)).where(kept).order_by(ranked.c.start)
-
-
-def message_of(row: sa.Row[tuple[object, ...]]) -> MessageRow:
-    """A row of the table `outbox`."""
-    f = row._mapping
-    delivery = DeliveryRow(**{name: f[name] for name in DeliveryRow.__dataclass_fields__})
-    try:
-        body = orjson.loads(f["body"])
-    except orjson.JSONDecodeError:
-        return MessageRow(delivery, "", "", None, {})
-    if isinstance(body, list):
-        alert = body[0] if body else {}
-        labels = alert.get("labels", {})
-        return MessageRow(
-            delivery, labels.get("job_id", ""), labels.get("slo", ""), _time(alert.get("startsAt")), labels
-        )
-    data = body.get("data", {})
-    return MessageRow(delivery, data.get("stream", ""), data.get("slo", ""), _time(body.get("time")), {})
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _said(error: DBAPIError) -> str:

@@ -16,7 +16,7 @@ from drift.store.reads import AlertRow
 
 
 def fired(engine: Engine, *, stream: str = "", limit: int = 200) -> list[AlertRow]:
-    """Alerts that fire or did, of one stream or of all, newest first."""
+    """Alerts that fire or did, of one stream or of all: open ones first, then newest first."""
     with engine.connect() as conn:
         return reads.alerts(conn, stream=stream or None, limit=limit)
 

@@ -129,7 +129,7 @@ def _past(conn: Connection, slo: Slo, request: Request) -> Past:
     alerts = reads.alerts(conn, since=request.since, stream=slo.stream, limit=100_000)
     fired = [row for row in alerts if row.alert.slo == slo.name and _within(row.alert.fired_at, request)]
     counted = sum(request.since < slot.span.end <= request.until for slot in slots)
-    return Past(slo, counted, would, tuple(reversed(fired)))
+    return Past(slo, counted, would, tuple(fired))
 
 
 def _slot(slo: Slo, row: reads.BudgetRow) -> Slot:
