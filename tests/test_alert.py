@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drift.alert import AlertKind, AlertState
 from drift.simulation import EPOCH, Transition, made_up, simulate, transitions
-from drift.slo import RULES, Outcome, Sli, Slo, default_rules, parse_sequence
+from drift.slo import RULES, Outcome, Severity, Sli, Slo, default_rules, parse_sequence
 
 MINUTE = timedelta(minutes=1)
 
@@ -49,7 +49,9 @@ def test_weeks_and_quarters_take_the_rules_of_a_month():
     """2 % of a week's budget in an hour is chance, and of a quarter's more than an hour has."""
     days = {days: default_rules(timedelta(days=days)) for days in (7, 28, 30, 90)}
     assert days[7] == days[28] != days[30] == days[90] == RULES
-    assert [rule.factor for rule in days[28]] == [rule.factor * Fraction(28, 30) for rule in days[30]]
+    assert [rule.factor for rule in days[28]] == [
+        max(rule.factor * Fraction(28, 30), 3 if rule.severity is Severity.PAGE else 0) for rule in days[30]
+    ]
 
 
 def test_an_alpha_that_eats_the_budget_is_refused():

@@ -50,6 +50,7 @@ class Case:
         found = diagnose(of, self.reference, self.encoder, rng=np.random.default_rng(0), **given)
         assert sum(cause.score for cause in found.causes) <= 1.005
         assert not {cause.cause for cause in found.causes} & set(found.ruled_out)
+        assert set(found.against) <= set(found.ruled_out)
         return found
 
 

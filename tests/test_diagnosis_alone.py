@@ -10,8 +10,12 @@ from typer.testing import CliRunner
 from benchmarks.alternatives import collapsed, noisy, quantised, replaced, topic, zeroed
 from drift.cli import app
 from drift.diagnosis import diagnose
+from drift.diagnosis.causes import DATA
+from drift.diagnosis.data import Changes
+from drift.diagnosis.diagnose import _failing
 from drift.diagnosis.explain import Explanation, rank
 from drift.diagnosis.language import changed_features
+from drift.diagnosis.pairs import Tolerance, pairs_of
 
 ROWS = 256
 HELD = reference(s1(2600, np.random.default_rng(1)))
@@ -38,6 +42,7 @@ OF_ALL = {
 def said(vectors):
     found = diagnose(window(vectors), HELD, rng=np.random.default_rng(0))
     assert sum(cause.score for cause in found.causes) <= 1.005
+    assert set(found.against) <= set(found.ruled_out)
     return found
 
 
@@ -100,6 +105,24 @@ def test_scores_follow_the_share_of_rows_that_each_explains():
     ranked = {one.cause: one.score for one in rank([explanation("a", 1, 1, 1, 0), explanation("b", 0, 0, 0, 1)], 4)}
     assert ranked["a"] == pytest.approx(0.75, abs=0.02)
     assert ranked["b"] == pytest.approx(0.25, abs=0.02)
+
+
+def test_what_has_another_name_or_a_simpler_one_beside_it_is_not_ruled_out():
+    x = s1(4, np.random.default_rng(0))
+    pairs = pairs_of(("a", "b", "c", "d"), np.concatenate([-x[:3], x[3:]]), x, Tolerance())
+    tried = [
+        explanation("rotated", 0.95, 0, 0.95),
+        explanation("prefix", 0.95, 0, 0.95),  # no better than the first
+        explanation("other-model-version", 0, 0.8, 0),  # in some of the rows: a mixture
+        explanation("truncation", 0.01, 0.01, 0.01),
+    ]
+    found = _failing(window(pairs.served), pairs, tried, Changes((), {"duplicates": "none", "rotated": "no"}))
+    assert {cause.cause for cause in found.causes} >= {"rotated", "mixed-versions"}
+    assert found.ruled_out == ("truncation", *DATA)
+    assert found.against == {
+        "truncation": "it explains 1% of how far the failing rows are off",
+        "duplicates": "none",
+    }
 
 
 def test_another_language_is_seen_and_another_topic_in_the_same_is_not():

@@ -29,7 +29,7 @@ from drift.encoder.transformer import TransformerEncoder
 from drift.errors import SourceError, UnreadableInputsError
 from drift.gate.thresholds import Thresholds, Verdict
 from drift.wiring.gate import Request, of_encoders
-from drift.wiring.gate_encoders import encoded
+from drift.wiring.gate_encoders import encoded, recased
 
 DATA = Path(__file__).parents[2] / "shared/data/clinc150/clinc150.csv.gz"
 ROWS = 160
@@ -137,6 +137,11 @@ def test_a_tokenizer_of_another_case_fails_also_where_the_probe_has_no_capitals(
     assert found.verdict is Verdict.FAIL
     assert found.reasons[0].startswith("tokenizer-case: the tokenizers cut the inputs alike as they are, and 100% ")
     assert [check.name for check in found.checks if check.verdict is not Verdict.PASS] == ["capitals"]
+
+
+@pytest.mark.parametrize(("alike", "share"), [(0.0, "100%"), (0.75, "25%"), (0.9996, "0.04%")])
+def test_a_few_inputs_cut_otherwise_in_capitals_are_not_called_none(alike, share):
+    assert f" {share} of them " in recased(alike).evidence
 
 
 def test_models_of_two_vocabularies_are_not_asked_for_the_same_tokens(case):

@@ -1,17 +1,25 @@
 """`drift gate` on two files of embeddings: how rows are paired, what is said, and the exit status."""
 
 import json
+from io import StringIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fakes import START
+from rich.console import Console
 from samples import normalise, rotation, s1
 from test_gate import LIMITS, N, noisy, of
 from typer.testing import CliRunner
 
 from drift.cli import app
-from drift.gate.decision import decide
+from drift.errors import SourceError
+from drift.gate.checks import check
+from drift.gate.decision import Decision, decide
+from drift.gate.thresholds import Least
+from drift.records import Gated, Judgement
+from drift.wiring import gate_report, gated_report
 from drift.wiring.compare_command import require_writable
 from drift.wiring.gate import Request
 from drift.wiring.gate_report import as_markdown
@@ -82,6 +90,18 @@ def test_files_that_disagree_on_an_input_are_told_of(right, tmp_path, column):
     ]
 
 
+def test_a_terminal_obeys_nothing_that_a_name_a_reason_or_a_note_has():
+    sly = "a\x1b]0;b\x9b2J"
+    kept = Gated("msg_1", Judgement(sly, sly, "fail", (sly,), 1), START, sly, sly, sly)
+    passed = check("overlap", 1.0, Least(warn=0.9, fail=0.8), "the share of neighbours that stay")
+    made = gate_report.as_text(Decision(1, (passed,), notes=(sly,)), Request(sly, sly))
+    for shown in (gated_report.as_table([kept]), gated_report.as_text(kept), made):
+        out = StringIO()
+        Console(file=out, width=300).print(shown)
+        assert not {"\x1b", "\x9b"} & set(out.getvalue())
+        assert "a\ufffd]0;b\ufffd2J" in out.getvalue()
+
+
 @pytest.mark.parametrize("option", ["--html", "--markdown"])
 @pytest.mark.parametrize("path", ["/proc/x.html", "/nowhere/x.html", "/"])
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(right, tmp_path, option, path):
@@ -92,9 +112,17 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(right, tmp_p
 
 def test_looking_whether_a_report_can_be_written_leaves_nothing(tmp_path):
     (tmp_path / "kept.html").write_text("before")
-    for name in ("new.html", "kept.html"):
+    (tmp_path / "link.html").symlink_to("later.html")
+    for name in ("new.html", "kept.html", "link.html"):
         require_writable(tmp_path / name, "--html")
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept.html", "before")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.html", "link.html"]
+    assert (tmp_path / "kept.html").read_text() == "before"
+    assert (tmp_path / "link.html").is_symlink()
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_words(tmp_path):
+    with pytest.raises(SourceError, match="needs a file that can be written"):
+        require_writable(tmp_path / ("x" * 300), "--html")
 
 
 def test_rows_that_cannot_be_used_are_counted_by_why(right, tmp_path):

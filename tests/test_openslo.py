@@ -172,6 +172,9 @@ def test_a_whole_slice_and_the_annotations_of_drift_are_imported(tmp_path):
         (document('{drift/alpha: "1.5"}'), "annotation drift/alpha: 1.5 is not a ratio in (0, 1)"),
         (document('{drift/retrain: "no"}'), "annotation drift/retrain: 'no' is neither 'true' nor 'false'"),
         (document("{drift/rules: '[{'}"), "annotation drift/rules: is not JSON, a list of rules"),
+        (document("{drift/rules: '5'}"), "annotation drift/rules: 5: needs a list"),
+        (document("{drift/rules: 'null'}"), "annotation drift/rules: None: needs a list"),
+        (document("{drift/rules: '\"x\"'}"), "annotation drift/rules: 'x': needs a list"),
         (document("{drift/rules: '[]'}"), "annotation drift/rules: without rules nobody is told"),
         (
             document(

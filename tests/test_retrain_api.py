@@ -134,6 +134,18 @@ def test_a_version_that_the_gate_cannot_use_is_refused_where_there_is_one(engine
             assert intents(engine) == before
 
 
+@pytest.mark.parametrize("status", ["started", "failed"])
+def test_a_gate_asks_nothing_of_a_version_that_is_no_success(engine, status):
+    play(engine, "B" * 9)
+    day = timedelta(days=1)
+    keepers = {"search": Gatekeeper(lambda *_: None)}
+    service = Service(engine, {"search": make_monitor(engine)}, {}, {}, day, day, day, lambda: NOW, gatekeepers=keepers)
+    with TestClient(create_app(service, Scheduler(service))) as client:
+        path = f"/v1/retrains/{intents(engine)[0].id}/status"
+        answer = client.post(path, json={"status": status, "version": "runs/7"})
+    assert (answer.status_code, intents(engine)[0].state) == (200, status)
+
+
 def test_an_unknown_retraining_is_not_found(client):
     answer = client.post("/v1/retrains/msg_none/status", json={"status": "started"})
     assert (answer.status_code, "msg_none" in answer.json()["detail"]) == (404, True)

@@ -172,11 +172,17 @@ def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "model_type":
         text = f"needs a mapping with the keys {', '.join(_keys(where, model))}"
+    elif error["type"] == "list_type":
+        text = "needs a list"
     if error["type"] == "extra_forbidden":
         text = "is not a known key" + _nearest(str(where[-1]), where[:-1], model)
     elif error["type"] == "missing":
         text = "is required"
-    elif not isinstance(error["input"], dict | list) and error["type"] != "value_error" and where[-1] not in _HIDDEN:
+    elif (
+        not isinstance(error["input"], dict | list)
+        and error["type"] != "value_error"
+        and not (where and where[-1] in _HIDDEN)  # an annotation as a whole has no place of its own
+    ):
         text = f"{error['input']!r}: {text}"
     return f"{field}: {text}" if field else text
 

@@ -9,7 +9,7 @@ from detectors import Novelty, collapse
 from detectors.copies import first_equal, independent, times_seen
 from detectors.quantised import on_lattice
 from detectors.shapes import BEYOND
-from drift.diagnosis.causes import DATA, cause_of
+from drift.diagnosis.causes import DATA, cause_of, diagnosis_of
 from drift.diagnosis.data import Changes, attempted, from_data
 from drift.diagnosis.pairs import Vectors
 from drift.errors import TooFewRowsError
@@ -40,8 +40,7 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
         cause_of(one.cause, one.score / total, f"{one.evidence} {ASK}")
         for one in sorted(found, key=lambda one: -one.score)
     )
-    named = {cause.cause for cause in causes}
-    return Diagnosis(causes, tuple(slug for slug in (*VISIBLE, *DATA) if slug not in named), against)
+    return diagnosis_of(causes, (*VISIBLE, *DATA), against)
 
 
 def _data(window: Window, reference: Reference, data: Changes, rng: np.random.Generator) -> list[Cause]:

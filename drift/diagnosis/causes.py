@@ -1,9 +1,9 @@
 """What a diagnosis says: the causes it can name, what speaks for each, and what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from drift.records import NONE, UNKNOWN, Cause
+from drift.records import NONE, UNKNOWN, Cause, Diagnosis
 
 SEASONALITY: Final = "seasonality"
 
@@ -57,3 +57,11 @@ NEXT_STEP: Final[Mapping[str, str]] = {
 def cause_of(slug: str, score: float, evidence: str) -> Cause:
     """The cause of that slug, with the next step that belongs to it."""
     return Cause(slug, round(score, 3), evidence, NEXT_STEP[slug])
+
+
+def diagnosis_of(causes: Iterable[Cause], sought: Iterable[str], against: Mapping[str, str]) -> Diagnosis:
+    """A diagnosis of `causes`: the other slugs of `sought` are ruled out, those in `against` by their numbers."""
+    kept = tuple(causes)
+    named = {cause.cause for cause in kept}
+    ruled_out = tuple(slug for slug in sought if slug not in named)
+    return Diagnosis(kept, ruled_out, {slug: against[slug] for slug in ruled_out if slug in against})

@@ -1,6 +1,6 @@
 """Did the data move or did the encoder, and what is the fault called?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -9,9 +9,9 @@ import numpy as np
 
 from drift.diagnosis.alone import from_vectors, lattice
 from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations
-from drift.diagnosis.causes import DATA, SERVING, cause_of
+from drift.diagnosis.causes import DATA, SERVING, cause_of, diagnosis_of
 from drift.diagnosis.data import Changes, from_data
-from drift.diagnosis.explain import Explanation, Ranked, rank
+from drift.diagnosis.explain import LEAST, Explanation, Ranked, rank
 from drift.diagnosis.pairs import Pairs, Tolerance, deviation, paired
 from drift.diagnosis.season import seasonal
 from drift.diagnosis.served import unit
@@ -101,30 +101,30 @@ def _healthy(pairs: Pairs, found: Changes) -> Diagnosis:
     if not causes:
         text = f"{said}, and the window is like the reference."
         causes = (cause_of(NONE, 0.95, text),)
-    named = {cause.cause for cause in causes}
     farthest = deviation(unit(pairs.served), unit(pairs.again)).max()
     serving = f"{len(pairs)} re-encoded rows are as served, the farthest at a cosine of {1 - farthest:.6f}"
     against = dict.fromkeys(SERVING, serving) | dict(found.against)
-    return Diagnosis(causes, tuple(slug for slug in (*SERVING, *DATA) if slug not in named), against)
+    return diagnosis_of(causes, (*SERVING, *DATA), against)
 
 
 def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Changes) -> Diagnosis:
     rows = len(tried[0].explained)
-    ranked = list(_versions(window, pairs, rank(tried, rows)))
+    likely = list(rank(tried, rows))
+    ranked = list(_versions(window, pairs, likely))
     room = 1 - BESIDE if data.causes else 1.0
     causes = [cause_of(one.cause, room * one.score, evidence(pairs, one, rows)) for one in ranked]
     causes += [replace(cause, score=round(BESIDE * cause.score, 3)) for cause in data.causes]
-    named = {cause.cause for cause in causes}
     best: dict[str, float] = {}
     for one in tried:
         best[one.cause] = max(best.get(one.cause, 0.0), float(one.explained.mean()))
     against = {slug: f"it explains {share:.0%} of how far the failing rows are off" for slug, share in best.items()}
-    sought = dict.fromkeys([*best, *(() if data.causes else DATA)])
-    ruled_out = tuple(slug for slug in sought if slug not in named)
-    return Diagnosis(tuple(causes), ruled_out, against | dict(data.against))
+    # What explains much without being named has another name, or a simpler fault explains as much.
+    open_ = {one.cause for one in likely} | {slug for slug, share in best.items() if share >= LEAST}
+    sought = (slug for slug in (*best, *(() if data.causes else DATA)) if slug not in open_)
+    return diagnosis_of(causes, sought, against | dict(data.against))
 
 
-def _versions(window: Window, pairs: Pairs, ranked: Iterator[Ranked]) -> Iterator[Ranked]:
+def _versions(window: Window, pairs: Pairs, ranked: Iterable[Ranked]) -> Iterator[Ranked]:
     """The ranking, where another version in some of the rows is called a mixture of versions."""
     for one in ranked:
         if one.cause in {OTHER, UNKNOWN} and pairs.share < SOME:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from drift.diagnosis.causes import cause_of
+from drift.diagnosis.causes import cause_of, diagnosis_of
 from drift.records import NONE, UNKNOWN, Diagnosis, RowReason, Window
 
 REASONS: Final = (RowReason.ZERO_VECTOR, RowReason.NOT_FINITE, RowReason.WRONG_DIMENSION)
@@ -28,5 +28,4 @@ def with_unusable(found: Diagnosis, window: Window) -> Diagnosis:
     said = cause_of(slug, score, f"{share:.0%} of {window.received} rows cannot be used ({named}).")
     others = (cause for cause in found.causes if cause.cause not in {NONE, slug})
     rest = tuple(replace(cause, score=round((1 - score) * cause.score, 3)) for cause in others)
-    ruled_out = tuple(each for each in found.ruled_out if each != slug)
-    return replace(found, causes=(said, *rest) if well else (*rest, said), ruled_out=ruled_out)
+    return diagnosis_of((said, *rest) if well else (*rest, said), found.ruled_out, found.against)

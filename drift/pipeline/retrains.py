@@ -168,7 +168,8 @@ def report(conn: Connection, id_: str, feedback: Feedback, *, now: datetime, gat
                 "one retraining gives one version"
             )
         return before
-    if before.stream.partition("/")[0] in gated and feedback.new_version and (why := fault_of(feedback.new_version)):
+    judged = feedback.state is RetrainState.SUCCEEDED and before.stream.partition("/")[0] in gated
+    if judged and (why := fault_of(feedback.new_version)):
         raise VersionError(f"retraining {id_}: {why}, for the gate of {before.stream}")
     told = replace(before, state=feedback.state, new_version=feedback.new_version, detail=feedback.detail)
     started = before.started_at or now

@@ -32,15 +32,17 @@ class BurnRateRule:
     horizon: timedelta | None = None
 
 
+LEAST_PAGE: Final = 3
+"""Baselines a period that a page needs at least, whatever its rule says."""
 _SECOND, _HOUR, _DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
 def default_rules(period: timedelta) -> tuple[BurnRateRule, ...]:
     """The rules of an objective that names none: each asks for a share of the budget within its long look-back.
 
-    Factors are those of the period: 14.4, 6, 3 and 1 of 30 days, 13.44, 5.6, 2.8 and 0.93 of 28. Shorter periods take
-    those of 28 days and longer ones those of 30: 2 % of a week's budget in an hour is chance, of a quarter's it is more
-    than an hour has.
+    Factors are those of the period: 14.4, 6, 3 and 1 of 30 days, 13.44, 5.6, 2.8 and 0.93 of 28, a page's at least
+    `LEAST_PAGE`. Shorter periods take those of 28 days and longer ones those of 30: 2 % of a week's budget in an hour
+    is chance, of a quarter's it is more than an hour has.
     """
     month = min(max(period, 28 * _DAY), 30 * _DAY)
 
@@ -54,6 +56,8 @@ def default_rules(period: timedelta) -> tuple[BurnRateRule, ...]:
         horizon: timedelta | None = None,
     ) -> BurnRateRule:
         factor = Fraction(share) * Fraction(month // _SECOND, long // _SECOND)
+        if severity is Severity.PAGE:
+            factor = max(factor, Fraction(LEAST_PAGE))
         return BurnRateRule(name, severity, factor, long, short, horizon)
 
     return (
@@ -66,8 +70,6 @@ def default_rules(period: timedelta) -> tuple[BurnRateRule, ...]:
 
 
 RULES: Final = default_rules(30 * _DAY)
-LEAST_PAGE: Final = 3
-"""Baselines a period that a page needs at least, whatever its rule says."""
 MIN_BAD: Final = {Severity.PAGE: 3, Severity.TICKET: 2}
 """Windows in bad slots, below which nobody is told: of one or two bad windows a burn rate says nothing."""
 

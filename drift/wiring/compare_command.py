@@ -39,15 +39,15 @@ def run(request: Request, *, as_json: bool, html: Path | None) -> bool:
 
 def require_writable(path: Path, option: str) -> None:
     """Raise SourceError where no file can be written at `path`, before minutes go into what would be written."""
-    found = path.exists()
     try:
+        found = path.exists()
         if found and not path.is_file():  # a pipe's reader would take being opened and closed for all of it
             writable = not path.is_dir() and access(path, W_OK)
         else:
             path.open("ab").close()  # root is told that it may write anywhere, in /proc too
             writable = True
             if not found:
-                path.unlink()
+                path.resolve().unlink()  # where a link leads, and not the link
     except OSError:
         writable = False
     if not writable:

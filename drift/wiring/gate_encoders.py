@@ -177,7 +177,8 @@ def recased(alike: float | None) -> Cause | None:
     """That the tokenizers differ in what they make of capitals, where a share of `alike` inputs is cut alike there."""
     if alike is None or alike == 1:
         return None
-    evidence = f"the tokenizers cut the inputs alike as they are, and {1 - alike:.0%} of them otherwise in capitals"
+    share = f"{100 * (1 - alike):.3g}%"  # one input of thousands is more than none
+    evidence = f"the tokenizers cut the inputs alike as they are, and {share} of them otherwise in capitals"
     return Cause("tokenizer-case", 1.0, evidence, causes.NEXT_STEP["tokenizer-case"])
 
 

@@ -68,8 +68,8 @@ def notes(found: Decision) -> tuple[str, ...]:
 def as_text(found: Decision, request: Request) -> RenderableType:
     """The verdict and its reasons, then every check."""
     said = [Text(printable(f"{place}. {reason}")) for place, reason in enumerate(found.reasons, 1)]
-    title = Text(headline(found, request), style=f"bold {STYLES[found.verdict]}")
-    return Group(title, *said, *map(Text, notes(found)), as_table(found.checks))
+    title = Text(printable(headline(found, request)), style=f"bold {STYLES[found.verdict]}")
+    return Group(title, *said, *map(Text, map(printable, notes(found))), as_table(found.checks))
 
 
 def as_markdown(found: Decision, request: Request) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 from drift.records import Gated
 from drift.wiring import gate_report
 from drift.wiring.gate_report import STYLES
+from drift.wiring.printable import printable
 
 
 def as_json(found: Gated) -> dict[str, object]:
@@ -41,7 +42,7 @@ def as_table(found: Sequence[Gated]) -> Table:
             *(one.id, said.verdict, said.candidate, said.baseline, of(one), str(said.rows)),
             *(f"{one.decided_at:%Y-%m-%d %H:%M}", said.reasons[0] if said.reasons else ""),
         )
-        table.add_row(*map(Text, cells), style=STYLES.get(said.verdict, ""))
+        table.add_row(*map(Text, map(printable, cells)), style=STYLES.get(said.verdict, ""))
     if not found:
         table.caption = (
             "no decision is on record: `drift gate --record` keeps one, and `gate` of a stream has one follow on each "
@@ -54,9 +55,10 @@ def as_text(found: Gated) -> RenderableType:
     """All that is known of one, for people."""
     said, about = found.judgement, of(found)
     title = f"{said.verdict.upper()}: {said.candidate} in place of {said.baseline}, {said.rows} inputs"
-    reasons = [Text(f"{place}. {reason}") for place, reason in enumerate(said.reasons, 1)]
+    reasons = [Text(printable(f"{place}. {reason}")) for place, reason in enumerate(said.reasons, 1)]
     words = f"decided {found.decided_at:%Y-%m-%d %H:%M:%S} UTC" + (f", of {about}" if about else "")
-    parts = [Text(title, style=f"bold {STYLES.get(said.verdict, '')}"), *reasons, Text(words, style="dim")]
+    head = Text(printable(title), style=f"bold {STYLES.get(said.verdict, '')}")
+    parts = [head, *reasons, Text(printable(words), style="dim")]
     return Group(*parts, *([gate_report.as_table(said.checks)] if said.checks else []))
 
 
