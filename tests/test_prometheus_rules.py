@@ -122,6 +122,31 @@ def test_objectives_that_count_events_are_named_and_left_out(tmp_path):
     assert 'slo="traffic"' in rules
 
 
+def test_an_alert_says_how_fast_the_budget_burns_and_what_is_left_and_leads_to_its_stream(tmp_path):
+    config = CONFIG.format(window="5m", target="0.95", segments="{}") + "dashboard_url: http://dash/\n"
+    (tmp_path / "drift.yaml").write_text(config)
+    (tmp_path / "rules.yml").write_text(CliRunner().invoke(app, ["rules", str(tmp_path / "drift.yaml")]).stdout)
+    of = 'model_id="m",job_id="search",slo="traffic"'
+    rows = [
+        {"series": f"drift_missing_windows{{{of}}}", "values": "9"},
+        {"series": f'drift_burn_rate_ratio{{{of},look_back="long"}}', "values": "20.5"},
+        {"series": f"drift_error_budget_remaining_ratio{{{of}}}", "values": "0.335"},
+    ]
+    labels = {"job_id": "search", "model_id": "m", "service": "drift", "severity": "ticket", "slo": "traffic"}
+    notes = {
+        "summary": "search: objective traffic gets no data: nothing is known about it",
+        "description": "The budget burns 20.5 times as fast as it may. 33.5% of it is left. ",
+        "dashboard_url": "http://dash/stream?stream=search",
+        "runbook_url": "http://127.0.0.1:8600/runbook/EvaluationMissing",
+    }
+    told = {"exp_labels": labels, "exp_annotations": notes}
+    asked = {"eval_time": "0s", "alertname": "EvaluationMissing", "exp_alerts": [told]}
+    tests = [{"interval": "1m", "input_series": rows, "alert_rule_test": [asked]}]
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": tests}))
+    done = promtool("test", "rules", tmp_path / "test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_missing_merged_windows_are_told_by_single_ones_alone(tmp_path):
     config = CONFIG.format(window="5m", target="0.95", segments="{}").replace("merge: []", "merge: [3]")
     (tmp_path / "drift.yaml").write_text(config)

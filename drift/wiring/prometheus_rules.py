@@ -39,7 +39,8 @@ def rules(config: Config) -> str:
             f"every objective counts events, and Prometheus has no rules for those: {', '.join(left_out)}"
         )
     written = [rule for policy in policies for rule in policy.rules()]
-    written += _alerts([policy.name for policy in policies], _silent(config), config.runbook_url)
+    links = _Links(config.runbook_url, config.dashboard_url.rstrip("/"))
+    written += _alerts([policy.name for policy in policies], _silent(config), links)
     every = min(timedelta(minutes=1), *(policy.slo.interval for policy in policies))
     group = {"name": "drift", "interval": format_duration(every), "rules": written}
     text = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=110, allow_unicode=True)
@@ -182,34 +183,64 @@ class _Policy:
         return self._record("drift:exhausted", f"clamp_max(({left} <= bool 0) + {before} * (1 - {ends}), 1)")
 
 
-def _alerts(policies: Sequence[str], silent: Sequence[str], runbook: str) -> Iterator[Rule]:
+def _alerts(policies: Sequence[str], silent: Sequence[str], links: "_Links") -> Iterator[Rule]:
     here = f"policy=~{_text('|'.join(map(re.escape, policies)))}"
     for kind, severity in ((AlertKind.PAGE, Severity.PAGE), (AlertKind.TICKET, Severity.TICKET)):
         firing = f"last_over_time(drift:firing{{{here},severity={_text(severity)}}}[{REMEMBERED}])"
-        yield _alert(kind, f"max by ({BY}) ({firing}) == 1", "burns its error budget too fast", runbook)
+        yield _alert(kind, f"max by ({BY}) ({firing}) == 1", "burns its error budget too fast", links)
     gone = f"max by ({BY}) (last_over_time(drift:exhausted{{{here}}}[{REMEMBERED}])) == 1"
-    yield _alert(AlertKind.EXHAUSTED, gone, "has no error budget left", runbook)
+    yield _alert(AlertKind.EXHAUSTED, gone, "has no error budget left", links)
     others = " or ".join(f"drift_missing_windows{{{selector}}}" for selector in silent)
     told = f"drift_missing_windows unless ({others})" if silent else "drift_missing_windows"
     missing = f"max by ({BY}) ({told}) >= {NODATA_AFTER}"
-    yield _alert(AlertKind.NODATA, missing, "gets no data: nothing is known about it", runbook)
+    yield _alert(AlertKind.NODATA, missing, "gets no data: nothing is known about it", links)
     few = f"max by ({BY}) (drift_insufficient_windows) >= {INSUFFICIENT_AFTER}"
-    yield _alert(AlertKind.INSUFFICIENT, few, "gets too few rows for a verdict", runbook)
+    yield _alert(AlertKind.INSUFFICIENT, few, "gets too few rows for a verdict", links)
     says = "drift cannot be scraped, or cannot read its database: its alerts are those of before"
     labels = {"severity": str(Severity.TICKET), "service": "drift"}
     absent = {"alert": "DriftAbsent", "expr": "absent(drift_up == 1)", "for": "5m"}
     yield absent | {
         "labels": labels,
-        "annotations": {"summary": says, "runbook_url": runbook.replace("{alert}", "DriftAbsent")},
+        "annotations": {"summary": says, "runbook_url": links.runbook.replace("{alert}", "DriftAbsent")},
     }
 
 
-def _alert(kind: AlertKind, expr: str, says: str, runbook: str) -> Rule:
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """Where the pages on alerts are, `{alert}` standing for their names, and the dashboard."""
+
+    runbook: str
+    dashboard: str
+
+
+def _alert(kind: AlertKind, expr: str, says: str, links: _Links) -> Rule:
     summary = f"{{{{ $labels.job_id }}}}: objective {{{{ $labels.slo }}}} {says}"
     labels = {"severity": str(kind.severity), "service": "drift"}
     name = ALERT_NAMES[kind]
-    notes = {"summary": summary, "runbook_url": runbook.replace("{alert}", name)}
+    notes = {
+        "summary": summary,
+        "description": "".join(DESCRIPTION),
+        "dashboard_url": f"{links.dashboard}/stream?stream={{{{ $labels.job_id | urlquery }}}}",
+        "runbook_url": links.runbook.replace("{alert}", name),
+    }
     return {"alert": name, "expr": expr, "labels": labels, "annotations": notes}
+
+
+def _asked(metric: str, more: str, said: str) -> str:
+    """A sentence on a metric of the objective, left out where Prometheus has none."""
+    series = f"max({metric}{{job_id=%q,slo=%q{more}}})"
+    return f"{{{{ with query (printf `{series}` $labels.job_id $labels.slo) }}}}{said} {{{{ end }}}}"
+
+
+DESCRIPTION: Final = (
+    _asked(
+        "drift_burn_rate_ratio",
+        ',look_back="long"',
+        "The budget burns {{ . | first | value | humanize }} times as fast as it may.",
+    ),
+    _asked("drift_error_budget_remaining_ratio", "", "{{ . | first | value | humanizePercentage }} of it is left."),
+)
+"""Templates of Prometheus, with what drift itself exports."""
 
 
 def _number(value: Fraction) -> str:
