@@ -214,6 +214,14 @@ def test_an_alertmanager_that_drips_is_cut_at_the_deadline_also_after_an_answer(
             peer.look(now=NOW)
 
 
+@pytest.mark.parametrize("status", [Reply(403), Reply(200, body=b"{}")])
+def test_an_alertmanager_that_does_not_say_since_when_it_runs_has_run_for_ever(client, status):
+    answers = {"/api/v2/status": status}
+    with Receiver(lambda request: answers.get(request.path, Reply(200, body=b"[]"))) as receiver:
+        found = Alertmanager(receiver.url, client).held(now=NOW)
+    assert (found.labels, found.since.year) == ((), 1)
+
+
 def test_trouble_while_a_batch_is_halved_is_worth_another_attempt(client):
     bodies = encode([notice(slo=str(i)) for i in range(4)], now=NOW, resend=RESEND)
     statuses = iter([400, 200, 503])

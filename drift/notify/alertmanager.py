@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
@@ -117,18 +117,21 @@ class Alertmanager:
     def held(self, *, now: datetime) -> Held:
         """Ask for the alerts of the service that are not over, and since when it runs. See `AlertReceiver.held`."""
         # In this order: one that starts anew in between seems to hold too little, and to have been told nothing of it.
-        answer, stands = self._get(FIRING, now), self._get("status", now)
+        answer = self._get(FIRING, now)
         try:
             labels = tuple(told.labels for told in _ALERTS.validate_json(answer.content))
         except ValueError as error:
             raise DeliveryError(f"{self} needs to answer alerts in JSON, found {excerpt(answer.content)}") from error
+        return Held(labels, self._since(now))
+
+    def _since(self, now: datetime) -> datetime:
+        """Since when it runs: for ever, as far as it does not say. A proxy may let nothing through but alerts."""
         try:
+            stands = self._get("status", now)
             started = _Status.model_validate_json(stands.content).uptime
-        except ValueError as error:
-            raise DeliveryError(
-                f"{self} needs to say since when it runs (`uptime`), found {excerpt(stands.content)}"
-            ) from error
-        return Held(labels, started - (clock_skew(stands, now=now) or timedelta(0)))
+        except (DeliveryError, ValueError):
+            return datetime.min.replace(tzinfo=UTC)
+        return started - (clock_skew(stands, now=now) or timedelta(0))
 
     def _sift(self, batch: list[_Placed], answer: httpx2.Response, now: datetime) -> Iterator[tuple[_Placed, str]]:
         """Halve a refused batch until the valid alerts are stored; yield the others, each with the reason given."""

@@ -140,15 +140,15 @@ class Peer:
 
         Once for all that was offered it first looks at the peer.
         """
-        with self._line:
-            return self._tell_next(now, resend)
-
-    def _tell_next(self, now: datetime, resend: timedelta) -> bool:
         if self._rests_until is not None and now < self._rests_until:
             return False
         if self._look_due and not self._see(now):
             self._rests_until = now + PAUSE
             return False
+        with self._line:
+            return self._send_next(now, resend)
+
+    def _send_next(self, now: datetime, resend: timedelta) -> bool:
         batch, offers = self._take()
         if not batch:
             return False
