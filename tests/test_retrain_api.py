@@ -51,7 +51,7 @@ def test_a_button_needs_no_body(engine, client):
     (waiting,) = client.get("/v1/retrains").json()
     for what, state in (("approve", "requested"), ("reject", "rejected")):
         done = client.post(f"/v1/retrains/{waiting['id']}/{what}")
-        assert (done.status_code, done.json()["state"], done.json()["by"]) == (200, state, "api")
+        assert (done.status_code, done.json()["state"], done.json()["by"]) == (200, state, "API, from testclient")
 
 
 def test_a_button_without_a_body_is_pressed_by_whom_the_token_names(engine):

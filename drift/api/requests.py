@@ -15,12 +15,12 @@ async def bounded_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def asker(request: Request, said: str = "", otherwise: str = "") -> str:
+def asker(request: Request, said: str = "") -> str:
     """Who asks: the name of the token, with whom the body says where it speaks for somebody.
 
-    Without tokens it is who the body says, or `otherwise`, or the address.
+    Without tokens it is who the body says, or the address.
     """
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     if visitor is not None:
         return f"{said} (token {visitor.name})" if said else visitor.name
-    return said or otherwise or f"API, from {request.client.host if request.client else 'nowhere'}"
+    return said or f"API, from {request.client.host if request.client else 'nowhere'}"

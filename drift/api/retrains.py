@@ -125,7 +125,7 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
     def approve(id_: IntentId, request: Request, decision: Decision | None = None) -> RetrainAnswer:
         """Agree to a request that waits for approval: its receivers are asked at once."""
         with service.engine.begin() as conn:
-            done = retrains.approve(conn, id_, by=_decider(request, decision), now=service.clock())
+            done = retrains.approve(conn, id_, by=asker(request, decision.by if decision else ""), now=service.clock())
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/reject", tags=["retraining"])
@@ -133,7 +133,9 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         """Close a request that is open."""
         reason = decision.reason if decision else ""
         with service.engine.begin() as conn:
-            done = retrains.reject(conn, id_, by=_decider(request, decision), reason=reason, now=service.clock())
+            done = retrains.reject(
+                conn, id_, by=asker(request, decision.by if decision else ""), reason=reason, now=service.clock()
+            )
         return _logged(done)
 
     @app.post("/v1/retrains/{id_}/status", tags=["retraining"])
@@ -143,10 +145,6 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         with service.engine.begin() as conn:
             done = retrains.report(conn, id_, told, now=service.clock(), gated=service.gatekeepers)
         return _logged(done)
-
-
-def _decider(request: Request, decision: Decision | None) -> str:
-    return asker(request, otherwise="api") if decision is None else asker(request, decision.by)
 
 
 def _add_registry(app: FastAPI, service: Service) -> None:
