@@ -16,6 +16,7 @@ from detectors import DETECTORS
 from drift.alert import Alert, AlertKind, AlertState
 from drift.diagnosis import cause_of
 from drift.diagnosis.season import LEAST_ROWS
+from drift.diagnosis.unusable import with_unusable
 from drift.notify import compose
 from drift.pipeline import diagnose, measure
 from drift.records import Diagnosis, RowReason, Rows, Span, Window
@@ -439,3 +440,5 @@ def test_rows_that_cannot_be_used_are_part_of_the_diagnosis(engine):
     assert "36% of 200 rows cannot be used (zero vector 50, not finite 22)" in found.causes[0].evidence
     assert "zeroed-dimensions" not in found.ruled_out
     assert "none" not in {cause.cause for cause in found.causes}
+    well = Diagnosis((cause_of("none", 0.95, ""),), ("zeroed-dimensions",), {"zeroed-dimensions": "all are as served"})
+    assert with_unusable(well, window).against == {}
