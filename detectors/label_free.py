@@ -124,8 +124,8 @@ def calibrated(held: Reference, strength: float, least: int, name: str, whose: s
     Raises:
         MissingLabelsError: too few rows of the second half have a label that the first half has too.
     """
-    probe = fitted_probe(held, strength)
     known = labelled(held.calibration, least, name, f"the second half of {whose}")
+    probe = fitted_probe(held, strength)
     label = codes(known, probe.classes).numpy()
     if (seen := int((label >= 0).sum())) < least:
         raise MissingLabelsError(
