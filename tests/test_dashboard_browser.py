@@ -108,6 +108,7 @@ def test_each_page_shows_what_it_is_for(tab, address):
     width = tab.viewport_size["width"]
     tab.goto(address)
     expect(tab.locator(".drift .verdict")).to_have_text("▲ 1 page is firing", timeout=20_000)
+    tab.wait_for_function("[...document.querySelectorAll('img.spark')].some(image => image.naturalWidth > 0)")
     expect(tab.locator("tr.page")).to_have_count(1)
     tab.locator("tr.page a").click()
     expect(tab.locator(".callout.page .summary")).to_contain_text("no longer looks like the reference", timeout=20_000)
