@@ -62,7 +62,7 @@ def affected(incident: Incident) -> str:
 def _others(incident: Incident) -> Iterator[tuple[str, tuple[str, ...]]]:
     for row in incident.others:
         alert = row.alert
-        began = alert.fired_at or alert.started_at
+        began = alert.began
         lasted = words.length((alert.resolved_at or incident.at) - began)
         yield (
             "",

@@ -90,7 +90,7 @@ def message_table(rows: Iterable[MessageRow], now: datetime) -> str:
 def of_alert(row: AlertRow, messages: Iterable[MessageRow]) -> list[MessageRow]:
     """The messages that told of this episode, oldest first."""
     alert = row.alert
-    began = alert.fired_at or alert.started_at
+    began = alert.began
 
     def tells(message: MessageRow) -> bool:
         if (message.stream, message.slo, message.starts_at) != (alert.stream, alert.slo, began):
@@ -104,7 +104,7 @@ def of_alert(row: AlertRow, messages: Iterable[MessageRow]) -> list[MessageRow]:
 def state(row: AlertRow) -> str:
     """What an alert is and how it stands, as a mark with words."""
     kind = words.KINDS[row.alert.kind] + (" (replayed)" if row.muted else "")
-    if row.alert.state is AlertState.RESOLVED:
+    if row.alert.is_over:
         return f'<span class="chip resolved">✓ resolved {escape(kind)}</span>'
     return markup.chip(standing_of(row), f"{kind}, {row.alert.state.value}")
 
@@ -118,13 +118,13 @@ def link(row: AlertRow, text: str) -> str:
 
 def style(row: AlertRow) -> str:
     """How its line looks."""
-    return "resolved" if row.alert.state is AlertState.RESOLVED else markup.slug(standing_of(row))
+    return "resolved" if row.alert.is_over else markup.slug(standing_of(row))
 
 
 def cells(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple[str, ...]:
     """One episode, with the `messages` that told of it."""
     alert = row.alert
-    began, ended = alert.fired_at or alert.started_at, alert.resolved_at
+    began, ended = alert.began, alert.resolved_at
     span = around(began, ended or now)
     query = {"stream": alert.stream, "slo": alert.slo}
     past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if ended else {}
@@ -201,7 +201,7 @@ def _message(row: MessageRow, now: datetime) -> tuple[str, ...]:
 
 
 def _since(alert: Alert, notes: Mapping[str, str], now: datetime) -> str:
-    began = alert.fired_at or alert.started_at
+    began = alert.began
     verb = "firing" if alert.state is AlertState.FIRING else "burning too fast"
     return (
         f"{verb} since {words.clock(began, now)} ({words.length(now - began)}), bad since {_clock(notes, began, now)}"

@@ -71,7 +71,7 @@ class Incident:
 
     @property
     def is_open(self) -> bool:
-        return self.row.alert.state is not AlertState.RESOLVED
+        return not self.row.alert.is_over
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _cause(incident: Incident) -> Iterator[str]:
 def _affected(incident: Incident) -> Iterator[str]:
     for row in incident.others:
         alert = row.alert
-        began = alert.fired_at or alert.started_at
+        began = alert.began
         until = f"to {alert.resolved_at:%Y-%m-%d %H:%M:%S}" if alert.resolved_at else "and is still open"
         what = f"{words.KINDS[alert.kind]} of {alert.stream} ({alert.slo})"
         yield f"- {plain(what)}, from {began:%Y-%m-%d %H:%M:%S} {until}"

@@ -121,11 +121,11 @@ def read(conn: Connection, declared: Declared | None) -> Report:
     bad = {(b.stream, b.slo, b.quarter): b.bad for b in attainment.bad_times(conn, since=starts[-1])}
     lived = _Lived(teams, declared, attainment.begun(conn), bad, _Chance())
     fired = reads.alerts(conn, states=(AlertState.FIRING, AlertState.RESOLVED), since=starts[-1], limit=10_000)
-    incidents = sorted((row for row in fired if row.alert.kind in TOLD), key=_fired, reverse=True)
+    incidents = sorted((row for row in fired if row.alert.kind in TOLD), key=lambda row: row.alert.began, reverse=True)
     quarters = []
     for start, end in zip(starts, (at, *starts), strict=False):
         found = tuple(lived.attained(start, end))
-        mine = tuple(row for row in incidents if start <= _fired(row) < end)
+        mine = tuple(row for row in incidents if start <= row.alert.began < end)
         quarters.append(Quarter(start, end, found, mine))
     overspent: dict[str, list[str]] = {}
     for budget in reads.latest_budgets(conn):
@@ -217,7 +217,3 @@ class _Chance:
                 return None
             self.known[key] = YEAR / slo.interval * sum(begins(slo, tier, float(slo.alpha)) for tier in tiers)
         return self.known[key]
-
-
-def _fired(row: AlertRow) -> datetime:
-    return row.alert.fired_at or row.alert.started_at

@@ -94,7 +94,7 @@ class Line:
         if not self.alerts:
             return None
         first = self.alerts[0].alert
-        return first.fired_at or first.started_at
+        return first.began
 
     @property
     def number(self) -> float | None:

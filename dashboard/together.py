@@ -6,7 +6,7 @@ from html import escape
 
 from dashboard import episodes, markup, said, words
 from dashboard.series import around
-from drift.alert import AlertKind, AlertState
+from drift.alert import AlertKind
 from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
 
@@ -21,15 +21,15 @@ def groups(rows: Iterable[AlertRow], now: datetime) -> list[list[AlertRow]]:
     """
     found: list[list[AlertRow]] = []
     newest: dict[tuple[str, bool], list[AlertRow]] = {}
-    for row in sorted(rows, key=_began):
-        key = row.alert.stream, _is_over(row)
+    for row in sorted(rows, key=lambda row: row.alert.began):
+        key = row.alert.stream, row.alert.is_over
         group = newest.get(key, [])
-        if group and _began(row) < min(_ended(one, now) for one in group):
+        if group and row.alert.began < min(_ended(one, now) for one in group):
             group.append(row)
         else:
             newest[key] = [row]
             found.append(newest[key])
-    ordered = sorted(found, key=lambda group: _began(group[-1]), reverse=True)
+    ordered = sorted(found, key=lambda group: group[-1].alert.began, reverse=True)
     return [sorted(group, key=lambda row: ORDER.index(row.alert.kind)) for group in ordered]
 
 
@@ -43,35 +43,27 @@ def _line(group: Sequence[AlertRow], messages: Sequence[MessageRow], now: dateti
     first, *others = group
     if not others:
         return episodes.cells(first, episodes.of_alert(first, messages), now)
-    began, ended = min(map(_began, group)), max(_ended(row, now) for row in group)
+    began, ended = min(row.alert.began for row in group), max(_ended(row, now) for row in group)
     told = [message for row in group for message in episodes.of_alert(row, messages)]
     span, named = around(began, ended), {"stream": first.alert.stream}
-    past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if _is_over(first) else {}
-    until = markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if _is_over(first) else ""
+    past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if first.alert.is_over else {}
+    until = markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if first.alert.is_over else ""
     return (
         episodes.state(first) + markup.small(f"and {words.several(len(others), 'other alert')}"),
         f'<span class="name">{markup.link("stream", first.alert.stream, **named, **past)}</span>',
         "".join(_inside(group, now)),
         escape(words.clock(began, now)) + until,
-        escape(words.length(ended - began)) + markup.small("" if _is_over(first) else "so far"),
+        escape(words.length(ended - began)) + markup.small("" if first.alert.is_over else "so far"),
         episodes.told(told),
     )
 
 
 def _inside(group: Sequence[AlertRow], now: datetime) -> Iterator[str]:
     for row in group:
-        kind, began = words.KINDS[row.alert.kind], _began(row)
+        kind, began = words.KINDS[row.alert.kind], row.alert.began
         when = f"{kind}, {words.clock(began, now)}, {words.length(_ended(row, now) - began)}"
         more = "; ".join(part for part in (when, episodes.why(row), *said.lines(row)) if part)
         yield f"<div>{episodes.link(row, row.alert.slo)}{markup.small(more)}</div>"
-
-
-def _is_over(row: AlertRow) -> bool:
-    return row.alert.state is AlertState.RESOLVED
-
-
-def _began(row: AlertRow) -> datetime:
-    return row.alert.fired_at or row.alert.started_at
 
 
 def _ended(row: AlertRow, now: datetime) -> datetime:

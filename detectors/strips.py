@@ -90,10 +90,7 @@ def fused(rows: Float[Tensor, "k d"], kernel: Gaussian) -> Strips | None:
 
 
 def fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 faster than float32: with AMX.
-
-    `avx512_bf16` alone takes 1.5 to 2 times as long as float32 (Xeon of the fourth generation), and emulation longer.
-    """
+    """Whether this CPU multiplies bfloat16 faster than float32: with AMX. By `avx512_bf16` alone it is slower."""
     return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 

@@ -64,6 +64,15 @@ class Alert:
         episode = "\0".join((self.stream, self.slo, self.kind, self.started_at.astimezone(UTC).isoformat()))
         return hashlib.sha256(episode.encode()).hexdigest()[:16]
 
+    @property
+    def began(self) -> datetime:
+        """Since when people know of it: when it fired, or, before that, when it became pending."""
+        return self.fired_at or self.started_at
+
+    @property
+    def is_over(self) -> bool:
+        return self.state is AlertState.RESOLVED
+
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:

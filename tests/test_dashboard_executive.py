@@ -81,6 +81,12 @@ def test_attainment_is_of_time_and_each_quarter_has_its_own(engine, declared):
     assert [quarter.attained for quarter in report.quarters[2:]] == [(), ()]
 
 
+def save_page(conn, began, ended, *, state=AlertState.RESOLVED, muted=False) -> Alert:
+    alert = Alert(STREAM, "rank", AlertKind.PAGE, state, began, began, ended)
+    writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=muted)
+    return alert
+
+
 def test_time_to_recover_is_the_median_of_what_is_over(engine, declared):
     start = quarter_start()
     with engine.begin() as conn:
@@ -89,8 +95,7 @@ def test_time_to_recover_is_the_median_of_what_is_over(engine, declared):
             began = start + i * timedelta(milliseconds=1)
             ended = None if hours is None else began + hours * HOUR
             state = AlertState.FIRING if ended is None else AlertState.RESOLVED
-            alert = Alert(STREAM, "rank", AlertKind.PAGE, state, began, began, ended)
-            writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=False)
+            save_page(conn, began, ended, state=state)
         report = quarters.read(conn, Declared.of(declared))
     assert quarters.recovery(report.quarters[0].incidents) == 2 * HOUR
     assert "4 pages, 0 tickets" in executive.recoveries(report)
@@ -103,8 +108,7 @@ def test_false_pages_are_counted_beside_what_chance_may_raise(engine, declared):
         live(conn, declared, "G" * 24, start)
         for i in range(4):
             began = start + i * timedelta(milliseconds=1)
-            alert = Alert(STREAM, "rank", AlertKind.PAGE, AlertState.RESOLVED, began, began, began + HOUR)
-            writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=False)
+            alert = save_page(conn, began, began + HOUR)
             if i == 0:
                 false_alerts.mark(conn, alert.id, Mark("anna", began))
         report = quarters.read(conn, Declared.of(declared))
@@ -120,8 +124,7 @@ def test_replayed_alerts_are_listed_as_such_and_counted_nowhere(engine, declared
         live(conn, declared, "G" * 24, start)
         for i in range(2):
             began = start + i * timedelta(milliseconds=1)
-            alert = Alert(STREAM, "rank", AlertKind.PAGE, AlertState.RESOLVED, began, began, began + HOUR)
-            writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=i == 0)
+            save_page(conn, began, began + HOUR, muted=i == 0)
         report = quarters.read(conn, Declared.of(declared))
     assert "1 page, 0 tickets" in executive.recoveries(report)
     assert quarters.false_pages(report.quarters[0])["care"].pages == 1

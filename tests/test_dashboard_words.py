@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 import seed
 
-from dashboard import markup, words
+from dashboard import episodes, markup, words
 from dashboard.declared import Declared
 from dashboard.series import Range, around, fixed, sensible
 from dashboard.standing import Fleet, Line, Standing, lines
@@ -163,6 +163,22 @@ def test_the_most_urgent_alert_comes_first(config):
 def test_a_bad_newest_window_is_not_called_ok(config):
     slot = replace(fleet(config).budgets[0], outcome=Outcome.BAD)
     assert traffic(lines(fleet(config, budgets=(slot,)), Declared.of(config))).standing is Standing.BURNING
+
+
+@pytest.mark.parametrize(
+    ("standings", "said"),
+    [
+        ((Standing.OK, Standing.OK), "nothing is firing on this stream"),
+        ((Standing.OK, Standing.RETIRED), "nothing is firing on this stream"),
+        ((Standing.OK, Standing.BURNING), "the newest window of traffic is bad; no alert yet"),
+        ((Standing.NO_DATA, Standing.OK), "no window in time for rank"),
+        ((Standing.RETIRED, Standing.RETIRED), "not configured any more"),
+    ],
+)
+def test_where_no_alert_is_open_the_most_urgent_standing_is_told(config, standings, said):
+    line = traffic(lines(fleet(config), Declared.of(config)))
+    mine = [replace(line, name=name, standing=one) for name, one in zip(("rank", "traffic"), standings, strict=True)]
+    assert said in episodes.calm(mine)
 
 
 def test_without_a_configuration_slots_and_alerts_still_tell(config):

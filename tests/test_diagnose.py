@@ -379,6 +379,17 @@ def test_what_comes_back_every_day_at_this_hour_is_a_season(engine, between, sea
     assert sum(cause.score for cause in found.causes) <= 1.005
 
 
+def test_a_row_without_an_id_is_not_named_by_its_input_though_others_have_ids(engine):
+    service = make_service(engine, Clock(START + DAY))
+    rows = moved(128, 2)
+    ids = tuple(f"id-{i}" if i % 2 else None for i in range(128))
+    keep_window(engine, SPAN, replace(rows, ids=ids, inputs=("a private text",) * 128))
+    ask(engine)
+    evidence = " ".join(cause.evidence for cause in say(service).causes)
+    assert "most of it comes from" in evidence
+    assert "private" not in evidence
+
+
 def test_what_yesterday_did_not_look_like_is_no_season(engine):
     service = make_service(engine, Clock(START + DAY))
     keep_window(engine, Span(START - DAY, START - DAY + LENGTH), Rows(healthy(128, 3)))

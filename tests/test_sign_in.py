@@ -198,9 +198,11 @@ def test_viewers_get_no_commands_that_change_things_and_no_inputs(scoped, seeded
     query = link(episode(reader, CARE))
     viewer = scoped("care-people", seeded_url, "incident", **query)
     assert [command.split()[1] for command in commands(viewer)] == ["diagnose", "reference"]
+    assert not any("--config" in command for command in commands(viewer))
     assert data.config()[0].stream(CARE).show_inputs is False
     operator = scoped("sre", seeded_url, "incident", **query)
     assert f"drift alert mark-false {episode(reader, CARE).alert.id}" in commands(operator)
+    assert any("--config" in command for command in commands(operator))
     assert data.config()[0].stream(CARE).show_inputs is True
 
 

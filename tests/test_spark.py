@@ -54,6 +54,12 @@ def test_what_never_moved_is_a_line_and_one_window_is_nothing(line):
     assert image(replace(line, trail=(0.5,))) == ""
 
 
+def test_where_another_number_than_the_tests_own_is_judged_there_is_no_trail(line):
+    slo = replace(line.slo, sli=replace(line.slo.sli, calibrated=True))
+    trail = Trail("products", slo.sli.detector, (7.0, 8.0), (0.3, 0.4))
+    assert measured([replace(line, slo=slo)], Newest(trails=(trail,)))[0].trail == ()
+
+
 def test_a_line_gets_the_trail_of_what_it_judges(line):
     trail = Trail("products", line.slo.sli.detector, (7.0, 8.0), (0.3, None))
     assert measured([line], Newest(trails=(trail,)))[0].trail == (0.3,)

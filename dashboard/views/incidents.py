@@ -9,7 +9,6 @@ import streamlit as st
 
 from dashboard import data, episodes, parts, together, words
 from dashboard.data import Incidents
-from drift.alert import AlertState
 from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
 
@@ -28,7 +27,7 @@ def show() -> None:
     if found is None:
         return
     chosen = together.groups((row for row in found.alerts if matches(row)), found.at)
-    chosen.sort(key=lambda group: _is_open(group[0]), reverse=True)
+    chosen.sort(key=lambda group: group[0].alert.is_over)
     parts.html(_verdict(found), parts.as_of(found.at, EVERY))
     if chosen:
         parts.html(together.table(chosen[:MOST], found.messages, found.at))
@@ -51,7 +50,7 @@ def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
 
     def matches(row: AlertRow) -> bool:
         return (
-            (not states or STATES[not _is_open(row)] in states)
+            (not states or STATES[row.alert.is_over] in states)
             and (not kinds or words.KINDS[row.alert.kind] in kinds)
             and text.casefold() in row.alert.stream.casefold()
         )
@@ -59,13 +58,9 @@ def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
     return within or ALL, matches
 
 
-def _is_open(row: AlertRow) -> bool:
-    return row.alert.state is not AlertState.RESOLVED
-
-
 def _verdict(found: Incidents) -> str:
     told = [row for row in found.alerts if not row.muted]
-    count, replayed = sum(map(_is_open, told)), len(found.alerts) - len(told)
+    count, replayed = sum(not row.alert.is_over for row in told), len(found.alerts) - len(told)
     text = f"{words.several(count, 'alert')} open" if count else "No alert is open"
     text += f", {words.count(len(told) - count)} resolved in this time"
     more = f"{words.several(replayed, 'more alert')} of replayed history, of which nobody was told." if replayed else ""

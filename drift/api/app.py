@@ -52,6 +52,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     add_writes(app, service)
     add_maintenance(app, service)
     _add_reads(app, service)
+    _add_explanations(app, service)
     add_alerts(app, service)
     add_runbooks(app)
     add_retrains(app, service)
@@ -107,6 +108,8 @@ def _add_reads(app: FastAPI, service: Service) -> None:
             found = reads.measurements(conn, stream, since or end - DAY, end, detector=detector)
         return [MeasurementAnswer.of(m) for m in found]
 
+
+def _add_explanations(app: FastAPI, service: Service) -> None:
     @app.get("/v1/attributions", tags=["reads"])
     def attributions(
         stream: StreamKey,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drift.cli.common import DEFAULT, AsJson, tables, told
+from drift.cli.common import DEFAULT, AsJson, show_kept, tables, told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,18 +25,10 @@ Version = Annotated[
 @app.command("list")
 def list_references(as_json: AsJson = False) -> None:
     """List all references of all streams, the newest of each first, and say which are in use."""
-    from drift.config import read_settings
     from drift.store.references import references
-    from drift.wiring.database import migrated
     from drift.wiring.reference_report import as_rows, as_table
 
-    with told(), migrated(read_settings()) as found:
-        with found.engine.connect() as conn:
-            kept = references(conn)
-        if as_json:
-            typer.echo(json.dumps(as_rows(kept), indent=2))
-        else:
-            tables().print(as_table(kept))
+    show_kept(references, as_table, as_rows, as_json=as_json)
 
 
 @app.command()

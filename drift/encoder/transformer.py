@@ -130,7 +130,7 @@ class TransformerEncoder:
 def dtype_on(device: torch.device, wanted: torch.dtype) -> torch.dtype:
     """The type of the weights there: float32 in place of bfloat16 on a CPU that multiplies that more slowly.
 
-    Only AMX is faster: `avx512_bf16` alone takes up to twice as long as float32, and emulation four times as long.
+    Only AMX is faster: `avx512_bf16` alone is slower than float32, and emulation slower still.
     """
     return torch.float32 if wanted is torch.bfloat16 and slower_than_float32(device, wanted) else wanted
 

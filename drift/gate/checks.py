@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from detectors import compare_versions, crossed_probe, kept_neighbours, paired_accuracy
-from detectors.figures import Shape, live_dimensions, shape
+from detectors.figures import LONGER, Shape, live_dimensions, shape
 from detectors.kernels import tensor
 from detectors.paired import PairedAccuracy, median_interval
 from detectors.versions import KeptNeighbours
@@ -15,7 +15,6 @@ from drift.errors import UnmeasurableError
 from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Least, Most, Thresholds, Verdict
 
-LONGER = 0.01
 MOST_SHAPE_ROWS = 1000
 CHANCE = 0.05
 LEAST, MOST = "at least", "at most"
@@ -89,7 +88,7 @@ def costs(baseline: Cost, candidate: Cost, limits: Thresholds) -> Iterator[Check
 
 def _latency(baseline: Cost, candidate: Cost, limits: Thresholds) -> Iterator[Check]:
     """The median ratio of times of the same piece, judged by the lower end of its interval: a busy machine slows some
-    pieces of either side and should warn of nothing. None without an interval.
+    pieces of either side and should warn of nothing. No check without an interval.
     """
     times = zip(baseline.seconds, candidate.seconds, strict=True)
     ratios = [new / old for old, new in times if old and new]

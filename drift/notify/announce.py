@@ -27,7 +27,7 @@ _PRIVATE = ("diagnosis",)
 def retrain_requested(alert: Alert, context: Context, measured: Measurement) -> RetrainRequested:
     """The request to retrain, for what was `measured` in the window on which `alert` fired."""
     burn, stream = context.budget.burn_of(alert.rule), context.stream
-    fired = alert.fired_at or alert.started_at
+    fired = alert.began
     return RetrainRequested(
         id=retrain_id(alert, context),
         source=f"drift/{stream.key}",

@@ -123,7 +123,7 @@ def diagnosed(diagnosed: Diagnosed) -> dict[str, str]:
 def notice(alert: Alert, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Notice:
     """The alert as an Alertmanager wants to be told."""
     link = annotations.get("dashboard_url", "")
-    return Notice(labels, annotations, alert.fired_at or alert.started_at, alert.resolved_at, link)
+    return Notice(labels, annotations, alert.began, alert.resolved_at, link)
 
 
 def alert_id(alert: Alert) -> str:
@@ -139,7 +139,7 @@ def alert_subject(alert: Alert) -> str:
 def retrain_id(alert: Alert, context: Context) -> str:
     """Names one intent to retrain: the same incident always gives the same id, whatever crashes in between."""
     reference = context.measurement.reference if context.measurement else ""
-    fired = alert.fired_at or alert.started_at
+    fired = alert.began
     return "msg_" + _digest(context.stream.model, context.stream.key, alert.slo, reference, fired.isoformat())
 
 

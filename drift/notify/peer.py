@@ -63,8 +63,8 @@ class Peer:
         self._news: dict[_Identity, tuple[datetime, Notice]] = {}
         self._is_old = False
         self._offers = 0
-        self._turn = Lock()
-        self._line = Lock()
+        self._lock = Lock()
+        self._sending = Lock()
 
     def __len__(self) -> int:
         """How many alerts are still to be told."""
@@ -75,7 +75,7 @@ class Peer:
 
         Left out is what the peer refused for good, and what was read before news of its end was sent.
         """
-        with self._turn:
+        with self._lock:
             self._is_old = False
             self._offers += 1
             self._over.clear()
@@ -90,7 +90,7 @@ class Peer:
         What the peer has taken and should still hold, and does not, is left out from then on: another process has told
         it of the end. One that has started anew, or heard nothing for so long that alerts ran out, is told all of it.
         """
-        with self._turn:
+        with self._lock:
             self._is_old = True
             # Of one episode what was read counts, for news may have waited long; of one alert the newest episode.
             every = [*(said for _, said in self._news.values()), *notices]
@@ -114,14 +114,14 @@ class Peer:
 
     def send(self, message: Message, *, now: datetime) -> int:
         """Deliver news at once; what is older of the same alerts leaves the queue. See `Notifier.send`."""
-        with self._line:  # what fired before must not arrive after the end of it
+        with self._sending:  # what fired before must not arrive after the end of it
             return self._send(message, now)
 
     def _send(self, message: Message, now: datetime) -> int:
         alerts = orjson.loads(message.body)
         status = self._counted(message, now=now)
         self._note_taken(message, now)
-        with self._turn:
+        with self._lock:
             for alert in alerts:
                 identity, begun = _identity(alert["labels"]), datetime.fromisoformat(alert["startsAt"])
                 self._queue.pop(identity, None)
@@ -145,7 +145,7 @@ class Peer:
         if self._look_due and not self._see(now):
             self._rests_until = now + PAUSE
             return False
-        with self._line:
+        with self._sending:
             return self._send_next(now, resend)
 
     def _send_next(self, now: datetime, resend: timedelta) -> bool:
@@ -161,7 +161,7 @@ class Peer:
         except RefusedAlertsError as error:
             log.warning("alerts refused", error=str(error))
         except DeliveryError as error:
-            with self._turn:
+            with self._lock:
                 if offers == self._offers:  # else all that must be known is queued anew
                     self._queue = {**batch, **self._queue}
                     self._make_room()
@@ -173,7 +173,7 @@ class Peer:
 
     def _note_taken(self, message: Message, now: datetime) -> None:
         skew = self.look.skew or timedelta(0)
-        with self._turn:
+        with self._lock:
             for alert in orjson.loads(message.body):
                 until = datetime.fromisoformat(alert["endsAt"]) - skew
                 self._taken[_identity(alert["labels"])] = _Taken(now, until)
@@ -195,7 +195,7 @@ class Peer:
             log.warning("alerts not repeated", error=str(error))
             return False
         there, since = {_identity(labels) for labels in held.labels}, held.since + SLACK
-        with self._turn:
+        with self._lock:
             if not self._is_old:  # something newer was offered meanwhile
                 return True
             kept = {identity for identity, taken in self._taken.items() if since < taken.at and now < taken.until}
@@ -206,7 +206,7 @@ class Peer:
 
     def _take(self) -> tuple[dict[_Identity, Notice], int]:
         """The next batch, the most severe first, as a page inhibits its ticket; and which offer it is of."""
-        with self._turn:
+        with self._lock:
             first = sorted(self._queue.items(), key=lambda item: rank(item[1]))[:BATCH]
             for identity, _ in first:
                 del self._queue[identity]
@@ -225,7 +225,7 @@ class Peer:
         except RefusedAlertsError as error:
             bad = [alerts[place] for place in error.places]
             refused = {_form(alert["labels"], alert["annotations"], alert.get("generatorURL", "")) for alert in bad}
-            with self._turn:
+            with self._lock:
                 self.counts.sent += len(alerts) - len(error.places)
                 self.counts.invalid += len(refused - self._refused)
                 self._refused |= refused

@@ -1,4 +1,4 @@
-"""Which row of an alert people mean when they name it by its id."""
+"""Which row is that of an alert: the one with its identity, or with the id by which people name it."""
 
 from typing import Final
 
@@ -8,6 +8,13 @@ from drift.alert import Alert, AlertKind, AlertState
 from drift.store import tables
 
 AT_ONCE: Final = 500
+
+
+def same(alert: Alert) -> sa.ColumnElement[bool]:
+    """What is true of the row of this episode of `alert` alone."""
+    t = tables.alert
+    mine = (t.c.stream == alert.stream) & (t.c.slo == alert.slo) & (t.c.kind == alert.kind)
+    return mine & (t.c.started_at == alert.started_at)
 
 
 def having(conn: sa.Connection, id_: str, *, among: sa.ColumnElement[bool]) -> sa.ColumnElement[bool] | None:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertKind
 from drift.records import Diagnosed, Diagnosis, Span
-from drift.store import codec, tables
+from drift.store import alert_ids, codec, tables
 
 TOLD: tuple[AlertKind, ...] = (AlertKind.PAGE, AlertKind.TICKET, AlertKind.EXHAUSTED)
 """The alerts that a diagnosis says something about."""
@@ -97,9 +97,8 @@ def _serves(stream: str, slo: str) -> sa.ColumnElement[bool]:
 def annotate(conn: sa.Connection, alert: Alert, annotations: dict[str, str]) -> None:
     """Add `annotations` to those of `alert`."""
     t = tables.alert
-    mine = (t.c.stream == alert.stream) & (t.c.slo == alert.slo) & (t.c.kind == alert.kind)
     added = t.c.annotations.op("||")(sa.cast(annotations, t.c.annotations.type))
-    conn.execute(sa.update(t).where(mine, t.c.started_at == alert.started_at).values(annotations=added))
+    conn.execute(sa.update(t).where(alert_ids.same(alert)).values(annotations=added))
 
 
 def same_hours(conn: sa.Connection, request: Request, *, days: int = 7) -> list[Span]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from drift.alert import AlertKind
 from drift.records import NONE, UNKNOWN, Span
-from drift.store import reads, tables
+from drift.store import alert_ids, reads, tables
 from drift.store.reads import AlertRow
 
 UNNAMED: Final = (NONE, UNKNOWN)
@@ -62,13 +62,7 @@ def related(
         alike |= theirs == cause
         known = theirs.in_([cause, *UNNAMED])
     within = (t.c.started_at < span.end) & (t.c.resolved_at.is_(None) | (t.c.resolved_at >= span.start))
-    itself = (
-        (t.c.stream == mine.stream)
-        & (t.c.slo == mine.slo)
-        & (t.c.kind == mine.kind)
-        & (t.c.started_at == mine.started_at)
-    )
-    query = sa.select(t).where(alike, known, within, ~itself)
+    query = sa.select(t).where(alike, known, within, ~alert_ids.same(mine))
     if among is not None:
         query = query.where(t.c.stream.in_(among))
     order = t.c.stream != mine.stream, t.c.started_at, t.c.stream, t.c.slo

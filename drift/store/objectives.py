@@ -11,7 +11,7 @@ from drift.alert import Alert, AlertKind
 from drift.records import ENVIRONMENT, Measurement
 from drift.slo import BudgetingMethod, Calibration, Past, Slo, Slot, Spent, look_backs
 from drift.slo.calibration import MOST, OVER, Usual
-from drift.store import tables
+from drift.store import alert_ids, tables
 
 SCANNED: Final = 20_000
 """Past slots that are looked through for healthy ones: ten weeks of windows of five minutes."""
@@ -74,8 +74,7 @@ def since(conn: sa.Connection, slo: Slo, alert: Alert, slot: Slot) -> datetime:
     Good windows in which it goes on would begin the run anew, while the episode is one.
     """
     t = tables.alert
-    mine = (t.c.stream == alert.stream) & (t.c.slo == alert.slo) & (t.c.kind == alert.kind)
-    said = sa.select(t.c.annotations["since"].astext).where(mine, t.c.started_at == alert.started_at)
+    said = sa.select(t.c.annotations["since"].astext).where(alert_ids.same(alert))
     kept = conn.execute(said).scalar()
     return datetime.fromisoformat(kept) if kept else bad_since(conn, slo, slot)
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from drift.alert import Alert, AlertState, Watch
 from drift.records import Gap, KeptAttribution, Measurement, Sketch, Stream, Window
 from drift.slo import Budget, BudgetingMethod, Conformal, Outcome, Slo, Slot
-from drift.store import codec, tables, versions
+from drift.store import alert_ids, codec, tables, versions
 from drift.store.partitions import ensure_month
 
 
@@ -165,7 +165,7 @@ def save_alert(
 ) -> None:
     """Keep the state of `alert`; one that was pending and came to nothing is forgotten. A muted one is told nobody."""
     if alert.state is AlertState.INACTIVE:
-        conn.execute(sa.delete(tables.alert).where(_is(alert)))
+        conn.execute(sa.delete(tables.alert).where(alert_ids.same(alert)))
         return
     state = {
         "state": alert.state,
@@ -197,13 +197,3 @@ def resolve_others(
     others = sa.tuple_(t.c.stream, t.c.slo).not_in(list(known)) if known else sa.true()
     gone = sa.update(t).where(still_open, mine, others).values(state=AlertState.RESOLVED, resolved_at=now)
     return len(conn.execute(gone.returning(t.c.slo)).all())
-
-
-def _is(alert: Alert) -> sa.ColumnElement[bool]:
-    t = tables.alert
-    return (
-        (t.c.stream == alert.stream)
-        & (t.c.slo == alert.slo)
-        & (t.c.kind == alert.kind)
-        & (t.c.started_at == alert.started_at)
-    )

@@ -200,7 +200,7 @@ def _make_months(engine: Engine, wanted: Replay) -> None:
 
 def in_order(rows: Iterable[reads.AlertRow]) -> tuple[reads.AlertRow, ...]:
     """Alerts by the time at which they fired: one may have been pending for long."""
-    return tuple(sorted(rows, key=lambda row: row.alert.fired_at or row.alert.started_at))
+    return tuple(sorted(rows, key=lambda row: row.alert.began))
 
 
 def _is_news(row: reads.AlertRow, monitor: Monitor, since: datetime) -> bool:
