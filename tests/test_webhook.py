@@ -20,6 +20,7 @@ from drift import __version__
 from drift.errors import DeliveryError, SignatureError
 from drift.notify.addresses import EVERYWHERE
 from drift.notify.base import Message
+from drift.notify.connection import Connection
 from drift.notify.signature import generate_secret, verify
 from drift.notify.webhook import Webhook
 
@@ -148,6 +149,21 @@ def test_a_receiver_that_drips_is_cut_at_the_deadline(hook):
     with Receiver(lambda _: Reply(500, drip=0.05)) as receiver, pytest.raises(DeliveryError, match=r"no answer within"):
         replace(hook, url=receiver.url, timeout=timedelta(seconds=0.4)).send(MESSAGE, now=NOW)
     assert time.monotonic() - start < 2
+
+
+def test_a_peer_that_is_gone_as_soon_as_it_was_there_is_one_that_does_not_answer():
+    """A stand-in: whether the kernel has forgotten the peer by the time that it is asked for is a race."""
+
+    class Gone:
+        def get_extra_info(self, info):
+            raise OSError(107, "Transport endpoint is not connected")
+
+        def close(self):
+            pass
+
+    step = ("connection.connect_tcp.complete", {"return_value": Gone()})
+    with Connection(pytest.fail, deadline=timedelta(seconds=1)) as one, pytest.raises(httpx2.ConnectError, match="107"):
+        one.trace(*step)
 
 
 def test_a_success_whose_body_drips_is_a_success(hook):
