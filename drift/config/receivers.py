@@ -1,6 +1,8 @@
 """Who is told, and when those are told who can wait."""
 
+import re
 from datetime import time, timedelta
+from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -8,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from drift.config.values import Clock, Duration, Http, format_duration
 from drift.config.webhooks import WebhookConfig
+
+OWN_LABELS: Final = frozenset(
+    {"alertname", "model_id", "job_id", "tenant", "segment", "slo", "severity", "team", "service", "peer", "receiver"}
+)
 
 
 class AlertmanagerConfig(BaseModel):
@@ -19,11 +25,16 @@ class AlertmanagerConfig(BaseModel):
 
 
 class ReceiversConfig(BaseModel):
-    """Who is told. Firing alerts are sent again every `resend`, a second to 15 minutes."""
+    """Who is told. Firing alerts are sent again every `resend`, a second to 15 minutes.
+
+    `external_labels` are on every alert at the Alertmanagers and are matched by every silence, as with Prometheus: they
+    tell this installation from others that share them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     alertmanagers: list[AlertmanagerConfig] = []
+    external_labels: dict[str, str] = {}
     webhooks: list[WebhookConfig] = []
     resend: Duration = timedelta(seconds=60)
 
@@ -34,6 +45,18 @@ class ReceiversConfig(BaseModel):
         if not timedelta(seconds=1) <= resend <= timedelta(minutes=15):
             raise ValueError(f"{format_duration(resend)} must be 1s to 15m, such as 60s")
         return resend
+
+    @field_validator("external_labels")
+    @classmethod
+    def _tellable(cls, found: dict[str, str]) -> dict[str, str]:
+        for name, value in found.items():
+            if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
+                raise ValueError(f"{name!r} must be letters, digits and _, such as cluster")
+            if name in OWN_LABELS:
+                raise ValueError(f"{name} is a label of the alerts themselves: choose another name, such as cluster")
+            if not value:
+                raise ValueError(f"{name} must have a value: an Alertmanager drops labels without one")
+        return found
 
     @field_validator("alertmanagers")
     @classmethod

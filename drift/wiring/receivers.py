@@ -12,6 +12,7 @@ from drift.notify.adapters.base import Door
 from drift.notify.addresses import EVERYWHERE
 from drift.notify.alertmanager import Alertmanager
 from drift.notify.endpoint import Endpoint
+from drift.notify.external import Labelled, LabelledSilences
 from drift.notify.peer import Peer
 from drift.notify.signature import Secret
 from drift.notify.silences import AlertmanagerSilences, Silencer
@@ -60,8 +61,10 @@ def _text(webhook: WebhookConfig, what: str, value: SecretStr | None, file: Path
 
 def build_alertmanagers(config: Config) -> dict[str, Peer]:
     """Each Alertmanager, with what is to be told to it, by its address."""
-    client = httpx2.Client(trust_env=False)
-    return {name_of(peer): Peer(Alertmanager(peer.url, client)) for peer in config.receivers.alertmanagers}
+    client, labels = httpx2.Client(trust_env=False), config.receivers.external_labels
+    return {
+        name_of(peer): Peer(Labelled(Alertmanager(peer.url, client), labels)) for peer in config.receivers.alertmanagers
+    }
 
 
 def build_digest(config: Config) -> Schedule | None:
@@ -74,8 +77,11 @@ def build_digest(config: Config) -> Schedule | None:
 
 def build_silencers(config: Config) -> dict[str, Silencer]:
     """The silences of each Alertmanager, by its address."""
-    client = httpx2.Client(trust_env=False)
-    return {name_of(peer): AlertmanagerSilences(peer.url, client) for peer in config.receivers.alertmanagers}
+    client, labels = httpx2.Client(trust_env=False), config.receivers.external_labels
+    return {
+        name_of(peer): LabelledSilences(AlertmanagerSilences(peer.url, client), labels)
+        for peer in config.receivers.alertmanagers
+    }
 
 
 def name_of(peer: AlertmanagerConfig) -> str:
