@@ -23,6 +23,7 @@ POINTS: Final = 1000
 LATE: Final = timedelta(days=1)  # how long after its end an episode may still be told of
 BEFORE: Final = timedelta(days=1)  # how long before it something may have changed that it comes of
 BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
+RECOVERED: Final = "Recovered"
 TICK: Final = timedelta(microseconds=1)
 
 
@@ -146,10 +147,10 @@ def _around(
 
 def steps(incident: Incident) -> list[Step]:
     """What happened, in order of time; what is still to come, last, with recovery after all that leads to it."""
-    found = [*_of_people(incident), *_of_messages(incident), *_of_change(incident), *changes.steps(incident.changes)]
-    found += _of_alert(incident)
+    found = [*_of_alert(incident), *_of_people(incident), *_of_messages(incident), *_of_change(incident)]
+    found += changes.steps(incident.changes)
     past = sorted((step for step in found if step.at is not None), key=lambda step: step.at or incident.at)
-    return [*past, *(step for step in found if step.at is None)]
+    return [*past, *sorted((step for step in found if step.at is None), key=lambda step: step.name == RECOVERED)]
 
 
 def to_recover(incident: Incident) -> timedelta:
@@ -171,7 +172,7 @@ def _of_alert(incident: Incident) -> Iterator[Step]:
     if burns and counted.last_bad is not None and not incident.is_open:
         told = f"{counted.bad} of {words.several(counted.judged, 'window')} were bad"
         yield Step("Last bad window ended", counted.last_bad.end, told)
-    yield Step("Recovered", alert.resolved_at, "" if alert.resolved_at else "not yet")
+    yield Step(RECOVERED, alert.resolved_at, "" if alert.resolved_at else "not yet")
 
 
 def _of_people(incident: Incident) -> Iterator[Step]:

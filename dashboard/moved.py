@@ -9,7 +9,6 @@ from dashboard import markup, words
 from drift.records import KeptAttribution, Measurement, Part
 
 PART_HEADS: Final = ("Share in the reference", "In the window", "Of the change", "By its share", "By its rows")
-ROW_HEADS: Final = ("Row", "Of the change", "Cluster", "Place in the window")
 ROWS: Final = "Rows that stand out most"
 MOST: Final = 8
 LONGEST, BRIEF = 400, 90  # characters of an input that are shown in full, and to say what a cluster is like
@@ -41,14 +40,10 @@ def section(measured: Measurement, inputs: Mapping[int, str] = NO_INPUTS) -> str
     title = f"<h3>What moved in the window of {escape(at)}</h3>"
     if seen(measured) is None:
         return f"{title}<p>{escape(_unseen(kept))}</p>"
-    text = (
-        f"The newest window in this range that looks changed to {measured.detector}. {_moved(kept)} "
-        f"(p-value {words.number(kept.p_value)}); this is who makes it up. "
-        "Without drift each part is 0 on average, and below 0 half of the time."
-    )
-    segments = [part_table("Segment", kept.segments, kept.total)] if kept.segments else []
-    clusters = part_table("Cluster", kept.clusters, kept.total, _examples(kept, inputs))
-    return "".join([title, f'<p class="soft">{escape(text)}</p>', *segments, clusters])
+    text = f"The newest window in this range that looks changed to {measured.detector}. {_said(kept)}"
+    segments = part_table("Segment", kept.segments, kept.total) if kept.segments else ""
+    clusters = part_table("Cluster", kept.clusters, kept.total, _examples(kept, inputs)) if kept.clusters else ""
+    return f'{title}<p class="soft">{escape(text)}</p>{segments}{clusters}'
 
 
 def part_table(
@@ -63,8 +58,16 @@ def rows(measured: Measurement, inputs: Mapping[int, str] = NO_INPUTS) -> str:
     """The rows that stand out most, by their ids, with those of their inputs that may be shown; "" for none."""
     if (kept := seen(measured)) is None or not kept.rows:
         return ""
-    heads = (*ROW_HEADS[:3], "Input") if inputs else ROW_HEADS
-    return markup.table(ROWS, heads, (("", cells) for cells in _rows(kept, inputs)))
+    return markup.table(ROWS, _row_heads(kept, inputs), (("", cells) for cells in _rows(kept, inputs)))
+
+
+def _row_heads(kept: KeptAttribution, inputs: Mapping[int, str]) -> tuple[str, ...]:
+    return (
+        "Row",
+        "Of the change",
+        *(["Cluster"] if kept.clusters else []),
+        "Input" if inputs else "Place in the window",
+    )
 
 
 def _rows(kept: KeptAttribution, inputs: Mapping[int, str]) -> Iterator[tuple[str, ...]]:
@@ -73,7 +76,7 @@ def _rows(kept: KeptAttribution, inputs: Mapping[int, str]) -> Iterator[tuple[st
         yield (
             escape(row.id) if row.id else f'<span class="soft">no id, place {row.position}</span>',
             escape(words.share(row.contribution / kept.total)),
-            escape(row.cluster),
+            *([escape(row.cluster)] if kept.clusters else []),
             f'<span class="quote">{escape(said)}</span>' if inputs else f"{row.position}",
         )
 
@@ -104,6 +107,15 @@ def _part(part: Part, whole: float, example: str) -> tuple[str, ...]:
 
 def _of(number: float | None, whole: float) -> str:
     return "-" if number is None else words.share(number / whole)
+
+
+def _said(kept: KeptAttribution) -> str:
+    if not kept.p_value:
+        return f"{words.share(kept.total)} of its rows that were encoded again are not what the encoder gives."
+    return (
+        f"{_moved(kept)} (p-value {words.number(kept.p_value)}); this is who makes it up. "
+        "Without drift each part is 0 on average, and below 0 half of the time."
+    )
 
 
 def _moved(kept: KeptAttribution) -> str:

@@ -10,7 +10,7 @@ from fakes import MOVED
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 from test_dashboard_incident import episode, link, plain, reader, seed_url  # noqa: F401
 
-from dashboard import incident, moved
+from dashboard import diagnosis, incident, moved
 from dashboard.declared import Declared
 from drift.alert import AlertKind
 from drift.config import load
@@ -51,6 +51,9 @@ def test_what_moved_is_of_a_bad_window_and_not_of_a_good_one_before_its_end(engi
 def test_the_runbook_stands_beside_it_with_what_it_says_of_the_objectives_detector(page, reader):  # noqa: F811
     app = page(seed_url(reader), "incident", **link(episode(reader, "docs-search")))
     (beside,) = [folded for folded in app.expander if folded.label == "Runbook"]
+    # Streamlit keeps open what was opened for as long as its label stays, whatever is inside: <details> it draws anew.
+    assert [folded.label for folded in app.expander] == ["Runbook", diagnosis.RULED_OUT, moved.ROWS]
+    assert "<details" not in html(app)
     assert "When to escalate" in html(beside)
     assert '<h3 id="joint">' in html(beside)
     assert '<h3 id="effective_rank">' not in html(beside)
