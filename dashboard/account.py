@@ -33,7 +33,8 @@ def head(incident: Incident) -> str:
         ("Acknowledged", escape(said.taken(row))),
         ("False page", escape(f"says {row.false_by}") if row.false_by else ""),
         ("Cause", escape(notes.get("diagnosis", ""))),
-        ("Moved most", escape(notes.get("moved_most", ""))),
+        # At its end it is of a good window.
+        ("Moved most", escape(notes.get("moved_most", "")) if incident.is_open else ""),
         ("Next", escape(notes.get("next_step", "")) if incident.is_open else ""),
         ("Runbook", markup.outside(notes["runbook_url"], notes["runbook_url"]) if notes.get("runbook_url") else ""),
         ("Stream", markup.link("stream", alert.stream, stream=alert.stream, slo=alert.slo)),

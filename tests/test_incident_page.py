@@ -8,9 +8,9 @@ import seed
 import sqlalchemy as sa
 from fakes import MOVED
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
-from test_dashboard_incident import episode, link, plain, reader, seed_url  # noqa: F401
+from test_dashboard_incident import episode, found, link, plain, reader, seed_url  # noqa: F401
 
-from dashboard import diagnosis, incident, moved
+from dashboard import account, diagnosis, incident, moved
 from dashboard.declared import Declared
 from drift.alert import AlertKind
 from drift.config import load
@@ -96,3 +96,11 @@ def test_inputs_are_those_of_the_rows_asked_for(engine):
         writes.save_window(conn, Window(Stream("search", "m", "1", 2), span, rows, 4))
         assert incidents.inputs(conn, "search", span.start, [2, 1, 3, 9]) == {2: "two", 3: "three"}
         assert incidents.inputs(conn, "search", span.end, [2]) == {}
+
+
+def test_what_has_moved_most_is_told_while_it_is_open_and_not_of_the_good_window_at_its_end(reader, config_file):  # noqa: F811
+    live = found(reader, config_file, "docs-search")
+    row = replace(live.row, annotations={"moved_most": "probe 0.1, where healthy windows give 0.55 to 0.825"})
+    assert "probe 0.1" in account.head(replace(live, row=row))
+    over = replace(row, alert=replace(row.alert, state=reads.AlertState.RESOLVED, resolved_at=live.at))
+    assert "probe 0.1" not in account.head(replace(live, row=over))
