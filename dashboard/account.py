@@ -1,4 +1,4 @@
-"""The account of one incident in HTML: what fired, its steps in time, who else is affected, which rows. Pure."""
+"""The account of one incident in HTML: what fired, its steps in time, which rows, what to run next. Pure."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -12,11 +12,10 @@ from dashboard.changes import Step
 from dashboard.incident import BURNS, Incident, to_recover
 from dashboard.standing import standing_of
 from drift.alert import AlertState
-from drift.records import Measurement
+from drift.records import parse_name
+from drift.runbooks import beside
 
-INPUT_HEADS: Final = ("Row", "Of the change", "Input")
 STYLES: Final = {"First bad window": "bad", "Fired": "bad", "Recovered": "good", "Rolled back": "good"}
-LONGEST: Final = 400  # characters of an input that are shown
 
 
 def head(incident: Incident) -> str:
@@ -34,6 +33,8 @@ def head(incident: Incident) -> str:
         ("Acknowledged", escape(said.taken(row))),
         ("False page", escape(f"says {row.false_by}") if row.false_by else ""),
         ("Cause", escape(notes.get("diagnosis", ""))),
+        # At its end it is of a good window.
+        ("Moved most", escape(notes.get("moved_most", "")) if incident.is_open else ""),
         ("Next", escape(notes.get("next_step", "")) if incident.is_open else ""),
         ("Runbook", markup.outside(notes["runbook_url"], notes["runbook_url"]) if notes.get("runbook_url") else ""),
         ("Stream", markup.link("stream", alert.stream, stream=alert.stream, slo=alert.slo)),
@@ -52,58 +53,25 @@ def timeline(incident: Incident, steps: Sequence[Step]) -> str:
     return f'<h3>What happened when</h3><ol class="steps">{items}</ol>'
 
 
-def affected(incident: Incident) -> str:
-    """Alerts of the same model or cause meanwhile."""
-    if not incident.others:
-        return '<p class="soft">No other alert of this model or cause was open meanwhile.</p>'
-    return markup.table("Other alerts meanwhile", ("Alert", "Objective", "When"), _others(incident))
-
-
-def _others(incident: Incident) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for row in incident.others:
-        alert = row.alert
-        began = alert.began
-        lasted = words.length((alert.resolved_at or incident.at) - began)
-        yield (
-            "",
-            (
-                episodes.state(row),
-                f'<span class="name">{episodes.link(row, alert.slo)}</span>{markup.small(alert.stream)}',
-                escape(words.clock(began, incident.at)) + markup.small(f"for {lasted}"),
-            ),
-        )
-
-
 def rows_of(incident: Incident, *, allowed: bool) -> str:
-    """The inputs of the rows that moved most, or why they are not shown."""
-    kept = incident.moved.attribution if incident.moved else None
-    if kept is None or not kept.rows:
-        return ""
-    if not allowed:
-        return (
-            '<p class="soft">Inputs of single rows are not shown: they may be private. '
-            "<code>show_inputs: true</code> of the stream in drift.yaml shows them to operators.</p>"
-        )
-    if not incident.inputs:
-        return '<p class="soft">No input of these rows is kept, or not any more.</p>'
-    shown = [
-        (
-            "",
-            (
-                escape(row.id or f"place {row.position}"),
-                escape(words.share(row.contribution / kept.total)) if kept.total else "-",
-                f'<span class="quote">{escape(incident.inputs[row.position][:LONGEST])}</span>',
-            ),
-        )
-        for row in kept.rows
-        if row.position in incident.inputs
-    ]
-    return markup.table("Inputs of the rows that moved most", INPUT_HEADS, shown)
+    """The rows that moved most, and why their inputs are not shown where they are not."""
+    table = moved.rows(incident.moved, incident.inputs) if incident.moved else ""
+    if not table or incident.inputs:
+        return table
+    note = (
+        "No input of these rows is kept, or not any more."
+        if allowed
+        else "Inputs of single rows are not shown: they may be private. "
+        "<code>show_inputs: true</code> of the stream in drift.yaml shows them to operators."
+    )
+    return f'{table}<p class="soft">{note}</p>'
 
 
-def where_from(measured: Measurement | None) -> str:
-    """Which clusters and rows the change comes from."""
-    return moved.section(measured) if measured else ""
+def runbook(incident: Incident) -> str:
+    """What drift's own runbook says of such an alert, and of its objective's detector; "" where it says nothing."""
+    detector = parse_name(incident.series.slo.sli.detector)[0] if incident.series else ""
+    text = beside(incident.row.labels.get("alertname", ""), detector)
+    return text and f'<div class="runbook">{text}</div>'
 
 
 def looking(incident: Incident, config: Path | None) -> Iterator[tuple[str, str]]:

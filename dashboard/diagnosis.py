@@ -7,6 +7,7 @@ from typing import Final
 from dashboard import markup, words
 from drift.records import Cause, Diagnosed, Diagnosis
 
+RULED_OUT: Final = "What was ruled out, and by which number"
 HEADS: Final = ("Cause", "How likely", "What speaks for it", "Next step")
 
 
@@ -17,15 +18,15 @@ def section(made: Diagnosed, which: str) -> str:
     asked = f"asked by {made.slo}" if made.slo else "asked by hand"
     text = f"{which}, made {made.made_at:%H:%M:%S} UTC, {asked}."
     causes = markup.table("Causes", HEADS, [("", _cells(cause)) for cause in made.found.causes])
-    ruled_out = markup.fold(f"{len(made.found.ruled_out)} causes were ruled out", _ruled_out(made.found))
-    return "".join(
-        [
-            f"<h3>{escape(title)}</h3>",
-            f'<p class="soft">{escape(text)}</p>',
-            causes,
-            ruled_out if made.found.ruled_out else "",
-        ]
-    )
+    return f'<h3>{escape(title)}</h3><p class="soft">{escape(text)}</p>{causes}'
+
+
+def ruled_out(found: Diagnosis) -> str:
+    """The causes that were looked for in vain, and by which number; "" where there are none."""
+    if not found.ruled_out:
+        return ""
+    rows = ((", ".join(slugs), why or "looked for in the vectors, and not seen") for why, slugs in _by(found))
+    return markup.table("Ruled out", ("Ruled out", "By"), [("", [*map(escape, row)]) for row in rows])
 
 
 def _cells(cause: Cause) -> tuple[str, ...]:
@@ -36,12 +37,6 @@ def _cells(cause: Cause) -> tuple[str, ...]:
         escape(cause.evidence),
         escape(cause.next_step),
     )
-
-
-def _ruled_out(found: Diagnosis) -> str:
-    """The causes that were looked for in vain, and by which number."""
-    rows = ((", ".join(slugs), why or "looked for in the vectors, and not seen") for why, slugs in _by(found))
-    return markup.table("Ruled out", ("Ruled out", "By"), [("", [*map(escape, row)]) for row in rows])
 
 
 def _by(found: Diagnosis) -> Iterable[tuple[str, tuple[str, ...]]]:

@@ -23,6 +23,7 @@ POINTS: Final = 1000
 LATE: Final = timedelta(days=1)  # how long after its end an episode may still be told of
 BEFORE: Final = timedelta(days=1)  # how long before it something may have changed that it comes of
 BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
+RECOVERED: Final = "Recovered"
 TICK: Final = timedelta(microseconds=1)
 
 
@@ -124,14 +125,15 @@ def _around(
     stream, detector = alert.stream, slo.sli.detector if slo else None
     began, end = _bad_since(conn, row, slo), alert.resolved_at or at
     span = Span(min(began, alert.started_at - TICK), max(end, alert.started_at) + TICK)
-    moved = next(iter(views.attributed(conn, stream, span.start, span.end, detector=detector)), None)
+    counted = incidents.verdicts(conn, stream, alert.slo, span)
+    moved = _moved(conn, stream, replace(span, end=counted.last_bad.end if counted.last_bad else span.end), detector)
     rows = moved.attribution.rows if moved and moved.attribution and show_inputs else ()
     told = outgoing.within(conn, stream, replace(span, end=end + LATE))
     return Incident(
         at=at,
         row=row,
         bad_since=began,
-        verdicts=incidents.verdicts(conn, stream, alert.slo, span),
+        verdicts=counted,
         held=tuple(incidents.held(conn, stream, detector, span)) if detector else (),
         diagnoses=tuple(diagnoses.serving(conn, stream, alert.slo, since=span.start, until=span.end, limit=POINTS)),
         moved=moved,
@@ -144,11 +146,11 @@ def _around(
 
 
 def steps(incident: Incident) -> list[Step]:
-    """What happened, in order of time; what is still to come, last."""
+    """What happened, in order of time; what is still to come, last, with recovery after all that leads to it."""
     found = [*_of_alert(incident), *_of_people(incident), *_of_messages(incident), *_of_change(incident)]
     found += changes.steps(incident.changes)
     past = sorted((step for step in found if step.at is not None), key=lambda step: step.at or incident.at)
-    return [*past, *(step for step in found if step.at is None)]
+    return [*past, *sorted((step for step in found if step.at is None), key=lambda step: step.name == RECOVERED)]
 
 
 def to_recover(incident: Incident) -> timedelta:
@@ -170,7 +172,7 @@ def _of_alert(incident: Incident) -> Iterator[Step]:
     if burns and counted.last_bad is not None and not incident.is_open:
         told = f"{counted.bad} of {words.several(counted.judged, 'window')} were bad"
         yield Step("Last bad window ended", counted.last_bad.end, told)
-    yield Step("Recovered", alert.resolved_at, "" if alert.resolved_at else "not yet")
+    yield Step(RECOVERED, alert.resolved_at, "" if alert.resolved_at else "not yet")
 
 
 def _of_people(incident: Incident) -> Iterator[Step]:
@@ -222,6 +224,12 @@ def _bad_since(conn: Connection, row: AlertRow, slo: Slo | None) -> datetime:
         return alert.started_at
     detected_in = Slot(Span(alert.started_at - slo.interval, alert.started_at), Outcome.BAD)
     return objectives.bad_since(conn, slo, detected_in).astimezone(UTC)
+
+
+def _moved(conn: Connection, stream: str, span: Span, detector: str | None) -> Measurement | None:
+    """The newest window that says where the change comes from: by the objective's own detector, else by another."""
+    each = (views.attributed(conn, stream, span.start, span.end, detector=by) for by in dict.fromkeys((detector, None)))
+    return next((found[0] for found in each if found), None)
 
 
 def _series(conn: Connection, slo: Slo, span: Span, row: AlertRow) -> Series:

@@ -25,6 +25,13 @@ def html(*parts: str) -> None:
     st.html(markup.block(*parts))
 
 
+def folded(name: str, inner: str) -> None:
+    """A block of HTML that opens with a click, where there is any, and stays open when the page renews itself."""
+    if inner:
+        with st.expander(name):
+            html(inner)
+
+
 def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:
     """What is known, with a notice when the database is away; None, and the reason shown, when nothing is known."""
     try:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from dashboard import said, words
+from dashboard import affected, said, words
 from dashboard.changes import Step
 from dashboard.incident import Incident, to_recover
 
@@ -33,7 +33,7 @@ def document(incident: Incident, steps: Sequence[Step]) -> str:
         "## Cause",
         "\n\n".join(_cause(incident)),
         "## Who was affected",
-        "\n".join(_affected(incident)) or "No other alert of this model or cause was open meanwhile.",
+        "\n".join(_affected(incident)),
         "## What moved",
         "\n\n".join(_moved(incident)) or "Not known.",
         "## What we change",
@@ -72,6 +72,11 @@ def _cause(incident: Incident) -> Iterator[str]:
 
 
 def _affected(incident: Incident) -> Iterator[str]:
+    for name, text in affected.facts(incident):
+        if text:
+            yield f"- {name}: {plain(text)}"
+    if not incident.others:
+        yield "- No other alert of this model or cause was open meanwhile."
     for row in incident.others:
         alert = row.alert
         began = alert.began

@@ -5,15 +5,16 @@ from typing import ClassVar, Final, final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from numpy.random import Generator
 from torch import Tensor
 
 from detectors.kernels import tensor, wilson
 from drift.errors import MissingInputsError, TooFewRowsError
-from drift.records import PERCENTILES, Measurement, Reference, Window
+from drift.records import PERCENTILES, KeptAttribution, Measurement, Part, Reference, Rows, TopRow, Window
 
 FARTHEST: Final = 1e6
+MOST: Final = 20  # rows and segments that are kept of those beyond tolerance
 _LEAST: Final = 1e-15
 
 
@@ -26,7 +27,8 @@ class Skew:
     fault that hits some rows (truncation) leaves mean and median where they were. Of all rows, copies too: each is held
     against its own input, and so is a constant output against many. The norm is checked apart from the
     direction, because a cosine does not see a missing normalisation. Percentiles are of how far each row is off, in
-    tolerances: beyond is above 1.
+    tolerances: beyond is above 1. Where any row is beyond, the measurement says of which segments they are, and which
+    are furthest off.
 
     `tolerance` bounds 1 - cosine: 1e-5 for vectors computed in float32 or float16, 3e-4 in bfloat16, 2e-3 with 8-bit
     weights. `norm_tolerance` bounds |served norm / re-encoded norm - 1|.
@@ -58,9 +60,10 @@ class Skew:
                 "send `input` with more rows or widen the window"
             )
         served, right = tensor(window.vectors[again.index]), tensor(again.vectors)
-        count = int(beyond(served, right, self.tolerance, self.norm_tolerance).sum())
-        off = in_tolerances(served, right, self.tolerance, self.norm_tolerance)
-        percentiles = np.quantile(off.cpu().numpy(), PERCENTILES, method="higher")
+        wrong = beyond(served, right, self.tolerance, self.norm_tolerance).cpu().numpy()
+        count = int(wrong.sum())
+        off = in_tolerances(served, right, self.tolerance, self.norm_tolerance).cpu().numpy()
+        percentiles = np.quantile(off, PERCENTILES, method="higher")
         return Measurement.of(
             window,
             reference,
@@ -69,7 +72,31 @@ class Skew:
             rows=rows,
             interval=wilson(count, rows),
             percentiles=tuple(percentiles.tolist()),
+            attribution=_taken_apart(window.rows, again.index, wrong, off) if count else None,
         )
+
+
+def _taken_apart(
+    rows: Rows, index: Int64[np.ndarray, "k"], wrong: Bool[np.ndarray, "k"], off: Float[np.ndarray, "k"]
+) -> KeptAttribution:
+    """Whose the `wrong` rows are, of those encoded again at `index`, and which are furthest `off`. All count alike."""
+    each = 1 / len(index)
+    furthest = [int(i) for i in np.argsort(-off, kind="stable") if wrong[i]]
+    seen = rows.take(index)
+    of = np.array(seen.segments_by(seen.segment_columns) if seen.segment_columns else [])
+    segments = (
+        Part(str(name), None, float(mine.mean()), float(each * wrong[mine].sum()), None, None)
+        for name in np.unique(of)
+        for mine in (of == name,)
+    )
+    return KeptAttribution(
+        by=Skew.name,
+        total=float(each * wrong.sum()),
+        p_value=0.0,
+        clusters=(),
+        segments=tuple(sorted(segments, key=lambda part: -part.contribution)[:MOST]),
+        rows=tuple(TopRow(int(index[i]), seen.ids[i] if seen.ids else None, "", each) for i in furthest[:MOST]),
+    )
 
 
 def beyond(

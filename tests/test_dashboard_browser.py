@@ -133,6 +133,14 @@ def test_an_alerts_link_leads_to_the_cause(tab, address, seeded_url):  # noqa: F
     expect(tab.locator(".callout.page .summary")).to_contain_text("no longer looks like the reference", timeout=20_000)
     expect(tab.locator("ol.steps li").first).to_contain_text("First bad window")
     expect(tab.locator("table[aria-label=Causes] tbody tr").first).to_contain_text("truncation")
+    # One click each; and none closes when the page renews itself.
+    before = tab.locator("p.when").inner_text()
+    for name, says in (("Runbook", "When to escalate"), ("Rows that stand out most", "query-17")):
+        tab.locator("summary", has_text=name).click()
+        expect(tab.locator("details[open]", has_text=says).filter(has_text=name)).to_be_visible()
+    expect(tab.locator("p.when")).not_to_have_text(before, timeout=20_000)
+    expect(tab.locator("details[open] table[aria-label='Rows that stand out most']")).to_be_visible()
+    expect(tab.locator(".runbook h2", has_text="When to escalate")).to_be_visible()
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Export for the post-mortem").click()
     assert Path(download.value.path()).read_text().startswith("# docs-search (traffic)")

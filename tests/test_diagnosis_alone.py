@@ -1,9 +1,11 @@
 """What vectors alone tell, how explanations are ranked, and how stored bits are seen."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from fakes import MOVED, spans
 from samples import reference, s1, window
 from typer.testing import CliRunner
 
@@ -11,11 +13,12 @@ from benchmarks.alternatives import collapsed, noisy, quantised, replaced, topic
 from drift.cli import app
 from drift.diagnosis import diagnose
 from drift.diagnosis.causes import DATA
-from drift.diagnosis.data import Changes
+from drift.diagnosis.data import Changes, _shares
 from drift.diagnosis.diagnose import _failing
 from drift.diagnosis.explain import Explanation, rank
 from drift.diagnosis.language import changed_features
 from drift.diagnosis.pairs import Tolerance, pairs_of
+from drift.records import Measurement, Part
 
 ROWS = 256
 HELD = reference(s1(2600, np.random.default_rng(1)))
@@ -183,3 +186,10 @@ def test_a_file_with_rows_that_are_no_vectors_is_not_called_healthy(tmp_path, re
     found = json.loads(CliRunner().invoke(app, ["diagnose", *paths, "--json"]).stdout)
     assert found["causes"][0]["cause"] == cause
     assert f"{reason.replace('_', ' ')} 120" in found["causes"][0]["evidence"]
+
+
+def test_where_the_reference_has_no_segments_the_clusters_say_what_changed():
+    unknown = replace(MOVED, segments=(Part("client=web", None, 0.5, 0.02, None, None),))
+    joint = Measurement("search", spans(1)[0], "joint", "r", 0.4, 80, p_value=0.001, attribution=MOVED)
+    assert _shares(joint).startswith("segment lang=<de> went from 30% to 50%")
+    assert _shares(replace(joint, attribution=unknown)).startswith("cluster 3 went from 8% to 22%")

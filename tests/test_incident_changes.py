@@ -171,3 +171,10 @@ def test_lists_of_alerts_and_the_fleet_say_who_looks_after_one_and_which_was_fal
         assert "on &lt;it&gt;" in shown
         assert "marked as false by bob" in shown
     assert said.lines(FIRES) == []
+
+
+def test_what_comes_of_an_alert_at_the_moment_it_fires_is_told_after_it(reader, config_file):  # noqa: F811
+    live = found(reader, config_file, "docs-search")
+    joined = replace(ASKED, asked_at=live.row.alert.fired_at, state=RetrainState.JOINED)
+    names = [step.name for step in incident.steps(replace(live, changes=Changes(retrains=(joined,))))]
+    assert names.index("Fired") < names.index("No retraining asked for")

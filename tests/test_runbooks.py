@@ -11,11 +11,12 @@ from fastapi.testclient import TestClient
 
 from detectors import DETECTORS
 from drift.alert import Alert, AlertKind, AlertState
-from drift.api.runbooks import add_runbooks, anchor, runbooks
+from drift.api.runbooks import add_runbooks
 from drift.config.slos import CONTEXT
 from drift.notify.compose import ALERT_NAMES, Context, annotations, page
 from drift.notify.own_alerts import OWN_ALERTS
 from drift.records import ENVIRONMENT, merged_name
+from drift.runbooks import anchor, beside, runbooks
 from drift.slo import Quantity, Sli, budget
 from drift.slo.budgets import Ledger
 
@@ -107,3 +108,30 @@ def test_the_index_leads_to_every_page(client):
 def test_what_is_no_page_is_said_to_be_none(client, name):
     answer = client.get(f"/runbook/{name}")
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("detector", JUDGED)
+def test_beside_an_incident_stands_what_is_said_of_its_own_detector_and_of_no_other(detector):
+    text = beside("ErrorBudgetBurn", detector)
+    titles = set(re.findall(r"<h3[^>]*>(.+)</h3>", text))
+    assert detector in titles
+    leans = set(re.findall("As for <code>(.+?)</code>", text))
+    assert titles == {detector, *leans}
+    assert all(f">{section}</h2>" in text for section in SECTIONS)
+
+
+def test_beside_an_incident_whose_detector_has_no_section_stand_all_of_them():
+    titles = set(re.findall(r"<h3[^>]*>(.+)</h3>", beside("ErrorBudgetBurn", "nothing")))
+    assert {"joint", "skew", "valid_ratio"} <= titles
+
+
+@pytest.mark.parametrize("name", sorted(set(runbooks()) - {"README"}))
+def test_beside_an_incident_a_page_has_no_title_and_no_link_that_would_lead_to_another_host(name):
+    text = beside(name, "")
+    assert "<h2" in text
+    assert "<h1" not in text
+    assert "<a " not in text
+
+
+def test_beside_an_alert_without_a_page_stands_nothing():
+    assert beside("Nothing", "joint") == ""

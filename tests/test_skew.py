@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from detectors.skew import Skew, beyond
 from drift.errors import MissingInputsError, TooFewRowsError
-from drift.records import Recomputed
+from drift.records import Recomputed, Rows
 
 X = s1(64, np.random.default_rng(0))
 HELD = reference(s1(200, np.random.default_rng(1)))
@@ -73,3 +73,28 @@ def test_windows_without_enough_inputs_are_refused():
         measured(Skew(), window(X), HELD)
     with pytest.raises(TooFewRowsError, match=r"at least 16 rows that were encoded again, .* has 15"):
         measured(Skew(), encoded_again(window(X), X[:15]), HELD)
+
+
+def test_rows_beyond_are_told_by_their_segments_and_ids_the_furthest_first():
+    off = turned(X, 1e-3)
+    off[7] = turned(X, 0.5)[7]
+    wrong = np.arange(64) % 4 == 3
+    ids, lang = tuple(f"q{i}" for i in range(64)), tuple("de" if i % 2 else "en" for i in range(64))
+    rows = Rows(np.where(wrong[:, None], off, X).astype(np.float32), ids=ids, segments={"lang": lang})
+    index = np.arange(63, -1, -1)
+    again = replace(window(X), rows=rows, recomputed=Recomputed(index, X[index].astype(np.float32), "print"))
+    kept = measured(Skew(), again, HELD).attribution
+    assert (kept.by, kept.p_value, kept.clusters) == ("skew", 0, ())
+    assert [(part.name, part.window, part.contribution) for part in kept.segments] == [
+        ("lang=de", 0.5, kept.total),
+        ("lang=en", 0.5, 0),
+    ]
+    assert kept.total == 16 / 64
+    assert kept.rows[0].id == "q7"
+    assert {row.id for row in kept.rows} == {ids[i] for i in np.flatnonzero(wrong)}
+    assert all(ids[row.position] == row.id for row in kept.rows)
+    assert sum(row.contribution for row in kept.rows) == pytest.approx(kept.total)
+
+
+def test_where_no_row_is_beyond_nothing_is_taken_apart():
+    assert measured(Skew(), encoded_again(window(X), X), HELD).attribution is None

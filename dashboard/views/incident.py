@@ -4,7 +4,21 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import account, charts, data, diagnosis, drawn, incident, markup, palette, parts, postmortem
+from dashboard import (
+    account,
+    affected,
+    alive,
+    charts,
+    data,
+    diagnosis,
+    drawn,
+    incident,
+    markup,
+    moved,
+    palette,
+    parts,
+    postmortem,
+)
 from dashboard.data import Shown
 from dashboard.door import HiddenError, config_path
 from dashboard.incident import Found, Incident, Named
@@ -79,12 +93,13 @@ def _page(wanted: Named, every: float | None) -> None:
 
 def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
     steps = incident.steps(found)
-    parts.html(account.head(found), parts.as_of(found.at, every))
+    parts.html(_silence() if found.is_open else "", account.head(found), parts.as_of(found.at, every))
     when, then = st.columns([3, 2], gap="large")
     with when:
         parts.html(account.timeline(found, steps))
     with then:
         _next(found)
+        parts.folded("Runbook", account.runbook(found))
         st.download_button(
             "Export for the post-mortem",
             postmortem.document(found, steps),
@@ -94,11 +109,23 @@ def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
         )
     if found.diagnosed is not None:
         parts.html(diagnosis.section(found.diagnosed, "A diagnosis of a window that was bad for this objective"))
+        parts.folded(diagnosis.RULED_OUT, diagnosis.ruled_out(found.diagnosed.found))
     if found.series is not None:
         _chart(found.series)
-    parts.html(account.where_from(found.moved), account.rows_of(found, allowed=allowed))
-    parts.html("<h3>Who else is affected</h3>", account.affected(found))
+    if found.moved is not None:
+        parts.html(moved.section(found.moved, found.inputs))
+        parts.folded(moved.ROWS, account.rows_of(found, allowed=allowed))
+    parts.html("<h3>Who is affected</h3>", affected.section(found))
     parts.html("<h3>Who was told</h3>", account.told(found))
+
+
+def _silence() -> str:
+    """That no service runs, where none does: what is shown as it was measured last may be over."""
+    try:
+        known = data.streams().value
+    except StoreError:
+        return ""
+    return alive.banner(alive.silent_for(known.streams, data.config()[0], known.at))
 
 
 def _next(found: Incident) -> None:

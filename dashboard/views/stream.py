@@ -182,9 +182,11 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
         return
     if history.diagnosed is not None:
         parts.html(diagnosis.section(history.diagnosed, "The newest diagnosis in this range"))
+        parts.folded(diagnosis.RULED_OUT, diagnosis.ruled_out(history.diagnosed.found))
     _full(history.chosen)
     if history.moved is not None:
         parts.html(moved.section(history.moved))
+        parts.folded(moved.ROWS, moved.rows(history.moved))
     if history.others:
         parts.html("<h3>The other objectives of this stream</h3>")
         drawn.charts("others", *(charts.brief(series) for series in history.others))

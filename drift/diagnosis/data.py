@@ -106,6 +106,8 @@ def _shares(joint: Measurement | None) -> str:
     if joint is None or joint.attribution is None:
         return "the shares of kinds have changed"
     kept = joint.attribution
-    parts = [part for part in kept.segments or kept.clusters if part.reference is not None][:SHOWN_ROWS]
-    kind = "segment" if kept.segments else "cluster"
-    return ", ".join(f"{kind} {part.name} went from {part.reference:.0%} to {part.window:.0%}" for part in parts)
+    # A reference without the segments' columns does not say what their shares were; of its clusters it always does.
+    kind = "segment" if any(part.reference is not None for part in kept.segments) else "cluster"
+    parts = kept.segments if kind == "segment" else kept.clusters
+    known = [(part.name, part.reference, part.window) for part in parts if part.reference is not None]
+    return ", ".join(f"{kind} {name} went from {was:.0%} to {now:.0%}" for name, was, now in known[:SHOWN_ROWS])

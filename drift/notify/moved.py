@@ -36,5 +36,6 @@ def _largest_segment(attributions: Iterable[KeptAttribution]) -> str:
     for kept in attributions:
         if kept.segments and kept.total > 0 and kept.p_value <= SEEN:
             first = kept.segments[0]
-            return f"segment {first.name} makes up {first.contribution / kept.total:.0%} of the change"
+            share = f"{first.contribution / kept.total:.0%}"
+            return f"segment {first.name}, {first.window:.0%} of the rows, makes up {share} of the change"
     return ""

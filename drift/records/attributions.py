@@ -33,13 +33,14 @@ class TopRow:
 
 @dataclass(frozen=True, slots=True)
 class KeptAttribution:
-    """A statistic of a window taken apart: `by` names it, and `p_value` is its own, in (0, 1].
+    """A statistic of a window taken apart: `by` names it, and `p_value` is its own, in (0, 1]; 0 of what is a fact.
 
     `clusters` and, where the rows have any, `segments` have the sum `total` each, the largest contribution to it first;
     of many, the small ones are one part. It is what the statistic has moved by: its value less what is usual. Of
     "mmd_wide", the squared MMD, which is not floored, 0 is usual. Where that has not moved, it may be one of single
     rows: "novelty", the share of novel rows, "mahalanobis_mean" or "mahalanobis_sd", of their scores. `rows` are those
-    that stand out most, most of all first.
+    that stand out most, most of all first. "skew", the share of rows that are not what the encoder gives, has no
+    clusters, and of each segment what it contributes.
     """
 
     by: str

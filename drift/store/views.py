@@ -89,7 +89,7 @@ def attributed(
     mine = (a.c.stream == stream) & (a.c.start >= since) & (a.c.start < until)
     if detector is not None:
         mine &= a.c.detector == detector
-    newest = sa.select(a).where(mine).order_by(a.c.start.desc()).limit(limit).subquery()
+    newest = sa.select(a).where(mine).order_by(a.c.start.desc(), a.c.detector).limit(limit).subquery()
     same = (t.c.stream == newest.c.stream) & (t.c.detector == newest.c.detector) & (t.c.start == newest.c.start)
     rows = conn.execute(sa.select(t, newest.c.kept).join(newest, same).order_by(t.c.start.desc(), t.c.detector))
     return [replace(reads.measurement_of(row), attribution=codec.read_attribution(row.kept)) for row in rows]
