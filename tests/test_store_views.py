@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from dashboard import past
 from dashboard.series import Range
 from drift.alert import Alert, AlertKind, AlertState
-from drift.errors import StoreError
+from drift.errors import DeliveryError, StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
-from drift.store import incidents, outbox, outgoing, reads, views, writes
+from drift.store import incidents, operations, outbox, outgoing, reads, views, writes
 from drift.store.connect import connect_reader
 from drift.store.outbox import Draft, MessageKind, MessageState
 
@@ -177,6 +177,22 @@ def test_messages_since_a_moment_are_the_newer_ones_and_those_that_still_wait(en
             told(conn, "s", i, state)
         found = outgoing.messages(conn, since=START + 3 * MINUTE)
     assert [row.delivery.id for row in found] == ["s0", "s3"]
+
+
+def test_a_message_that_used_up_its_attempts_is_given_up_when_it_dies_and_not_when_it_was_written(engine):
+    since = START + timedelta(days=2)
+    refused = DeliveryError("hook answered 503", status=503)
+    with engine.begin() as conn:
+        for i, last in enumerate((since - MINUTE, since)):
+            told(conn, "s", i)
+            outbox.put(conn, Draft(f"hook{i}", "hook", MessageKind.EVENT, b"{}"), state=MessageState.DUE, now=START)
+            tried = outbox.Delivery(f"hook{i}", "hook", MessageKind.EVENT, b"{}", 9, START, last)
+            outbox.failed(conn, tried, refused, again_at=last)
+            outbox.failed(conn, tried, refused, again_at=None)
+        (hook,) = operations.receivers(conn, since=since)
+        assert outgoing.undelivered(conn, since=since) == 1
+        assert [row.delivery.id for row in outgoing.messages(conn, since=since)] == ["hook1"]
+    assert (hook.receiver, hook.dead, hook.error) == ("hook", 1, "hook answered 503")
 
 
 def test_other_alerts_are_of_its_own_stream_first_and_of_no_stream_that_is_not_asked_for(engine):

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from drift.records import Span
 from drift.store import tables
+from drift.store.outbox import died
 from drift.store.reads import DeliveryRow
 
 
@@ -33,13 +34,13 @@ def messages(
     """Messages with what they tell of, those that did not arrive first, then newest first.
 
     With `among` none is missed that tells of one of these streams; some that only name one may be there too. With
-    `since` they were written at or after it, or still wait to be sent.
+    `since` they were written at or after it, were given up then, or still wait to be sent.
     """
     t = tables.outbox
     troubled = sa.case((t.c.state.in_(["due", "dead"]), 0), else_=1)
     query = sa.select(t).order_by(troubled, t.c.created_at.desc()).limit(limit)
     if since is not None:
-        query = query.where((t.c.created_at >= since) | (t.c.state == "due"))
+        query = query.where((t.c.created_at >= since) | (t.c.state == "due") | died(since=since))
     if among is not None:
         query = query.where(_names(among))
     return [_message_of(row) for row in conn.execute(query)]
@@ -57,8 +58,7 @@ def undelivered(conn: sa.Connection, *, since: datetime) -> int:
     """How many messages wait for another attempt, or were given up at or after `since`."""
     t = tables.outbox
     waiting = (t.c.state == "due") & (t.c.attempts > 0)
-    given_up = (t.c.state == "dead") & (t.c.created_at >= since)
-    return conn.execute(sa.select(sa.func.count()).where(waiting | given_up)).scalar_one()
+    return conn.execute(sa.select(sa.func.count()).where(waiting | died(since=since))).scalar_one()
 
 
 def _names(among: Collection[str]) -> sa.ColumnElement[bool]:
