@@ -54,7 +54,7 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
                 alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
                 measurements=tuple(_newest(conn, [(stream, each) for each in detectors] if stream else [])),
                 backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
-                troubled=outgoing.undelivered(conn, since=at - timedelta(days=1)),
+                troubled=outgoing.undelivered(conn, since=at - timedelta(days=1), now=at),
                 maintenance=tuple(maintenance.active(conn, at)),
             )
 

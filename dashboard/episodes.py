@@ -10,6 +10,7 @@ from dashboard import markup, said, words
 from dashboard.series import around
 from dashboard.standing import ORDER, Line, Standing, standing_of
 from drift.alert import Alert, AlertKind, AlertState
+from drift.store import outgoing
 from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow, DeliveryRow
 
@@ -83,7 +84,7 @@ def table(rows: Iterable[AlertRow], messages: Sequence[MessageRow], now: datetim
 
 def message_table(rows: Iterable[MessageRow], now: datetime) -> str:
     """Messages, one a row."""
-    cells = ((_trouble(row.delivery), _message(row, now)) for row in rows)
+    cells = ((_trouble(row.delivery, now), _message(row, now)) for row in rows)
     return markup.table("Messages", MESSAGE_HEADS, cells)
 
 
@@ -138,7 +139,7 @@ def cells(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple
         escape(words.clock(began, now))
         + (markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if ended else first),
         escape(words.length((ended or now) - began)) + markup.small("" if ended else "so far"),
-        told(messages),
+        told(messages, now),
     )
 
 
@@ -151,19 +152,16 @@ def why(row: AlertRow) -> str:
     return "; ".join(part for part in (f"rule {row.alert.rule}" if row.alert.rule else "", measured) if part)
 
 
-def told(messages: Sequence[MessageRow]) -> str:
+def told(messages: Sequence[MessageRow], now: datetime) -> str:
     """Who was told, and how that went."""
     if not messages:
         return '<span class="soft">nobody</span>'
-    told = Counter((message.delivery.receiver, _how(message.delivery), _style_of(message)) for message in messages)
+    sent = [message.delivery for message in messages]
+    told = Counter((one.receiver, _how(one), "off" if outgoing.is_late(one, now) else "") for one in sent)
     return "".join(
         f'<div class="{style}">{escape(f"{receiver}: {how}" + (f", {count} messages" if count > 1 else ""))}</div>'
         for (receiver, how, style), count in told.items()
     )
-
-
-def _style_of(message: MessageRow) -> str:
-    return "off" if message.delivery.state in {"due", "dead"} and message.delivery.attempts else ""
 
 
 def _how(sent: DeliveryRow) -> str:
@@ -176,15 +174,16 @@ def _how(sent: DeliveryRow) -> str:
     return f"given up after {tries}" if sent.state == "dead" else f"waiting, {tries} so far"
 
 
-def _trouble(sent: DeliveryRow) -> str:
-    return {"dead": "page", "due": "ticket" if sent.attempts else "pending"}.get(sent.state, "resolved")
+def _trouble(sent: DeliveryRow, now: datetime) -> str:
+    late = outgoing.is_late(sent, now)
+    return {"dead": "page", "due": "ticket" if late else "pending"}.get(sent.state, "resolved")
 
 
 def _message(row: MessageRow, now: datetime) -> tuple[str, ...]:
     sent = row.delivery
     states = {
         "dead": markup.chip(Standing.PAGE, "given up"),
-        "due": markup.chip(Standing.TICKET if sent.attempts else Standing.PENDING, "waiting"),
+        "due": markup.chip(Standing.TICKET if outgoing.is_late(sent, now) else Standing.PENDING, "waiting"),
         "sent": markup.chip(Standing.OK, "sent"),
     }
     about = markup.link("stream", row.stream, stream=row.stream, slo=row.slo) if row.stream else "-"

@@ -54,7 +54,7 @@ def _line(group: Sequence[AlertRow], messages: Sequence[MessageRow], now: dateti
         "".join(_inside(group, now)),
         escape(words.clock(began, now)) + until,
         escape(words.length(ended - began)) + markup.small("" if first.alert.is_over else "so far"),
-        episodes.told(told),
+        episodes.told(told, now),
     )
 
 

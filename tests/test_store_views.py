@@ -126,8 +126,8 @@ def test_messages_name_the_episode_that_they_tell_of(engine):
         for i, (draft, state) in enumerate(drafts):
             outbox.put(conn, draft, state=state, now=START + i * MINUTE)
         found = outgoing.messages(conn)
-        assert outgoing.undelivered(conn, since=START) == 1
-        assert outgoing.undelivered(conn, since=DAY.end) == 0
+        assert outgoing.undelivered(conn, since=START, now=START) == 1
+        assert outgoing.undelivered(conn, since=DAY.end, now=START) == 0
     assert [row.delivery.id for row in found] == ["c", "b", "a"]
     assert [(row.stream, row.slo, row.starts_at) for row in found[1:]] == [("s", "rank", START)] * 2
     assert dict(found[2].labels) == {"job_id": "s", "slo": "rank"}
@@ -190,7 +190,7 @@ def test_a_message_that_used_up_its_attempts_is_given_up_when_it_dies_and_not_wh
             outbox.failed(conn, tried, refused, again_at=last)
             outbox.failed(conn, tried, refused, again_at=None)
         (hook,) = operations.receivers(conn, since=since)
-        assert outgoing.undelivered(conn, since=since) == 1
+        assert outgoing.undelivered(conn, since=since, now=since) == 1
         assert [row.delivery.id for row in outgoing.messages(conn, since=since)] == ["hook1"]
     assert (hook.receiver, hook.dead, hook.error) == ("hook", 1, "hook answered 503")
 

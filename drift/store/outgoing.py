@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import orjson
 import sqlalchemy as sa
@@ -11,6 +12,9 @@ from drift.records import Span
 from drift.store import tables
 from drift.store.outbox import died
 from drift.store.reads import DeliveryRow
+
+PATIENCE: Final = timedelta(minutes=5)
+"""What is due for longer than this and has not been tried has a receiver that gets nothing, or nobody delivers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,16 @@ def within(conn: sa.Connection, stream: str, span: Span, *, limit: int = 500) ->
     return [_message_of(row) for row in rows]
 
 
-def undelivered(conn: sa.Connection, *, since: datetime) -> int:
-    """How many messages wait for another attempt, or were given up at or after `since`."""
+def is_late(sent: DeliveryRow, now: datetime) -> bool:
+    """Whether a message should have arrived: it was given up, tried in vain, or due for longer than `PATIENCE`."""
+    waits = sent.state == "due" and (sent.attempts > 0 or sent.due_at < now - PATIENCE)
+    return waits or sent.state == "dead"
+
+
+def undelivered(conn: sa.Connection, *, since: datetime, now: datetime) -> int:
+    """How many messages are late (`is_late`), of those that were given up the ones since `since`."""
     t = tables.outbox
-    waiting = (t.c.state == "due") & (t.c.attempts > 0)
+    waiting = (t.c.state == "due") & ((t.c.attempts > 0) | (t.c.due_at < now - PATIENCE))
     return conn.execute(sa.select(sa.func.count()).where(waiting | died(since=since))).scalar_one()
 
 
