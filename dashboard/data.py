@@ -126,9 +126,8 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
             at = views.now(conn)
             since = None if last is None else at - last
             alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
-            # Of what has been open since before then people were told before then.
-            first = None if since is None else min([since, *(row.alert.started_at for row in alerts)])
-            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=mine, since=first)))
+            told = outgoing.of_alerts(conn, [row.alert for row in alerts])
+            return Incidents(at, tuple(alerts), told, tuple(outgoing.messages(conn, among=mine, since=since)))
 
     return _shown(("incidents", url(), last, mine), read)
 

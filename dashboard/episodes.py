@@ -11,7 +11,7 @@ from dashboard.series import around
 from dashboard.standing import ORDER, Line, Standing, standing_of
 from drift.alert import Alert, AlertKind, AlertState
 from drift.store import outgoing
-from drift.store.outgoing import MessageRow
+from drift.store.outgoing import MessageRow, Told
 from drift.store.reads import AlertRow, DeliveryRow
 
 HEADS: Final = ("State", "Stream", "What", "When", "How long", "Told")
@@ -76,9 +76,9 @@ def calm(lines: Sequence[Line]) -> str:
     return f'<section class="callout {markup.slug(standing)}">{markup.chip(standing, text)}</section>'
 
 
-def table(rows: Iterable[AlertRow], messages: Sequence[MessageRow], now: datetime) -> str:
+def table(rows: Iterable[AlertRow], messages: Told, now: datetime) -> str:
     """Episodes, one a row."""
-    shown = ((style(row), cells(row, of_alert(row, messages), now)) for row in rows)
+    shown = ((style(row), cells(row, messages.get(row.alert.id, ()), now)) for row in rows)
     return markup.table("Episodes of alerts", HEADS, shown)
 
 
@@ -86,20 +86,6 @@ def message_table(rows: Iterable[MessageRow], now: datetime) -> str:
     """Messages, one a row."""
     cells = ((_trouble(row.delivery, now), _message(row, now)) for row in rows)
     return markup.table("Messages", MESSAGE_HEADS, cells)
-
-
-def of_alert(row: AlertRow, messages: Iterable[MessageRow]) -> list[MessageRow]:
-    """The messages that told of this episode, oldest first."""
-    alert = row.alert
-    began = alert.began
-
-    def tells(message: MessageRow) -> bool:
-        if (message.stream, message.slo, message.starts_at) != (alert.stream, alert.slo, began):
-            return False
-        by_page = message.delivery.kind == RETRAIN and alert.kind is AlertKind.PAGE
-        return by_page or dict(message.labels) == dict(row.labels)
-
-    return sorted((m for m in messages if tells(m)), key=lambda m: m.delivery.created_at)
 
 
 def state(row: AlertRow) -> str:

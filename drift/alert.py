@@ -61,8 +61,16 @@ class Alert:
     @property
     def id(self) -> str:
         """Names this episode, for people to say which they mean: the same for as long as it is kept."""
-        episode = "\0".join((self.stream, self.slo, self.kind, self.started_at.astimezone(UTC).isoformat()))
-        return hashlib.sha256(episode.encode()).hexdigest()[:16]
+        return digest(self.stream, self.slo, self.kind, self.started_at.astimezone(UTC).isoformat())[:16]
+
+    @property
+    def subject(self) -> str:
+        """Names this alert over all of its episodes, for messages of which newer ones overtake older ones."""
+        return "alert_" + digest(self.stream, self.slo, self.kind)
+
+    def message_id(self, state: AlertState) -> str:
+        """Names what is told when this episode comes to `state`; begins with `subject`."""
+        return f"{self.subject}_{digest(self.started_at.astimezone(UTC).isoformat(), state)}"
 
     @property
     def began(self) -> datetime:
@@ -187,6 +195,11 @@ def _fire(alert: Alert, slot: Slot) -> Alert:
     if alert.state is AlertState.FIRING:
         return alert
     return replace(alert, state=AlertState.FIRING, fired_at=slot.span.end)
+
+
+def digest(*parts: str) -> str:
+    """Names what these parts make up: the same for the same parts, whatever crashes in between."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _slots(length: timedelta, slo: Slo) -> int:

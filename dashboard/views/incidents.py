@@ -30,7 +30,7 @@ def show() -> None:
     chosen.sort(key=lambda group: group[0].alert.is_over)
     parts.html(_verdict(found), parts.as_of(found.at, EVERY))
     if chosen:
-        parts.html(together.table(chosen[:MOST], found.messages, found.at))
+        parts.html(together.table(chosen[:MOST], found.told, found.at))
     else:
         st.info("No alert matches these filters." if found.alerts else "No alert in this time.")
     if len(chosen) > MOST:

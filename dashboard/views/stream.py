@@ -228,7 +228,7 @@ def _episodes(history: History) -> None:
     if not history.alerts:
         st.caption("None.")
         return
-    parts.html(episodes.table(history.alerts, history.messages, history.span.end))
+    parts.html(episodes.table(history.alerts, history.told, history.span.end))
 
 
 if __name__ == "__main__":

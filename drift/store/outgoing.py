@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 
 import orjson
 import sqlalchemy as sa
 
-from drift.records import Span
+from drift.alert import Alert, AlertKind, AlertState
 from drift.store import tables
 from drift.store.outbox import died
 from drift.store.reads import DeliveryRow
@@ -19,13 +19,15 @@ PATIENCE: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """A message and which episode of which alert it tells of; `labels` are the alert's, empty for a retrain request."""
+    """A message and the objective of which stream it tells of; both are "" where it tells of something else."""
 
     delivery: DeliveryRow
     stream: str
     slo: str
-    starts_at: datetime | None
-    labels: Mapping[str, str]
+
+
+Told: TypeAlias = Mapping[str, tuple[MessageRow, ...]]
+"""Messages by the id of the alert (`Alert.id`) of whose episode they tell."""
 
 
 def messages(
@@ -50,12 +52,28 @@ def messages(
     return [_message_of(row) for row in conn.execute(query)]
 
 
-def within(conn: sa.Connection, stream: str, span: Span, *, limit: int = 500) -> list[MessageRow]:
-    """The messages that were written in `span`, its end included, and name `stream`, oldest first."""
+def of_alerts(conn: sa.Connection, alerts: Collection[Alert]) -> Told:
+    """The messages that told of each of these episodes, oldest first: that it fires, is over, or asks to retrain."""
+    about = {alert.message_id(state): alert for alert in alerts for state in (AlertState.FIRING, AlertState.RESOLVED)}
+    about |= _requests(conn, [alert for alert in alerts if alert.kind is AlertKind.PAGE])
     t = tables.outbox
-    mine = (t.c.created_at >= span.start) & (t.c.created_at <= span.end) & _names((stream,))
-    rows = conn.execute(sa.select(t).where(mine).order_by(t.c.created_at).limit(limit))
-    return [_message_of(row) for row in rows]
+    columns = [t.c[name] for name in DeliveryRow.__dataclass_fields__]
+    ids = sa.literal(list(about), sa.ARRAY(sa.Text))
+    rows = conn.execute(sa.select(*columns).where(t.c.id == sa.any_(ids)).order_by(t.c.created_at, t.c.receiver))
+    found: dict[str, list[MessageRow]] = {}
+    for row in rows:
+        alert = about[row.id]
+        found.setdefault(alert.id, []).append(MessageRow(DeliveryRow(**row._mapping), alert.stream, alert.slo))
+    return {id_: tuple(messages) for id_, messages in found.items()}
+
+
+def _requests(conn: sa.Connection, pages: Collection[Alert]) -> dict[str, Alert]:
+    """What asked to retrain because of each of these pages, by the id of the request."""
+    t = tables.retrain
+    fired = {(alert.stream, alert.slo, alert.fired_at): alert for alert in pages if alert.fired_at is not None}
+    mine = sa.tuple_(t.c.stream, t.c.slo, t.c.fired_at).in_(list(fired))
+    rows = conn.execute(sa.select(t.c.id, t.c.stream, t.c.slo, t.c.fired_at).where(mine)) if fired else ()
+    return {row.id: fired[row.stream, row.slo, row.fired_at] for row in rows}
 
 
 def is_late(sent: DeliveryRow, now: datetime) -> bool:
@@ -85,16 +103,9 @@ def _message_of(row: sa.Row[tuple[object, ...]]) -> MessageRow:
     try:
         body = orjson.loads(f["body"])
     except orjson.JSONDecodeError:
-        return MessageRow(delivery, "", "", None, {})
+        return MessageRow(delivery, "", "")
     if isinstance(body, list):
-        alert = body[0] if body else {}
-        labels = alert.get("labels", {})
-        return MessageRow(
-            delivery, labels.get("job_id", ""), labels.get("slo", ""), _time(alert.get("startsAt")), labels
-        )
+        labels = body[0].get("labels", {}) if body else {}
+        return MessageRow(delivery, labels.get("job_id", ""), labels.get("slo", ""))
     data = body.get("data", {})
-    return MessageRow(delivery, data.get("stream", ""), data.get("slo", ""), _time(body.get("time")), {})
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    return MessageRow(delivery, data.get("stream", ""), data.get("slo", ""))
