@@ -154,7 +154,7 @@ class _Found:
         self.newest = {(m.stream, m.detector): m for m in fleet.measurements}
         self.behind = {b.stream: b.windows for b in fleet.backlog}
         self.alerts: dict[tuple[str, str], list[AlertRow]] = {}
-        for row in sorted(fleet.alerts, key=lambda row: ORDER[standing_of(row)]):
+        for row in sorted(fleet.alerts, key=_urgency):
             self.alerts.setdefault((row.alert.stream, row.alert.slo), []).append(row)
 
 
@@ -189,6 +189,11 @@ def _as_judged(newest: Measurement | None, budget: BudgetRow | None) -> Measurem
 def _patience(slo: Slo | None, budget: BudgetRow, declared: StreamConfig | None) -> timedelta:
     interval = slo.interval if slo else budget.span.length
     return NODATA_AFTER * interval + (declared.lateness if declared else timedelta()) + GRACE
+
+
+def _urgency(row: AlertRow) -> tuple[bool, int]:
+    """Sorts open alerts, most urgent first; what fires, if only for lack of data, comes before what may never."""
+    return row.alert.state is AlertState.PENDING, ORDER[standing_of(row)]
 
 
 def _standing(alerts: Sequence[AlertRow], budget: BudgetRow | None, *, late: bool) -> Standing:

@@ -160,6 +160,11 @@ def test_the_most_urgent_alert_comes_first(config):
     assert [row.alert.kind for row in line.alerts] == [AlertKind.PAGE, AlertKind.TICKET]
 
 
+def test_a_stream_whose_data_stopped_has_no_data_whatever_waited_to_fire_before(config):
+    both = (alert(AlertKind.PAGE, AlertState.PENDING), alert(AlertKind.NODATA))
+    assert traffic(lines(fleet(config, alerts=both), Declared.of(config))).standing is Standing.NO_DATA
+
+
 def test_a_bad_newest_window_is_not_called_ok(config):
     slot = replace(fleet(config).budgets[0], outcome=Outcome.BAD)
     assert traffic(lines(fleet(config, budgets=(slot,)), Declared.of(config))).standing is Standing.BURNING
