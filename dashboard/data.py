@@ -45,7 +45,7 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
     def read() -> Fleet:
         with views.reading(_reader(url())) as conn:
             streams, at = reads.streams(conn, key=stream), views.now(conn)
-            keys = {row.stream.key for row in streams}
+            names = {row.stream.name for row in streams}
             detectors = {slo.sli.detector for slo in (declared.slos(stream) if declared and stream else {}).values()}
             return Fleet(
                 at=at,
@@ -53,7 +53,7 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
                 budgets=tuple(reads.latest_budgets(conn, stream=stream)),
                 alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
                 measurements=tuple(_newest(conn, [(stream, each) for each in detectors] if stream else [])),
-                backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
+                backlog=tuple(row for row in reads.backlog(conn) if row.stream in names),
                 troubled=outgoing.undelivered(conn, since=at - timedelta(days=1), now=at),
                 maintenance=tuple(maintenance.active(conn, at)),
             )

@@ -38,7 +38,8 @@ class Fleet:
     """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages of
     all streams: None where the visitor does not see them all.
 
-    `maintenance` is what is on. Of `measurements` there are the newest, where it is of one stream.
+    `backlog` counts windows by the name of the stream: all of its segments are measured at once. `maintenance` is what
+    is on. Of `measurements` there are the newest, where it is of one stream.
     """
 
     at: datetime
@@ -52,13 +53,15 @@ class Fleet:
 
     def only(self, sees: Callable[[str], bool]) -> Self:
         """The same of the streams that may be seen."""
+        streams = tuple(row for row in self.streams if sees(row.stream.key))
+        names = {row.stream.name for row in streams}
         return replace(
             self,
-            streams=tuple(row for row in self.streams if sees(row.stream.key)),
+            streams=streams,
             budgets=tuple(row for row in self.budgets if sees(row.stream)),
             alerts=tuple(row for row in self.alerts if sees(row.alert.stream)),
             measurements=tuple(row for row in self.measurements if sees(row.stream)),
-            backlog=tuple(row for row in self.backlog if sees(row.stream)),
+            backlog=tuple(row for row in self.backlog if row.stream in names),
             troubled=None,
         )
 
@@ -172,7 +175,7 @@ def _lines_of(row: StreamRow, seen: Sequence[str], config: Declared | None, foun
         yield Line(
             row, name, slo, standing, alerts, budget,
             newest=_as_judged(newest, budget),
-            age=age, late=late, behind=found.behind.get(row.stream.key, 0),
+            age=age, late=late, behind=found.behind.get(row.stream.name, 0),
             runbook_url=declared.runbook_url if declared else "",
             maintenance=covering(found.maintenance, row.stream),
             is_retired=retired,

@@ -127,6 +127,18 @@ def test_a_quiet_objective_is_ok_and_knows_its_number(config):
     assert (line.number, line.bad, line.behind) == (0.5, False, 2)
 
 
+def test_a_segment_is_as_far_behind_as_its_stream_for_those_too_who_see_it_alone(config):
+    whole = fleet(config)
+    part = replace(whole.streams[0], stream=whole.streams[0].stream.part("lang=de"))
+    every = replace(whole, streams=(*whole.streams, part))
+    mine = every.only(lambda key: key == "products/lang=de")
+    assert {line.behind for line in lines(every, Declared.of(config))} == {2}
+    assert {(line.row.stream.key, line.behind) for line in lines(mine, Declared.of(config))} == {
+        ("products/lang=de", 2)
+    }
+    assert every.only(lambda key: False).backlog == ()
+
+
 def test_an_objective_whose_windows_stopped_is_not_ok(config):
     line = traffic(lines(replace(fleet(config), at=NOW + 3 * HOUR), Declared.of(config)))
     assert line.standing is Standing.NO_DATA
