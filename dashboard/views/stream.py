@@ -125,6 +125,8 @@ def _firing(key: str, every: float | None) -> None:
     if fleet is None:
         return
     mine = lines(fleet, data.config()[0])
+    if not mine:
+        st.rerun()  # it has no objective any more, of which the whole page says so
     asked = st.query_params.get("slo", "")
     alerts = [(line, row) for line in mine for row in line.alerts if not _inhibited(row, line.alerts)]
     alerts.sort(key=lambda pair: pair[0].name != asked)  # whoever came by an alert's link reads that one first
