@@ -8,14 +8,11 @@ from typing import Final, Self
 
 from dashboard.answers import Newest
 from dashboard.declared import Declared
-from drift.alert import AlertKind, AlertState
-from drift.config import StreamConfig
+from drift.alert import AlertKind, AlertState, patience
 from drift.records import Maintenance, Measurement, covering
-from drift.slo import NODATA_AFTER, Outcome, Quantity, Slo
+from drift.slo import Outcome, Quantity, Slo
 from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
 from drift.store.views import Trail
-
-GRACE: Final = timedelta(seconds=30)  # a window is measured this long after it closed, at the latest
 
 
 class Standing(StrEnum):
@@ -157,7 +154,7 @@ class _Found:
         self.newest = {(m.stream, m.detector): m for m in fleet.measurements}
         self.behind = {b.stream: b.windows for b in fleet.backlog}
         self.alerts: dict[tuple[str, str], list[AlertRow]] = {}
-        for row in sorted(fleet.alerts, key=_urgency):
+        for row in sorted(fleet.alerts, key=lambda row: row.alert.urgency):
             self.alerts.setdefault((row.alert.stream, row.alert.slo), []).append(row)
 
 
@@ -168,7 +165,9 @@ def _lines_of(row: StreamRow, seen: Sequence[str], config: Declared | None, foun
         slo, budget = slos.get(name), found.budgets.get((row.stream.key, name))
         alerts = tuple(found.alerts.get((row.stream.key, name), ()))
         age = None if budget is None else found.at - budget.span.end
-        late = age is not None and budget is not None and age > _patience(slo, budget, declared)
+        late = budget is not None and found.at - budget.span.end > patience(
+            slo.interval if slo else budget.span.length, declared.lateness if declared else None
+        )
         retired = config is not None and slo is None
         standing = _standing_of_retired(alerts) if retired else _standing(alerts, budget, late=late)
         newest = found.newest.get((row.stream.key, slo.sli.detector)) if slo else None
@@ -187,16 +186,6 @@ def _as_judged(newest: Measurement | None, budget: BudgetRow | None) -> Measurem
     if newest is None or budget is None or budget.conformal is None or budget.span != newest.span:
         return newest
     return replace(newest, p_value=budget.conformal.p_value or newest.p_value)
-
-
-def _patience(slo: Slo | None, budget: BudgetRow, declared: StreamConfig | None) -> timedelta:
-    interval = slo.interval if slo else budget.span.length
-    return NODATA_AFTER * interval + (declared.lateness if declared else timedelta()) + GRACE
-
-
-def _urgency(row: AlertRow) -> tuple[bool, int]:
-    """Sorts open alerts, most urgent first; what fires, if only for lack of data, comes before what may never."""
-    return row.alert.state is AlertState.PENDING, ORDER[standing_of(row)]
 
 
 def _standing(alerts: Sequence[AlertRow], budget: BudgetRow | None, *, late: bool) -> Standing:

@@ -28,6 +28,24 @@ class AlertKind(StrEnum):
         return Severity.PAGE if self is AlertKind.PAGE else Severity.TICKET
 
 
+URGENCY: Final = (
+    *(AlertKind.PAGE, AlertKind.EXHAUSTED, AlertKind.TICKET),
+    *(AlertKind.NODATA, AlertKind.INSUFFICIENT),
+)
+"""The kinds, most urgent first, wherever one of several is named."""
+GRACE: Final = timedelta(seconds=30)
+"""A window is closed and measured this long after its time and lateness are over, at the latest."""
+
+
+UNDECLARED: Final = timedelta(minutes=2)
+"""How long a stream is taken to wait for late rows where its configuration is not known."""
+
+
+def patience(interval: timedelta, lateness: timedelta | None) -> timedelta:
+    """How long ago the newest slot of an objective may have ended; longer, and it has no data, told or not."""
+    return NODATA_AFTER * interval + (UNDECLARED if lateness is None else lateness) + GRACE
+
+
 class AlertState(StrEnum):
     """Inactive alerts are not kept; a pending one burns too fast but not yet for long enough."""
 
@@ -80,6 +98,11 @@ class Alert:
     @property
     def is_over(self) -> bool:
         return self.state is AlertState.RESOLVED
+
+    @property
+    def urgency(self) -> tuple[bool, int]:
+        """Sorts open alerts, most urgent first; what fires, if only for lack of data, comes before what may never."""
+        return self.state is AlertState.PENDING, URGENCY.index(self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,11 +189,11 @@ def test_charts_show_the_p_value_that_was_judged(life):
 def test_every_face_says_by_which_p_value_the_newest_window_was_judged(life):
     life.live([0.4] * 25)
     with life.engine.connect() as conn:
-        (now,) = standings(conn, now=MIDNIGHT + DAY)
+        (now,) = standings(conn, now=MIDNIGHT + DAY, lateness={})
         told = str(now.budget.conformal)
     assert told == "p-value by rank among 20 past healthy windows"
     assert StatusAnswer.of(now).judged_by == told
-    assert status.as_rows(life.engine, now=MIDNIGHT + DAY)[0]["judged_by"] == told
+    assert status.as_rows([now])[0]["judged_by"] == told
     assert told in page.judged_by([now.budget])
     assert page.judged_by([replace(now.budget, conformal=None)]) == page.judged_by([]) == ""
     assert _as_judged(measured(24, 0.4), now.budget).p_value == now.budget.conformal.p_value == 1.0

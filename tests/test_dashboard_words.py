@@ -15,6 +15,7 @@ from drift.alert import Alert, AlertKind, AlertState
 from drift.config import Config, load
 from drift.records import Measurement, Span
 from drift.slo import Outcome, Quantity, Sli
+from drift.store.fleet import STATES
 from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
 
 NOW = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC)
@@ -170,6 +171,13 @@ def test_the_most_urgent_alert_comes_first(config):
     both = (alert(AlertKind.TICKET), alert(AlertKind.PAGE))
     line = traffic(lines(fleet(config, alerts=both), Declared.of(config)))
     assert [row.alert.kind for row in line.alerts] == [AlertKind.PAGE, AlertKind.TICKET]
+
+
+def test_alerts_are_ordered_as_the_api_orders_them(config):
+    rows = tuple(alert(kind) for kind in AlertKind)
+    pending = alert(AlertKind.PAGE, AlertState.PENDING)
+    line = traffic(lines(fleet(config, alerts=(pending, *rows)), Declared.of(config)))
+    assert [row.alert.kind for row in line.alerts] == [*STATES[: len(AlertKind)], AlertKind.PAGE]
 
 
 def test_a_stream_whose_data_stopped_has_no_data_whatever_waited_to_fire_before(config):

@@ -6,13 +6,18 @@ from fractions import Fraction
 import pytest
 import sqlalchemy as sa
 
-from drift.alert import Alert, AlertKind, AlertState
+from dashboard.declared import Declared
+from dashboard.standing import Fleet, lines
+from drift.alert import Alert, AlertKind, AlertState, Watch
+from drift.config import AccessConfig, StreamConfig
 from drift.errors import DeliveryError, StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
 from drift.store import incidents, operations, outbox, outgoing, reads, views, writes
 from drift.store.connect import connect_reader
+from drift.store.fleet import standings
 from drift.store.outbox import Draft, MessageKind, MessageState
+from drift.store.reads import StreamRow
 
 START = datetime(2026, 3, 31, 23, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -207,6 +212,26 @@ def test_reads_see_one_moment_while_others_write(engine):
         with engine.begin() as other:
             writes.register(other, Stream("s", "m", "1", 2), team="", open_from=START)
         assert (reads.streams(conn), views.now(conn)) == before
+
+
+@pytest.mark.parametrize(
+    ("age", "lateness", "state"),
+    [(13, 10, "ok"), (14, 10, "no data"), (3, 0, "ok"), (4, 0, "no data"), (5, None, "ok"), (6, None, "no data")],
+)
+def test_an_objective_has_no_data_once_three_windows_and_late_rows_have_been_waited_for(engine, age, lateness, state):
+    """By the API and `drift status` as by the dashboard, whose configuration may not know the stream."""
+    waits = {} if lateness is None else {"s": lateness * MINUTE}
+    config = {"id": "s", "model": "m", "dim": 2, "reference": {"path": "x.parquet"}}
+    streams = {"s": StreamConfig.model_validate(config | {"lateness": waits["s"]})} if waits else {}
+    declared = Declared(streams, {"s": {"rank": SLO}}, AccessConfig())
+    with engine.begin() as conn:
+        slot(conn, 0, 0)
+        writes.save_watch(conn, SLO, Watch(), Slot(minute(0), Outcome.GOOD))
+        now = minute(age).end + MINUTE / 2
+        (found,) = standings(conn, now=now, lateness=waits)
+    row = StreamRow(Stream("s", "m", "1", 2), "", None)
+    (line,) = lines(Fleet(now, (row,), (found.budget,), (), (), (), 0), declared)
+    assert (found.state, str(line.standing)) == (state.replace(" ", ""), state)
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password():
