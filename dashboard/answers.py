@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeAlias, TypeVar, runtime_checkabl
 
 from drift.records import Measurement
 from drift.store.outgoing import MessageRow, Told
-from drift.store.reads import AlertRow, StreamRow
+from drift.store.reads import AlertRow, BudgetRow, StreamRow
 from drift.store.views import Trail
 
 T = TypeVar("T")
@@ -50,15 +50,18 @@ class Incidents:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest measurements of some streams, and what went before them."""
+    """The newest measurements of some streams, what went before them, and what became of them (`Fleet.slots`)."""
 
     measurements: tuple[Measurement, ...] = ()
     trails: tuple[Trail, ...] = ()
+    slots: tuple[BudgetRow, ...] = ()
 
     def only(self, sees: Sees) -> Self:
         """Those of the streams that may be seen."""
         measurements = tuple(row for row in self.measurements if sees(row.stream))
-        return replace(self, measurements=measurements, trails=tuple(row for row in self.trails if sees(row.stream)))
+        trails = tuple(row for row in self.trails if sees(row.stream))
+        slots = tuple(row for row in self.slots if sees(row.stream))
+        return replace(self, measurements=measurements, trails=trails, slots=slots)
 
 
 @dataclass(frozen=True, slots=True)
