@@ -6,7 +6,7 @@ from html import escape
 
 from dashboard import words
 from dashboard.declared import Declared
-from dashboard.standing import GRACE
+from drift.alert import GRACE
 from drift.store.reads import StreamRow
 
 

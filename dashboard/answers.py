@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 from drift.records import Measurement
-from drift.store.outgoing import MessageRow
-from drift.store.reads import AlertRow, StreamRow
+from drift.store.outgoing import MessageRow, Told
+from drift.store.reads import AlertRow, BudgetRow, StreamRow
 from drift.store.views import Trail
 
 T = TypeVar("T")
@@ -33,29 +33,35 @@ class Narrow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """Episodes of alerts, open ones first, and the messages that told of them."""
+    """Episodes of alerts, open ones first, with who was told of each, and all messages of that time."""
 
     at: datetime
     alerts: tuple[AlertRow, ...]
+    told: Told
     messages: tuple[MessageRow, ...]
 
     def only(self, sees: Sees) -> Self:
         """Those of the streams that may be seen."""
         alerts = tuple(row for row in self.alerts if sees(row.alert.stream))
-        return replace(self, alerts=alerts, messages=tuple(row for row in self.messages if sees(row.stream)))
+        told = {row.alert.id: self.told[row.alert.id] for row in alerts if row.alert.id in self.told}
+        messages = tuple(row for row in self.messages if sees(row.stream))
+        return replace(self, alerts=alerts, told=told, messages=messages)
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest measurements of some streams, and what went before them."""
+    """The newest measurements of some streams, what went before them, and what became of them (`Fleet.slots`)."""
 
     measurements: tuple[Measurement, ...] = ()
     trails: tuple[Trail, ...] = ()
+    slots: tuple[BudgetRow, ...] = ()
 
     def only(self, sees: Sees) -> Self:
         """Those of the streams that may be seen."""
         measurements = tuple(row for row in self.measurements if sees(row.stream))
-        return replace(self, measurements=measurements, trails=tuple(row for row in self.trails if sees(row.stream)))
+        trails = tuple(row for row in self.trails if sees(row.stream))
+        slots = tuple(row for row in self.slots if sees(row.stream))
+        return replace(self, measurements=measurements, trails=trails, slots=slots)
 
 
 @dataclass(frozen=True, slots=True)

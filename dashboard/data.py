@@ -16,7 +16,7 @@ from dashboard.answers import Incidents, Narrow, Newest, Registered, Shown
 from dashboard.door import HiddenError, config, sees, visitor
 from dashboard.past import EPISODES, EVERY
 from dashboard.series import History, Range
-from dashboard.standing import Fleet, Line, measured
+from dashboard.standing import Fleet, Line, measured, unjudged
 from drift.config import Settings
 from drift.errors import PrometheusError, StoreError
 from drift.records import Measurement
@@ -45,16 +45,18 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
     def read() -> Fleet:
         with views.reading(_reader(url())) as conn:
             streams, at = reads.streams(conn, key=stream), views.now(conn)
-            keys = {row.stream.key for row in streams}
-            detectors = {slo.sli.detector for slo in (declared.slos(stream) if declared and stream else {}).values()}
+            names = {row.stream.name for row in streams}
+            slos = declared.slos(stream).values() if declared and stream else ()
+            found = _newest(conn, [(slo.stream, slo.sli.detector) for slo in slos])
             return Fleet(
                 at=at,
                 streams=tuple(streams),
                 budgets=tuple(reads.latest_budgets(conn, stream=stream)),
                 alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
-                measurements=tuple(_newest(conn, [(stream, each) for each in detectors] if stream else [])),
-                backlog=tuple(row for row in reads.backlog(conn) if row.stream in keys),
-                troubled=outgoing.undelivered(conn, since=at - timedelta(days=1)),
+                measurements=tuple(found),
+                slots=tuple(views.slots(conn, unjudged(found, slos))),
+                backlog=tuple(row for row in reads.backlog(conn) if row.stream in names),
+                troubled=outgoing.undelivered(conn, since=at - timedelta(days=1), now=at),
                 maintenance=tuple(maintenance.active(conn, at)),
             )
 
@@ -65,11 +67,14 @@ def newest(shown: Sequence[Line]) -> list[Line]:
     """`shown` with the newest measurements of each; without, while the database does not answer."""
 
     def read(conn: Connection) -> Newest:
-        return Newest(tuple(_newest(conn, pairs)), tuple(views.trails(conn, pairs, last=TRAIL) if pairs else ()))
+        found = _newest(conn, pairs)
+        trails = views.trails(conn, pairs, last=TRAIL) if pairs else ()
+        return Newest(tuple(found), tuple(trails), tuple(views.slots(conn, unjudged(found, slos))))
 
+    slos = [line.slo for line in shown if line.slo]
     pairs = tuple(sorted({(line.row.stream.key, line.slo.sli.detector) for line in shown if line.slo}))
     try:
-        found = asked(("newest", pairs), read).value
+        found = asked(("newest", tuple(slos)), read).value
     except StoreError:
         found = Newest()
     return measured(shown, found)
@@ -126,9 +131,8 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
             at = views.now(conn)
             since = None if last is None else at - last
             alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
-            # Of what has been open since before then people were told before then.
-            first = None if since is None else min([since, *(row.alert.started_at for row in alerts)])
-            return Incidents(at, tuple(alerts), tuple(outgoing.messages(conn, among=mine, since=first)))
+            told = outgoing.of_alerts(conn, [row.alert for row in alerts])
+            return Incidents(at, tuple(alerts), told, tuple(outgoing.messages(conn, among=mine, since=since)))
 
     return _shown(("incidents", url(), last, mine), read)
 

@@ -10,7 +10,8 @@ from dashboard import markup, said, words
 from dashboard.series import around
 from dashboard.standing import ORDER, Line, Standing, standing_of
 from drift.alert import Alert, AlertKind, AlertState
-from drift.store.outgoing import MessageRow
+from drift.store import outgoing
+from drift.store.outgoing import MessageRow, Told
 from drift.store.reads import AlertRow, DeliveryRow
 
 HEADS: Final = ("State", "Stream", "What", "When", "How long", "Told")
@@ -75,30 +76,16 @@ def calm(lines: Sequence[Line]) -> str:
     return f'<section class="callout {markup.slug(standing)}">{markup.chip(standing, text)}</section>'
 
 
-def table(rows: Iterable[AlertRow], messages: Sequence[MessageRow], now: datetime) -> str:
+def table(rows: Iterable[AlertRow], messages: Told, now: datetime) -> str:
     """Episodes, one a row."""
-    shown = ((style(row), cells(row, of_alert(row, messages), now)) for row in rows)
+    shown = ((style(row), cells(row, messages.get(row.alert.id, ()), now)) for row in rows)
     return markup.table("Episodes of alerts", HEADS, shown)
 
 
 def message_table(rows: Iterable[MessageRow], now: datetime) -> str:
     """Messages, one a row."""
-    cells = ((_trouble(row.delivery), _message(row, now)) for row in rows)
+    cells = ((_trouble(row.delivery, now), _message(row, now)) for row in rows)
     return markup.table("Messages", MESSAGE_HEADS, cells)
-
-
-def of_alert(row: AlertRow, messages: Iterable[MessageRow]) -> list[MessageRow]:
-    """The messages that told of this episode, oldest first."""
-    alert = row.alert
-    began = alert.began
-
-    def tells(message: MessageRow) -> bool:
-        if (message.stream, message.slo, message.starts_at) != (alert.stream, alert.slo, began):
-            return False
-        by_page = message.delivery.kind == RETRAIN and alert.kind is AlertKind.PAGE
-        return by_page or dict(message.labels) == dict(row.labels)
-
-    return sorted((m for m in messages if tells(m)), key=lambda m: m.delivery.created_at)
 
 
 def state(row: AlertRow) -> str:
@@ -138,7 +125,7 @@ def cells(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple
         escape(words.clock(began, now))
         + (markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if ended else first),
         escape(words.length((ended or now) - began)) + markup.small("" if ended else "so far"),
-        told(messages),
+        told(messages, now),
     )
 
 
@@ -151,19 +138,16 @@ def why(row: AlertRow) -> str:
     return "; ".join(part for part in (f"rule {row.alert.rule}" if row.alert.rule else "", measured) if part)
 
 
-def told(messages: Sequence[MessageRow]) -> str:
+def told(messages: Sequence[MessageRow], now: datetime) -> str:
     """Who was told, and how that went."""
     if not messages:
         return '<span class="soft">nobody</span>'
-    told = Counter((message.delivery.receiver, _how(message.delivery), _style_of(message)) for message in messages)
+    sent = [message.delivery for message in messages]
+    told = Counter((one.receiver, _how(one), "off" if outgoing.is_late(one, now) else "") for one in sent)
     return "".join(
         f'<div class="{style}">{escape(f"{receiver}: {how}" + (f", {count} messages" if count > 1 else ""))}</div>'
         for (receiver, how, style), count in told.items()
     )
-
-
-def _style_of(message: MessageRow) -> str:
-    return "off" if message.delivery.state in {"due", "dead"} and message.delivery.attempts else ""
 
 
 def _how(sent: DeliveryRow) -> str:
@@ -176,15 +160,16 @@ def _how(sent: DeliveryRow) -> str:
     return f"given up after {tries}" if sent.state == "dead" else f"waiting, {tries} so far"
 
 
-def _trouble(sent: DeliveryRow) -> str:
-    return {"dead": "page", "due": "ticket" if sent.attempts else "pending"}.get(sent.state, "resolved")
+def _trouble(sent: DeliveryRow, now: datetime) -> str:
+    late = outgoing.is_late(sent, now)
+    return {"dead": "page", "due": "ticket" if late else "pending"}.get(sent.state, "resolved")
 
 
 def _message(row: MessageRow, now: datetime) -> tuple[str, ...]:
     sent = row.delivery
     states = {
         "dead": markup.chip(Standing.PAGE, "given up"),
-        "due": markup.chip(Standing.TICKET if sent.attempts else Standing.PENDING, "waiting"),
+        "due": markup.chip(Standing.TICKET if outgoing.is_late(sent, now) else Standing.PENDING, "waiting"),
         "sent": markup.chip(Standing.OK, "sent"),
     }
     about = markup.link("stream", row.stream, stream=row.stream, slo=row.slo) if row.stream else "-"

@@ -20,7 +20,7 @@ from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
 
 POINTS: Final = 1000
-LATE: Final = timedelta(days=1)  # how long after its end an episode may still be told of
+LATE: Final = timedelta(days=1)  # how long after its end something may still be done about it
 BEFORE: Final = timedelta(days=1)  # how long before it something may have changed that it comes of
 BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 RECOVERED: Final = "Recovered"
@@ -128,7 +128,6 @@ def _around(
     counted = incidents.verdicts(conn, stream, alert.slo, span)
     moved = _moved(conn, stream, replace(span, end=counted.last_bad.end if counted.last_bad else span.end), detector)
     rows = moved.attribution.rows if moved and moved.attribution and show_inputs else ()
-    told = outgoing.within(conn, stream, replace(span, end=end + LATE))
     return Incident(
         at=at,
         row=row,
@@ -139,7 +138,7 @@ def _around(
         moved=moved,
         inputs=incidents.inputs(conn, stream, moved.span.start, [r.position for r in rows]) if moved else {},
         others=tuple(incidents.related(conn, row, span, among=among)),
-        messages=tuple(episodes.of_alert(row, told)),
+        messages=outgoing.of_alerts(conn, [alert]).get(alert.id, ()),
         series=_series(conn, slo, around(began, end), row) if slo else None,
         changes=stored.changes(conn, stream, alert.slo, alert.fired_at, Span(span.start - BEFORE, span.end + LATE)),
     )

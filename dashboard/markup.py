@@ -146,7 +146,8 @@ def _suppressed_cell(line: Line, now: datetime) -> str:
 def number_cell(line: Line) -> str:
     """The judged number of the newest measurement, marked when it is bad."""
     if line.number is None or line.newest is None:
-        return '<span class="soft">never measured</span>'
+        unknown = "not judged yet" if line.slo and line.slo.sli.calibrated else "never measured"
+        return f'<span class="soft">{unknown}</span>'
     text = _marked(words.number(line.number), "off" if line.bad else "")
     return text + small(f"{'bad' if line.bad else 'good'}, {line.newest.rows} rows")
 

@@ -8,9 +8,12 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
+from dashboard.standing import unjudged
 from drift.records import Measurement, Reference, Sketch, Span
+from drift.slo import Slo
 from drift.store import reads, references, sketches, views
 from drift.store.connect import Connection
+from drift.store.reads import BudgetRow
 
 KEPT_BY: Final = "mean_shift"  # the detector that keeps sums
 MOST: Final = 180  # stretches on a side
@@ -47,10 +50,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What each detector measured in the newest window of two stretches, by its name."""
+    """What each detector measured in the newest window of two stretches, by its name.
+
+    `slots` are what became of them, by objective and start, where that is not what it makes of their own p-value.
+    """
 
     first: Mapping[str, Measurement]
     second: Mapping[str, Measurement]
+    slots: Mapping[tuple[str, datetime], BudgetRow]
 
 
 def step_for(span: Span) -> timedelta:
@@ -104,9 +111,11 @@ def distances(means: Float64[np.ndarray, "n d"], rows: Sequence[int], variance: 
     return found
 
 
-def pair(conn: Connection, stream: str, first: Span, second: Span) -> Pair:
-    """What was measured in the newest window of either stretch."""
-    return Pair(_newest(conn, stream, first), _newest(conn, stream, second))
+def pair(conn: Connection, stream: str, first: Span, second: Span, slos: Sequence[Slo]) -> Pair:
+    """What was measured in the newest window of either stretch, and what became of it by `slos`."""
+    one, other = _newest(conn, stream, first), _newest(conn, stream, second)
+    wanted = [*unjudged(one.values(), slos), *unjudged(other.values(), slos)]
+    return Pair(one, other, {(slot.slo, slot.span.start): slot for slot in views.slots(conn, wanted)})
 
 
 def _newest(conn: Connection, stream: str, span: Span) -> Mapping[str, Measurement]:

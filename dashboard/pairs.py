@@ -8,6 +8,7 @@ from typing import Final
 from dashboard import markup, words
 from dashboard.layers import millis, when
 from dashboard.matrix import Matrix, Pair
+from dashboard.standing import as_judged
 from drift.records import Measurement
 from drift.slo import Outcome, Slo
 
@@ -40,16 +41,19 @@ def compared(found: Matrix, a: int, b: int, pair: Pair, slos: Sequence[Slo]) -> 
     rows = [
         ("", (f'<span class="name">{escape(slo.name)}</span>', *cells, escape(words.good(slo.sli))))
         for slo in slos
-        if any(cells := tuple(_cell(slo, side.get(slo.sli.detector)) for side in (pair.first, pair.second)))
+        if any(cells := tuple(_cell(slo, side.get(slo.sli.detector), pair) for side in (pair.first, pair.second)))
     ]
     table = markup.table("The two stretches", HEADS, rows) if rows else ""
     none = '<p class="soft">What was measured then is not kept any more, or nothing was.</p>'
     return f"<h3>These two</h3>{markup.facts(facts)}{table or none}"
 
 
-def _cell(slo: Slo, measured: Measurement | None) -> str:
-    if measured is None:
+def _cell(slo: Slo, found: Measurement | None, pair: Pair) -> str:
+    if found is None:
         return ""
+    measured = as_judged(slo, found, pair.slots.get((slo.name, found.span.start)))
+    if measured is None:
+        return f'<span class="soft">not judged</span>{markup.small(f"{found.rows} rows")}'
     number = slo.sli.number(measured)
     style = "off" if slo.sli.judge(measured) is Outcome.BAD else ""
     value = "" if number == measured.value else f", value {words.number(measured.value)}"

@@ -12,6 +12,7 @@ from dashboard.answers import First
 from dashboard.data import Registered, Shown
 from dashboard.door import HiddenError, SignInError
 from drift.errors import StoreError
+from drift.records import Role
 from drift.store.connect import Connection
 
 T = TypeVar("T")
@@ -41,15 +42,21 @@ def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:
         st.warning(str(error))
         return None
     except StoreError as error:
-        st.error(f"**Nothing can be shown.** {error}. This page tries again by itself.")
+        why = detail(error) or "The database does not answer"
+        st.error(f"**Nothing can be shown.** {why}. This page tries again by itself.")
         return None
     if shown.fault:
         st.warning(
             f"**The database does not answer.** Below is what was known {words.length(shown.age)} ago, "
             f"at {words.clock(at(shown.value), at(shown.value))}. Alerts still go out only if the service itself can "
-            f"reach its database. {shown.fault}"
+            f"reach its database. {detail(shown.fault)}"
         )
     return shown.value
+
+
+def detail(fault: object) -> str:
+    """Why somebody gave no answer, for operators; "" for others, who are not to know where that one is and who asks."""
+    return str(fault) if data.visitor().role is Role.OPERATOR else ""
 
 
 def try_again(ask: Callable[[], Shown[T]], every: float = 5.0) -> None:

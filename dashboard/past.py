@@ -11,7 +11,6 @@ from drift.records import Maintenance, Retrain, RetrainState, Span, Stream
 from drift.slo import Slo
 from drift.store import diagnoses, maintenance, objectives, outgoing, reads, retrains, versions, views
 from drift.store.connect import Connection
-from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
 from drift.store.versions import VersionRow
 
@@ -38,13 +37,10 @@ def read(conn: Connection, chosen: Slo, others: Sequence[Slo], wanted: Range) ->
     budgets = views.thinned_budgets(conn, chosen.stream, chosen.name, span, most=POINTS)
     full = replace(around(chosen, POINTS), budgets=tuple(budgets))
     moved = views.attributed(conn, chosen.stream, span.start, span.end, detector=chosen.sli.detector)
-    messages: Sequence[MessageRow] = ()
-    if alerts:
-        first = min(row.alert.started_at for row in alerts)
-        messages = outgoing.messages(conn, among=(chosen.stream,), since=first)
+    told = outgoing.of_alerts(conn, [row.alert for row in alerts])
     why = next(iter(diagnoses.made(conn, chosen.stream, since=span.start, until=span.end, limit=1)), None)
     rest = tuple(around(slo, FEW_POINTS) for slo in others)
-    return History(span, full, rest, alerts, tuple(messages), next(iter(moved), None), why)
+    return History(span, full, rest, alerts, told, next(iter(moved), None), why)
 
 
 def series(conn: Connection, slo: Slo, span: Span, *, most: int) -> Series:

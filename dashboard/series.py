@@ -7,7 +7,7 @@ from typing import Final
 from drift.alert import Alert
 from drift.records import EPOCH, Diagnosed, Gap, Maintenance, Measurement, Span
 from drift.slo import Calibration, Slo
-from drift.store.outgoing import MessageRow
+from drift.store.outgoing import Told
 from drift.store.reads import AlertRow, BudgetRow
 
 
@@ -41,7 +41,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are open ones first.
+    """A stream over `span`: the chosen objective in full, the others with fewer points; `alerts` are open ones first,
+    and `told` says who was told of each.
 
     `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from;
     `diagnosed` says why the stream is as it is.
@@ -51,7 +52,7 @@ class History:
     chosen: Series
     others: tuple[Series, ...]
     alerts: tuple[AlertRow, ...]
-    messages: tuple[MessageRow, ...]
+    told: Told
     moved: Measurement | None = None
     diagnosed: Diagnosed | None = None
 

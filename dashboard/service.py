@@ -1,12 +1,14 @@
 """How the service itself does: what it has still to measure, could not measure, takes in, tells and stores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from drift.store import encoders, operations, reads, views
+from drift.store import encoders, endpoints, operations, reads, views
 from drift.store.connect import Connection
 from drift.store.encoders import EncoderRow
+from drift.store.endpoints import EndpointRow
 from drift.store.operations import GapCount, Intake, QueueRow, ReceiverRow, TableSize
 from drift.store.reads import StreamRow
 
@@ -18,13 +20,17 @@ ALIVE: Final = timedelta(minutes=5)  # processes tell of their encoders each min
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """All of it at `at`, counts being of the time `OVER` before that; `bytes` is the size of the whole database."""
+    """All of it at `at`, counts being of the time `OVER` before that; `bytes` is the size of the whole database.
+
+    `closed` are the receivers that get nothing now, by name.
+    """
 
     at: datetime
     streams: tuple[StreamRow, ...]
     queue: tuple[QueueRow, ...]
     gaps: tuple[GapCount, ...]
     receivers: tuple[ReceiverRow, ...]
+    closed: Mapping[str, EndpointRow]
     intake: tuple[Intake, ...]
     encoders: tuple[EncoderRow, ...]
     bytes: int
@@ -50,6 +56,11 @@ class Operations:
         return sum(row.dead for row in self.receivers)
 
     @property
+    def disabled(self) -> list[EndpointRow]:
+        """Receivers that get nothing until somebody enables them."""
+        return [row for row in self.closed.values() if row.disabled_at is not None]
+
+    @property
     def unmeasured(self) -> int:
         """Windows that could not be measured, each counted once for every detector that could not."""
         return sum(row.windows for row in self.gaps)
@@ -65,6 +76,7 @@ def read(conn: Connection) -> Operations:
         queue=tuple(operations.queue(conn)),
         gaps=tuple(operations.gap_counts(conn, since=at - OVER)),
         receivers=tuple(operations.receivers(conn, since=at - OVER)),
+        closed={name: row for name, row in endpoints.endpoints(conn).items() if row.is_closed(at)},
         intake=tuple(operations.intake(conn, since=at - OVER)),
         encoders=tuple(encoders.recent(conn, since=at - ALIVE)),
         bytes=whole,

@@ -1,6 +1,6 @@
 """How every objective of every stream stands, most urgent first. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,14 +8,11 @@ from typing import Final, Self
 
 from dashboard.answers import Newest
 from dashboard.declared import Declared
-from drift.alert import AlertKind, AlertState
-from drift.config import StreamConfig
+from drift.alert import AlertKind, AlertState, patience
 from drift.records import Maintenance, Measurement, covering
-from drift.slo import NODATA_AFTER, Outcome, Quantity, Slo
+from drift.slo import Outcome, Quantity, Slo
 from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
 from drift.store.views import Trail
-
-GRACE: Final = timedelta(seconds=30)  # a window is measured this long after it closed, at the latest
 
 
 class Standing(StrEnum):
@@ -38,7 +35,9 @@ class Fleet:
     """All that is known now. `at` is the database's clock; `alerts` are the open ones, `troubled` counts messages of
     all streams: None where the visitor does not see them all.
 
-    `maintenance` is what is on. Of `measurements` there are the newest, where it is of one stream.
+    `backlog` counts windows by the name of the stream: all of its segments are measured at once. `maintenance` is what
+    is on. Of `measurements` there are the newest, where it is of one stream, and in `slots` what became of them where
+    that is not what the objective makes of their own p-value.
     """
 
     at: datetime
@@ -49,16 +48,20 @@ class Fleet:
     backlog: tuple[BacklogRow, ...]
     troubled: int | None
     maintenance: tuple[Maintenance, ...] = ()
+    slots: tuple[BudgetRow, ...] = ()
 
     def only(self, sees: Callable[[str], bool]) -> Self:
         """The same of the streams that may be seen."""
+        streams = tuple(row for row in self.streams if sees(row.stream.key))
+        names = {row.stream.name for row in streams}
         return replace(
             self,
-            streams=tuple(row for row in self.streams if sees(row.stream.key)),
+            streams=streams,
             budgets=tuple(row for row in self.budgets if sees(row.stream)),
             alerts=tuple(row for row in self.alerts if sees(row.alert.stream)),
             measurements=tuple(row for row in self.measurements if sees(row.stream)),
-            backlog=tuple(row for row in self.backlog if sees(row.stream)),
+            slots=tuple(row for row in self.slots if sees(row.stream)),
+            backlog=tuple(row for row in self.backlog if row.stream in names),
             troubled=None,
         )
 
@@ -126,7 +129,8 @@ def measured(shown: Sequence[Line], found: Newest) -> list[Line]:
     """`shown` with the newest measurements, which are `found`."""
     newest = {(m.stream, m.detector): m for m in found.measurements}
     trails = {(trail.stream, trail.detector): trail for trail in found.trails}
-    return [_measured(line, line.slo, newest, trails) if line.slo else line for line in shown]
+    slots = {(slot.stream, slot.slo): slot for slot in found.slots}
+    return [_measured(line, line.slo, newest, trails, slots) if line.slo else line for line in shown]
 
 
 def _measured(
@@ -134,6 +138,7 @@ def _measured(
     slo: Slo,
     newest: Mapping[tuple[str, str], Measurement],
     trails: Mapping[tuple[str, str], Trail],
+    slots: Mapping[tuple[str, str], BudgetRow],
 ) -> Line:
     of = line.row.stream.key, slo.sli.detector
     trail = trails.get(of)
@@ -141,7 +146,8 @@ def _measured(
     if trail is not None and not slo.sli.calibrated:  # what is judged there is not the test's own p-value
         numbers = trail.values if slo.sli.quantity is Quantity.VALUE else trail.p_values
     known = tuple(number for number in numbers if number is not None)
-    return replace(line, newest=_as_judged(newest.get(of), line.budget), trail=known)
+    slot = slots.get((line.row.stream.key, slo.name), line.budget)
+    return replace(line, newest=as_judged(slo, newest.get(of), slot), trail=known)
 
 
 class _Found:
@@ -152,9 +158,10 @@ class _Found:
         self.maintenance = fleet.maintenance
         self.budgets = {(b.stream, b.slo): b for b in fleet.budgets}
         self.newest = {(m.stream, m.detector): m for m in fleet.measurements}
+        self.slots = self.budgets | {(b.stream, b.slo): b for b in fleet.slots}
         self.behind = {b.stream: b.windows for b in fleet.backlog}
         self.alerts: dict[tuple[str, str], list[AlertRow]] = {}
-        for row in sorted(fleet.alerts, key=lambda row: ORDER[standing_of(row)]):
+        for row in sorted(fleet.alerts, key=lambda row: row.alert.urgency):
             self.alerts.setdefault((row.alert.stream, row.alert.slo), []).append(row)
 
 
@@ -165,30 +172,41 @@ def _lines_of(row: StreamRow, seen: Sequence[str], config: Declared | None, foun
         slo, budget = slos.get(name), found.budgets.get((row.stream.key, name))
         alerts = tuple(found.alerts.get((row.stream.key, name), ()))
         age = None if budget is None else found.at - budget.span.end
-        late = age is not None and budget is not None and age > _patience(slo, budget, declared)
+        late = budget is not None and found.at - budget.span.end > patience(
+            slo.interval if slo else budget.span.length, declared.lateness if declared else None
+        )
         retired = config is not None and slo is None
         standing = _standing_of_retired(alerts) if retired else _standing(alerts, budget, late=late)
         newest = found.newest.get((row.stream.key, slo.sli.detector)) if slo else None
+        slot = found.slots.get((row.stream.key, name))
         yield Line(
             row, name, slo, standing, alerts, budget,
-            newest=_as_judged(newest, budget),
-            age=age, late=late, behind=found.behind.get(row.stream.key, 0),
+            newest=as_judged(slo, newest, slot) if slo else None,
+            age=age, late=late, behind=found.behind.get(row.stream.name, 0),
             runbook_url=declared.runbook_url if declared else "",
             maintenance=covering(found.maintenance, row.stream),
             is_retired=retired,
         )  # fmt: skip
 
 
-def _as_judged(newest: Measurement | None, budget: BudgetRow | None) -> Measurement | None:
-    """The measurement with the p-value that was judged, where that is its rank among past windows."""
-    if newest is None or budget is None or budget.conformal is None or budget.span != newest.span:
-        return newest
-    return replace(newest, p_value=budget.conformal.p_value or newest.p_value)
+def as_judged(slo: Slo, measured: Measurement | None, slot: BudgetRow | None) -> Measurement | None:
+    """The measurement with the p-value by which `slo` judged it in `slot`; None where it has not judged it.
+
+    Where the objective is calibrated on windows that is a rank among past ones, else the test's own, whatever the slot.
+    """
+    if measured is None or not slo.sli.calibrated:
+        return measured
+    if slot is None or slot.span != measured.span:
+        return None
+    ranked = slot.conformal.p_value if slot.conformal else None
+    return measured if ranked is None else replace(measured, p_value=ranked)
 
 
-def _patience(slo: Slo | None, budget: BudgetRow, declared: StreamConfig | None) -> timedelta:
-    interval = slo.interval if slo else budget.span.length
-    return NODATA_AFTER * interval + (declared.lateness if declared else timedelta()) + GRACE
+def unjudged(newest: Iterable[Measurement], slos: Iterable[Slo]) -> list[tuple[str, str, datetime]]:
+    """Of which windows one has to read what became of them to say it: stream, objective and start of each."""
+    starts = {(m.stream, m.detector): m.span.start for m in newest}
+    ranked = [(slo, starts.get((slo.stream, slo.sli.detector))) for slo in slos if slo.sli.calibrated]
+    return [(slo.stream, slo.name, start) for slo, start in ranked if start is not None]
 
 
 def _standing(alerts: Sequence[AlertRow], budget: BudgetRow | None, *, late: bool) -> Standing:

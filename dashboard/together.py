@@ -7,7 +7,7 @@ from html import escape
 from dashboard import episodes, markup, said, words
 from dashboard.series import around
 from drift.alert import AlertKind
-from drift.store.outgoing import MessageRow
+from drift.store.outgoing import Told
 from drift.store.reads import AlertRow
 
 ORDER = tuple(AlertKind)
@@ -33,18 +33,18 @@ def groups(rows: Iterable[AlertRow], now: datetime) -> list[list[AlertRow]]:
     return [sorted(group, key=lambda row: ORDER.index(row.alert.kind)) for group in ordered]
 
 
-def table(found: Iterable[Sequence[AlertRow]], messages: Sequence[MessageRow], now: datetime) -> str:
+def table(found: Iterable[Sequence[AlertRow]], messages: Told, now: datetime) -> str:
     """Groups, one a row."""
     cells = ((episodes.style(group[0]), _line(group, messages, now)) for group in found)
     return markup.table("Episodes of alerts", episodes.HEADS, cells)
 
 
-def _line(group: Sequence[AlertRow], messages: Sequence[MessageRow], now: datetime) -> tuple[str, ...]:
+def _line(group: Sequence[AlertRow], messages: Told, now: datetime) -> tuple[str, ...]:
     first, *others = group
     if not others:
-        return episodes.cells(first, episodes.of_alert(first, messages), now)
+        return episodes.cells(first, messages.get(first.alert.id, ()), now)
     began, ended = min(row.alert.began for row in group), max(_ended(row, now) for row in group)
-    told = [message for row in group for message in episodes.of_alert(row, messages)]
+    told = [message for row in group for message in messages.get(row.alert.id, ())]
     span, named = around(began, ended), {"stream": first.alert.stream}
     past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if first.alert.is_over else {}
     until = markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if first.alert.is_over else ""
@@ -54,7 +54,7 @@ def _line(group: Sequence[AlertRow], messages: Sequence[MessageRow], now: dateti
         "".join(_inside(group, now)),
         escape(words.clock(began, now)) + until,
         escape(words.length(ended - began)) + markup.small("" if first.alert.is_over else "so far"),
-        episodes.told(told),
+        episodes.told(told, now),
     )
 
 

@@ -1,7 +1,7 @@
 """The service about itself in HTML, and a chart of what it takes in. Pure."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
@@ -9,6 +9,7 @@ from dashboard import alive, markup, palette, words
 from dashboard.layers import Axis, Bars, Chart, Kind, millis, over, when
 from dashboard.service import OVER, SLOW, Operations
 from drift.records import Span
+from drift.store.endpoints import EndpointRow
 from drift.store.operations import Intake
 
 HOUR: Final = timedelta(hours=1)
@@ -37,6 +38,7 @@ def verdict(found: Operations, silent: timedelta | None) -> str:
         faults.append(f"{words.several(found.waiting, 'window')} wait, the oldest for {words.length(found.lag)}")
     if found.dead:
         faults.append(f"{words.several(found.dead, 'message')} given up")
+    faults += [f"receiver {row.receiver} is disabled" for row in found.disabled]
     line = f"◆ {'; '.join(faults)}" if faults else "✓ The service keeps up"
     tiles = [
         ("windows waiting", found.waiting, "ticket" if found.is_late else ""),
@@ -94,11 +96,12 @@ def gaps(found: Operations) -> str:
 
 def receivers(found: Operations) -> str:
     """How delivery to each receiver goes."""
+    closed = "".join(f"<p>{escape(_closed(row, found.at))}</p>" for row in found.closed.values())
     if not found.receivers:
-        return '<p class="soft">No message was written.</p>'
+        return f'{closed}<p class="soft">No message was written.</p>'
     rows = (
         (
-            "ticket" if row.dead else "",
+            "ticket" if row.dead or row.receiver in found.closed else "",
             (
                 f'<span class="name">{escape(row.receiver)}</span>',
                 words.count(row.sent),
@@ -110,7 +113,16 @@ def receivers(found: Operations) -> str:
         )
         for row in found.receivers
     )
-    return markup.table("Deliveries by receiver", RECEIVER_HEADS, rows)
+    return closed + markup.table("Deliveries by receiver", RECEIVER_HEADS, rows)
+
+
+def _closed(row: EndpointRow, now: datetime) -> str:
+    """Why a receiver gets nothing, and until when."""
+    if row.disabled_at is not None:
+        since = f"{row.receiver} gets nothing since {words.clock(row.disabled_at, now)}: {row.why}"
+        return f"{since}. What is written to it waits for: drift webhook enable {row.receiver}"
+    until = f" until {words.clock(row.paused_until, now)}" if row.paused_until else ""
+    return f"{row.receiver} asked to be left alone{until}."
 
 
 def sizes(found: Operations) -> str:

@@ -28,6 +28,24 @@ class AlertKind(StrEnum):
         return Severity.PAGE if self is AlertKind.PAGE else Severity.TICKET
 
 
+URGENCY: Final = (
+    *(AlertKind.PAGE, AlertKind.EXHAUSTED, AlertKind.TICKET),
+    *(AlertKind.NODATA, AlertKind.INSUFFICIENT),
+)
+"""The kinds, most urgent first, wherever one of several is named."""
+GRACE: Final = timedelta(seconds=30)
+"""A window is closed and measured this long after its time and lateness are over, at the latest."""
+
+
+UNDECLARED: Final = timedelta(minutes=2)
+"""How long a stream is taken to wait for late rows where its configuration is not known."""
+
+
+def patience(interval: timedelta, lateness: timedelta | None) -> timedelta:
+    """How long ago the newest slot of an objective may have ended; longer, and it has no data, told or not."""
+    return NODATA_AFTER * interval + (UNDECLARED if lateness is None else lateness) + GRACE
+
+
 class AlertState(StrEnum):
     """Inactive alerts are not kept; a pending one burns too fast but not yet for long enough."""
 
@@ -61,8 +79,16 @@ class Alert:
     @property
     def id(self) -> str:
         """Names this episode, for people to say which they mean: the same for as long as it is kept."""
-        episode = "\0".join((self.stream, self.slo, self.kind, self.started_at.astimezone(UTC).isoformat()))
-        return hashlib.sha256(episode.encode()).hexdigest()[:16]
+        return digest(self.stream, self.slo, self.kind, self.started_at.astimezone(UTC).isoformat())[:16]
+
+    @property
+    def subject(self) -> str:
+        """Names this alert over all of its episodes, for messages of which newer ones overtake older ones."""
+        return "alert_" + digest(self.stream, self.slo, self.kind)
+
+    def message_id(self, state: AlertState) -> str:
+        """Names what is told when this episode comes to `state`; begins with `subject`."""
+        return f"{self.subject}_{digest(self.started_at.astimezone(UTC).isoformat(), state)}"
 
     @property
     def began(self) -> datetime:
@@ -72,6 +98,11 @@ class Alert:
     @property
     def is_over(self) -> bool:
         return self.state is AlertState.RESOLVED
+
+    @property
+    def urgency(self) -> tuple[bool, int]:
+        """Sorts open alerts, most urgent first; what fires, if only for lack of data, comes before what may never."""
+        return self.state is AlertState.PENDING, URGENCY.index(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +218,11 @@ def _fire(alert: Alert, slot: Slot) -> Alert:
     if alert.state is AlertState.FIRING:
         return alert
     return replace(alert, state=AlertState.FIRING, fired_at=slot.span.end)
+
+
+def digest(*parts: str) -> str:
+    """Names what these parts make up: the same for the same parts, whatever crashes in between."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _slots(length: timedelta, slo: Slo) -> int:

@@ -20,11 +20,12 @@ from drift.config import Config, StreamConfig, load
 from drift.diagnosis import cause_of
 from drift.errors import DeliveryError
 from drift.notify import alertmanager, announce, compose
+from drift.notify.events import RetrainRequested
 from drift.pipeline import diagnose, maintenance
 from drift.pipeline.maintenance import Author, Wish
-from drift.records import Coverage, Diagnosis, Gap, GapReason, Measurement, Span, Stream
+from drift.records import Coverage, Diagnosis, Gap, GapReason, Measurement, Retrain, RetrainState, Span, Stream
 from drift.slo import Budget, Ledger, Outcome, Slo, Slot, budget
-from drift.store import diagnoses, outbox, writes
+from drift.store import diagnoses, outbox, retrains, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
 
@@ -176,10 +177,19 @@ class Actor:
             return
         notice = compose.notice(alert, labels, annotations)
         body = alertmanager.encode([notice], now=left.at, resend=timedelta(minutes=1))[0]
-        self._send(outbox.Draft(compose.alert_id(alert), "alertmanager", MessageKind.ALERT, body), left.at)
+        self._send(outbox.Draft(alert.message_id(alert.state), "alertmanager", MessageKind.ALERT, body), left.at)
         if alert.kind is AlertKind.PAGE and alert.state is AlertState.FIRING:
-            id_, body = compose.retrain_id(alert, context), announce.retrain_requested(alert, context, measured).body()
-            self._send(outbox.Draft(id_, "retrain", MessageKind.RETRAIN, body), left.at)
+            self._ask(alert, announce.retrain_requested(alert, context, measured), left.at)
+
+    def _ask(self, alert: Alert, event: RetrainRequested, at: datetime) -> None:
+        is_told = self.state is MessageState.DUE
+        intent = Retrain(
+            event.id, self.stream.model, self.stream.version, self.stream.key, alert.slo, event.data.reference,
+            fired_at=alert.began, asked_at=at, state=RetrainState.REQUESTED if is_told else RetrainState.MUTED,
+            receivers=("retrain",), requested_at=at if is_told else None,
+        )  # fmt: skip
+        retrains.add(self.conn, intent, event.body())
+        self._send(outbox.Draft(event.id, "retrain", MessageKind.RETRAIN, event.body()), at)
 
     def _send(self, draft: outbox.Draft, at: datetime) -> None:
         outbox.put(self.conn, draft, state=self.state, now=at)

@@ -10,14 +10,20 @@ import sqlalchemy as sa
 from fakes import START, make_monitor, register
 
 from dashboard import calibration as page
-from dashboard.standing import _as_judged
+from dashboard import markup, matrix, pairs
+from dashboard.answers import Newest
+from dashboard.declared import Declared
+from dashboard.standing import Fleet, as_judged, lines, unjudged
+from dashboard.standing import measured as measured_lines
 from drift.api.answers import StatusAnswer
+from drift.config import AccessConfig
 from drift.pipeline.count import count
 from drift.pipeline.monitor import Findings
-from drift.records import Measurement, Span
+from drift.records import Measurement, Span, Stream
 from drift.slo import BurnRateRule, Conformal, Hours, Outcome, Past, Quantity, Severity, Sli, Slo
 from drift.store import objectives, partitions, reads, views, writes
 from drift.store.fleet import standings
+from drift.store.reads import StreamRow
 from drift.wiring import status
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -189,12 +195,40 @@ def test_charts_show_the_p_value_that_was_judged(life):
 def test_every_face_says_by_which_p_value_the_newest_window_was_judged(life):
     life.live([0.4] * 25)
     with life.engine.connect() as conn:
-        (now,) = standings(conn, now=MIDNIGHT + DAY)
+        (now,) = standings(conn, now=MIDNIGHT + DAY, lateness={})
         told = str(now.budget.conformal)
     assert told == "p-value by rank among 20 past healthy windows"
     assert StatusAnswer.of(now).judged_by == told
-    assert status.as_rows(life.engine, now=MIDNIGHT + DAY)[0]["judged_by"] == told
+    assert status.as_rows([now])[0]["judged_by"] == told
     assert told in page.judged_by([now.budget])
     assert page.judged_by([replace(now.budget, conformal=None)]) == page.judged_by([]) == ""
-    assert _as_judged(measured(24, 0.4), now.budget).p_value == now.budget.conformal.p_value == 1.0
-    assert _as_judged(measured(23, 0.4), now.budget).p_value == 0.4
+    assert as_judged(SLO, measured(24, 0.4), now.budget).p_value == now.budget.conformal.p_value == 1.0
+    assert as_judged(SLO, measured(23, 0.4), now.budget) is None
+    assert as_judged(PLAIN, measured(23, 0.4), now.budget).p_value == 0.4
+
+
+def test_the_dashboard_holds_a_window_against_its_rank_wherever_it_lies(life):
+    """Also among others of its stretch, and where windows without data have been counted since."""
+    life.live([0.4] * 24 + [0.01])  # bad by itself, were it not for the past: 1 of 21
+    life.live([0.2] * 2)
+    bound = replace(SLO, sli=replace(SLI, at_least=0.045))  # 1 / 21 is above it, .01 is not
+    day = Span(MIDNIGHT, MIDNIGHT + 25 * HOUR)
+    with life.engine.begin() as conn:
+        found = matrix.pair(conn, "search", Span(MIDNIGHT, MIDNIGHT + HOUR), day, (bound,))
+        newest = views.latest_measurements(conn, [("search", "variance_ratio")])
+        slots = views.slots(conn, unjudged(newest, [bound]))
+        rows = reads.latest_budgets(conn)
+    apart = matrix.Matrix(HOUR, (MIDNIGHT, MIDNIGHT + HOUR), (9, 9), np.zeros((2, 2)))
+    shown = pairs.compared(apart, 0, 1, found, (bound,))
+    assert '<span class="off">' not in shown
+    assert "0.0476" in shown
+    assert "0.4" in shown  # of the first window the test's own was judged: it has no past
+    silent = [replace(row, span=Span(row.span.end, row.span.end + HOUR), conformal=None) for row in rows]
+    row = StreamRow(Stream("search", "encoder", "1", 4), "", None)
+    fleet = Fleet(MIDNIGHT + 30 * HOUR, (row,), tuple(silent), (), tuple(newest), (), 0, slots=tuple(slots))
+    declared = Declared({}, {"search": {"traffic": bound}}, AccessConfig())
+    (line,) = lines(fleet, declared)
+    assert line.number == slots[0].conformal.p_value != newest[0].p_value
+    (bare,) = lines(replace(fleet, measurements=(), slots=()), declared)
+    assert measured_lines([bare], Newest(tuple(newest), (), tuple(slots)))[0].number == line.number
+    assert "not judged yet" in markup.number_cell(measured_lines([bare], Newest(tuple(newest)))[0])

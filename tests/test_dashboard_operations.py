@@ -18,7 +18,7 @@ from drift.encoder.meter import Meter
 from drift.errors import DeliveryError
 from drift.records import Gap, GapReason, RowReason, Rows, Span, Stream, Window
 from drift.scheduler import Scheduler
-from drift.store import encoders, jobs, operations, outbox, writes
+from drift.store import encoders, endpoints, jobs, operations, outbox, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
 
@@ -92,6 +92,30 @@ def test_a_service_that_is_behind_says_by_how_much_and_what_was_given_up(page, t
     assert re.search(r"◆ 2 windows wait, the oldest for 2 h|◆ 2 windows wait, the oldest for 1 h", shown)
     assert "1 message given up" in shown
     assert escape("pager answered <400>") in html(app)
+
+
+@pytest.fixture
+def disabled_url(postgres_url):
+    """A service with a webhook that is disabled, for which a message waits that was never tried."""
+    at = datetime.now(UTC) - timedelta(minutes=20)
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        writes.register(conn, STREAM, team="search", open_from=datetime.now(UTC))
+        endpoints.disable(conn, "hook", why="hook answered 410 Gone", now=at)
+        endpoints.pause(conn, "busy", until=datetime.now(UTC) + HOUR)
+        body = b'{"data": {"stream": "search"}}'
+        outbox.put(conn, outbox.Draft("m1", "hook", MessageKind.EVENT, body), state=MessageState.DUE, now=at)
+    engine.dispose()
+    return postgres_url
+
+
+def test_a_receiver_that_is_disabled_is_told_with_what_waits_for_it(page, disabled_url):  # noqa: F811
+    shown = plain(text(page(disabled_url, "operations")))
+    assert "◆ receiver hook is disabled" in shown
+    assert "hook answered 410 Gone. What is written to it waits for: drift webhook enable hook" in shown
+    assert "busy asked to be left alone until" in shown
+    assert "1 message not delivered" in plain(text(page(disabled_url, "incidents")))
+    assert "1 message undelivered" in plain(text(page(disabled_url, "fleet")))
 
 
 def test_its_numbers_are_those_of_the_metrics(page, engine):  # noqa: F811

@@ -1,11 +1,14 @@
 """Every page stands on every database: an empty one, one that is not migrated, one that is away, and a full one."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from test_dashboard import APP, config_file, html, page, seeded_url  # noqa: F401
 
-from dashboard import data, episodes
+from dashboard import data
+from drift.records import Stream
+from drift.store import writes
+from drift.store.connect import connect
 
 VIEWS = sorted(path.stem for path in (APP.parent / "views").glob("[a-z]*.py"))
 STREAMS = {"stream": "docs-search", "times": "support-tickets", "projection": "support-tickets"}
@@ -71,9 +74,24 @@ def test_incidents_of_a_stretch_of_time_have_all_their_messages_and_none_from_be
     page(seeded_url)
     hour = timedelta(hours=1)
     newest, ever = data.incidents(hour).value, data.incidents(None).value
-    first = min([newest.at - hour, *(row.alert.started_at for row in newest.alerts)])
-    assert all(m.delivery.created_at >= first or m.delivery.state == "due" for m in newest.messages)
+    assert all(m.delivery.created_at >= newest.at - hour or m.delivery.state == "due" for m in newest.messages)
     assert len(newest.messages) < len(ever.messages)
-    told = [episodes.of_alert(row, newest.messages) for row in newest.alerts]
-    assert any(told)
-    assert told == [episodes.of_alert(row, ever.messages) for row in newest.alerts]
+    assert any(newest.told.values())
+    assert newest.told == {row.alert.id: ever.told.get(row.alert.id, ()) for row in newest.alerts}
+
+
+def test_a_stream_that_loses_its_objectives_while_it_is_shown_says_so(page, postgres_url, monkeypatch):  # noqa: F811
+    """As when the file cannot be read any more before the first window was counted."""
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        writes.register(conn, Stream("docs-search", "m", "1", 4), team="", open_from=datetime.now(UTC))
+    engine.dispose()
+    read, said = data.config, []
+
+    def config():
+        said.append(read() if not said else (None, "it cannot be read"))
+        return said[-1]
+
+    monkeypatch.setattr(data, "config", config)
+    app = page(postgres_url, "stream", stream="docs-search")
+    assert "Stream `docs-search` has no objective yet" in app.info[0].value

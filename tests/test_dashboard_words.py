@@ -15,6 +15,7 @@ from drift.alert import Alert, AlertKind, AlertState
 from drift.config import Config, load
 from drift.records import Measurement, Span
 from drift.slo import Outcome, Quantity, Sli
+from drift.store.fleet import STATES
 from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
 
 NOW = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC)
@@ -127,6 +128,18 @@ def test_a_quiet_objective_is_ok_and_knows_its_number(config):
     assert (line.number, line.bad, line.behind) == (0.5, False, 2)
 
 
+def test_a_segment_is_as_far_behind_as_its_stream_for_those_too_who_see_it_alone(config):
+    whole = fleet(config)
+    part = replace(whole.streams[0], stream=whole.streams[0].stream.part("lang=de"))
+    every = replace(whole, streams=(*whole.streams, part))
+    mine = every.only(lambda key: key == "products/lang=de")
+    assert {line.behind for line in lines(every, Declared.of(config))} == {2}
+    assert {(line.row.stream.key, line.behind) for line in lines(mine, Declared.of(config))} == {
+        ("products/lang=de", 2)
+    }
+    assert every.only(lambda key: False).backlog == ()
+
+
 def test_an_objective_whose_windows_stopped_is_not_ok(config):
     line = traffic(lines(replace(fleet(config), at=NOW + 3 * HOUR), Declared.of(config)))
     assert line.standing is Standing.NO_DATA
@@ -158,6 +171,18 @@ def test_the_most_urgent_alert_comes_first(config):
     both = (alert(AlertKind.TICKET), alert(AlertKind.PAGE))
     line = traffic(lines(fleet(config, alerts=both), Declared.of(config)))
     assert [row.alert.kind for row in line.alerts] == [AlertKind.PAGE, AlertKind.TICKET]
+
+
+def test_alerts_are_ordered_as_the_api_orders_them(config):
+    rows = tuple(alert(kind) for kind in AlertKind)
+    pending = alert(AlertKind.PAGE, AlertState.PENDING)
+    line = traffic(lines(fleet(config, alerts=(pending, *rows)), Declared.of(config)))
+    assert [row.alert.kind for row in line.alerts] == [*STATES[: len(AlertKind)], AlertKind.PAGE]
+
+
+def test_a_stream_whose_data_stopped_has_no_data_whatever_waited_to_fire_before(config):
+    both = (alert(AlertKind.PAGE, AlertState.PENDING), alert(AlertKind.NODATA))
+    assert traffic(lines(fleet(config, alerts=both), Declared.of(config))).standing is Standing.NO_DATA
 
 
 def test_a_bad_newest_window_is_not_called_ok(config):

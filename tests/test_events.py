@@ -19,7 +19,8 @@ from drift.pipeline import count, measure
 from drift.pipeline.monitor import Outlet
 from drift.records import Diagnosed, Diagnosis, Rows
 from drift.scheduler import Scheduler, Service
-from drift.store import tables
+from drift.store import outbox, outgoing, reads, tables
+from drift.store.outbox import Draft, MessageKind, MessageState
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 TYPES = [kind.model_fields["type"].default for kind in EVENTS]
@@ -92,6 +93,22 @@ def test_who_listens_to_alerts_is_told_that_they_fire_and_that_they_are_over(eng
     assert first["data"]["labels"]["severity"] == "page"
     assert last["data"]["resolved_at"] == (START + 11 * LENGTH).isoformat().replace("+00:00", "Z")
     assert SECRET_ROW not in json.dumps([first, last])
+
+
+def test_who_was_told_of_an_episode_is_known_for_webhooks_too_and_after_its_team_has_changed(engine, monitor):
+    with engine.begin() as conn:
+        conn.execute(sa.update(tables.alert).values(labels={"team": "another"}))
+        for i in range(600):
+            later = START + (100 + i) * LENGTH
+            outbox.put(conn, Draft(f"x{i}", "hub", MessageKind.EVENT, b'"search"'), state=MessageState.DUE, now=later)
+        (row,) = reads.alerts(conn)
+        told = outgoing.of_alerts(conn, [row.alert])[row.alert.id]
+    who = [(message.delivery.receiver, message.delivery.kind) for message in told]
+    assert who == [
+        *(("http://am", "alert"), ("hub", "event"), ("retrain", "retrain")),  # it fires
+        *(("http://am", "alert"), ("hub", "event")),  # it is over
+    ]
+    assert {(message.stream, message.slo) for message in told} == {("search", "spread")}
 
 
 def test_an_event_stays_under_twenty_kilobytes_whatever_people_write(engine, monkeypatch):

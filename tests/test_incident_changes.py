@@ -166,7 +166,7 @@ def test_who_looks_after_it_is_a_step_with_the_time_it_took(live):
 def test_lists_of_alerts_and_the_fleet_say_who_looks_after_one_and_which_was_false():
     taken = replace(FIRES, acknowledged=ANNA, false_by="bob")
     line = Line(StreamRow(Stream("search", "m", "1", 2), "", AT), "traffic", None, Standing.PAGE, (taken,))
-    for shown in (episodes.table([taken], (), AT + HOUR), markup.fleet_table([line], AT + HOUR)):
+    for shown in (episodes.table([taken], {}, AT + HOUR), markup.fleet_table([line], AT + HOUR)):
         assert "acknowledged by anna after 4" in shown
         assert "on &lt;it&gt;" in shown
         assert "marked as false by bob" in shown

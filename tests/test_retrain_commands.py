@@ -111,6 +111,13 @@ def test_webhooks_are_listed_with_what_waits_and_whether_they_are_disabled(engin
     assert "was not disabled" in drift("webhook", "enable", "retrain").output
 
 
+def test_a_webhook_that_is_in_the_file_no_more_is_enabled_too(engine, folder):
+    with engine.begin() as conn:
+        endpoints.disable(conn, "removed", why="gone", now=START)
+    assert "removed is enabled" in drift("webhook", "enable", "removed").output
+    assert drift("webhook", "enable", "removed").exit_code == 1
+
+
 @pytest.mark.parametrize("secret", [SECRET.text, f"{OLD.text} {SECRET.text}"], ids=["one", "two"])
 def test_a_test_event_arrives_signed_and_is_not_kept(engine, folder, secret):
     with Receiver() as receiver:

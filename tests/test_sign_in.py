@@ -134,6 +134,15 @@ def test_what_is_about_all_streams_is_not_for_who_sees_one_tenant(scoped, seeded
     assert data.asked("count", lambda conn: 7).value == 7
 
 
+@pytest.mark.parametrize("view", ["fleet", "stream", "incidents", "projection"])
+def test_where_the_database_is_that_does_not_answer_is_for_operators_to_know(scoped, view):
+    url = "postgresql://me:secret@127.0.0.1:1/nowhere"
+    assert "me:***@127.0.0.1:1/nowhere does not answer" in said(scoped("sre", url, view))
+    shown = said(scoped("care-people", url, view))
+    assert "The database does not answer" in shown
+    assert "127.0.0.1" not in shown
+
+
 @pytest.mark.parametrize("view", ["fleet", "stream"])
 def test_who_sees_one_tenant_sees_what_was_measured_of_its_streams(scoped, seeded_url, view):  # noqa: F811
     def measured(group: str) -> list[str]:

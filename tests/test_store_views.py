@@ -6,15 +6,18 @@ from fractions import Fraction
 import pytest
 import sqlalchemy as sa
 
-from dashboard import past
-from dashboard.series import Range
-from drift.alert import Alert, AlertKind, AlertState
-from drift.errors import StoreError
+from dashboard.declared import Declared
+from dashboard.standing import Fleet, lines
+from drift.alert import Alert, AlertKind, AlertState, Watch
+from drift.config import AccessConfig, StreamConfig
+from drift.errors import DeliveryError, StoreError
 from drift.records import Gap, GapReason, Measurement, Rows, Span, Stream, Window
 from drift.slo import Budget, Burn, Outcome, Sli, Slo, Slot
-from drift.store import incidents, outbox, outgoing, reads, views, writes
+from drift.store import incidents, operations, outbox, outgoing, reads, views, writes
 from drift.store.connect import connect_reader
+from drift.store.fleet import standings
 from drift.store.outbox import Draft, MessageKind, MessageState
+from drift.store.reads import StreamRow
 
 START = datetime(2026, 3, 31, 23, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -114,7 +117,7 @@ def test_thinned_slots_keep_the_peak_of_the_burn(engine):
     assert max(row.burn_long for row in found) == 50
 
 
-def test_messages_name_the_episode_that_they_tell_of(engine):
+def test_messages_name_the_stream_and_objective_that_they_tell_of(engine):
     alert = b'[{"labels":{"job_id":"s","slo":"rank"},"startsAt":"2026-03-31T23:00:00+00:00"}]'
     retrain = b'{"time":"2026-03-31T23:00:00+00:00","data":{"stream":"s","slo":"rank"}}'
     drafts = [
@@ -126,11 +129,13 @@ def test_messages_name_the_episode_that_they_tell_of(engine):
         for i, (draft, state) in enumerate(drafts):
             outbox.put(conn, draft, state=state, now=START + i * MINUTE)
         found = outgoing.messages(conn)
-        assert outgoing.undelivered(conn, since=START) == 1
-        assert outgoing.undelivered(conn, since=DAY.end) == 0
-    assert [row.delivery.id for row in found] == ["c", "b", "a"]
-    assert [(row.stream, row.slo, row.starts_at) for row in found[1:]] == [("s", "rank", START)] * 2
-    assert dict(found[2].labels) == {"job_id": "s", "slo": "rank"}
+        assert outgoing.undelivered(conn, since=START, now=START) == 1
+        assert outgoing.undelivered(conn, since=DAY.end, now=START) == 0
+    assert [(row.delivery.id, row.stream, row.slo) for row in found] == [
+        ("c", "", ""),
+        ("b", "s", "rank"),
+        ("a", "s", "rank"),
+    ]
 
 
 def told(conn: sa.Connection, name: str, i: int, state: MessageState = MessageState.SENT) -> None:
@@ -150,33 +155,28 @@ def test_messages_and_alerts_of_others_take_no_place_of_those_that_are_asked_for
         assert outgoing.messages(conn, among=()) == []
 
 
-def test_of_one_stream_in_a_stretch_of_time_no_message_is_crowded_out(engine):
-    with engine.begin() as conn:
-        for name, i in (("t", 0), ("s", 1), ("t", 2), ("s", 3), ("s", 4)):
-            told(conn, name, i)
-        found = outgoing.within(conn, "s", Span(START, START + 3 * MINUTE), limit=2)
-    assert [row.delivery.id for row in found] == ["s1", "s3"]
-
-
-def test_a_stream_over_a_stretch_of_time_has_the_messages_of_its_own_episodes_from_their_begin_on(engine):
-    wanted = Range(fixed=Span(START + 5 * MINUTE, DAY.end))
-    with engine.begin() as conn:
-        alert = Alert("s", "rank", AlertKind.PAGE, AlertState.FIRING, START + MINUTE, START + MINUTE)
-        writes.save_alert(conn, alert, labels={}, annotations={}, muted=False)
-        for i in range(3):
-            told(conn, "s", i)
-        for i in range(500):
-            told(conn, "t", 10 + i)
-        found = past.read(conn, SLO, (), wanted)
-    assert [row.delivery.id for row in found.messages] == ["s2", "s1"]
-
-
 def test_messages_since_a_moment_are_the_newer_ones_and_those_that_still_wait(engine):
     with engine.begin() as conn:
         for i, state in enumerate((MessageState.DUE, MessageState.DEAD, MessageState.SENT, MessageState.SENT)):
             told(conn, "s", i, state)
         found = outgoing.messages(conn, since=START + 3 * MINUTE)
     assert [row.delivery.id for row in found] == ["s0", "s3"]
+
+
+def test_a_message_that_used_up_its_attempts_is_given_up_when_it_dies_and_not_when_it_was_written(engine):
+    since = START + timedelta(days=2)
+    refused = DeliveryError("hook answered 503", status=503)
+    with engine.begin() as conn:
+        for i, last in enumerate((since - MINUTE, since)):
+            told(conn, "s", i)
+            outbox.put(conn, Draft(f"hook{i}", "hook", MessageKind.EVENT, b"{}"), state=MessageState.DUE, now=START)
+            tried = outbox.Delivery(f"hook{i}", "hook", MessageKind.EVENT, b"{}", 9, START, last)
+            outbox.failed(conn, tried, refused, again_at=last)
+            outbox.failed(conn, tried, refused, again_at=None)
+        (hook,) = operations.receivers(conn, since=since)
+        assert outgoing.undelivered(conn, since=since, now=since) == 1
+        assert [row.delivery.id for row in outgoing.messages(conn, since=since)] == ["hook1"]
+    assert (hook.receiver, hook.dead, hook.error) == ("hook", 1, "hook answered 503")
 
 
 def test_other_alerts_are_of_its_own_stream_first_and_of_no_stream_that_is_not_asked_for(engine):
@@ -212,6 +212,26 @@ def test_reads_see_one_moment_while_others_write(engine):
         with engine.begin() as other:
             writes.register(other, Stream("s", "m", "1", 2), team="", open_from=START)
         assert (reads.streams(conn), views.now(conn)) == before
+
+
+@pytest.mark.parametrize(
+    ("age", "lateness", "state"),
+    [(13, 10, "ok"), (14, 10, "no data"), (3, 0, "ok"), (4, 0, "no data"), (5, None, "ok"), (6, None, "no data")],
+)
+def test_an_objective_has_no_data_once_three_windows_and_late_rows_have_been_waited_for(engine, age, lateness, state):
+    """By the API and `drift status` as by the dashboard, whose configuration may not know the stream."""
+    waits = {} if lateness is None else {"s": lateness * MINUTE}
+    config = {"id": "s", "model": "m", "dim": 2, "reference": {"path": "x.parquet"}}
+    streams = {"s": StreamConfig.model_validate(config | {"lateness": waits["s"]})} if waits else {}
+    declared = Declared(streams, {"s": {"rank": SLO}}, AccessConfig())
+    with engine.begin() as conn:
+        slot(conn, 0, 0)
+        writes.save_watch(conn, SLO, Watch(), Slot(minute(0), Outcome.GOOD))
+        now = minute(age).end + MINUTE / 2
+        (found,) = standings(conn, now=now, lateness=waits)
+    row = StreamRow(Stream("s", "m", "1", 2), "", None)
+    (line,) = lines(Fleet(now, (row,), (found.budget,), (), (), (), 0), declared)
+    assert (found.state, str(line.standing)) == (state.replace(" ", ""), state)
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password():

@@ -59,10 +59,10 @@ def _business() -> None:
     try:
         shown = _traces(declared.kpis, beside.span)
     except PrometheusError as error:
-        st.warning(f"**Numbers of the business are not known.** {error}")
+        st.warning(f"**Numbers of the business are not known.** {parts.detail(error)}")
         return
     if shown.fault:
-        st.warning(f"**Below is what Prometheus said {words.length(shown.age)} ago.** {shown.fault}")
+        st.warning(f"**Below is what Prometheus said {words.length(shown.age)} ago.** {parts.detail(shown.fault)}")
     parts.html(outcomes.table(shown.value, beside.each))
     for trace, drifted in zip(shown.value, beside.each, strict=True):
         _number(trace, drifted, beside.span)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import data, episodes, parts, together, words
 from dashboard.data import Incidents
-from drift.store.outgoing import MessageRow
+from drift.store import outgoing
 from drift.store.reads import AlertRow
 
 EVERY: Final = 5.0
@@ -30,7 +30,7 @@ def show() -> None:
     chosen.sort(key=lambda group: group[0].alert.is_over)
     parts.html(_verdict(found), parts.as_of(found.at, EVERY))
     if chosen:
-        parts.html(together.table(chosen[:MOST], found.messages, found.at))
+        parts.html(together.table(chosen[:MOST], found.told, found.at))
     else:
         st.info("No alert matches these filters." if found.alerts else "No alert in this time.")
     if len(chosen) > MOST:
@@ -68,7 +68,7 @@ def _verdict(found: Incidents) -> str:
 
 
 def _messages(found: Incidents) -> None:
-    late = [message for message in found.messages if _is_late(message)]
+    late = [message for message in found.messages if outgoing.is_late(message.delivery, found.at)]
     text = f"{words.several(len(late), 'message')} not delivered" if late else "Every message was delivered"
     parts.html(f"<h3>{escape(text)}</h3>")
     if late:
@@ -76,11 +76,6 @@ def _messages(found: Incidents) -> None:
     with st.expander(f"The newest of {words.several(len(found.messages), 'message')}"):
         newest = sorted(found.messages, key=lambda message: message.delivery.created_at, reverse=True)
         parts.html(episodes.message_table(newest[:MOST], found.at))
-
-
-def _is_late(message: MessageRow) -> bool:
-    sent = message.delivery
-    return sent.state == "dead" or (sent.state == "due" and sent.attempts > 0)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,8 @@ def _firing(key: str, every: float | None) -> None:
     if fleet is None:
         return
     mine = lines(fleet, data.config()[0])
+    if not mine:
+        st.rerun()  # it has no objective any more, of which the whole page says so
     asked = st.query_params.get("slo", "")
     alerts = [(line, row) for line in mine for row in line.alerts if not _inhibited(row, line.alerts)]
     alerts.sort(key=lambda pair: pair[0].name != asked)  # whoever came by an alert's link reads that one first
@@ -230,7 +232,7 @@ def _episodes(history: History) -> None:
     if not history.alerts:
         st.caption("None.")
         return
-    parts.html(episodes.table(history.alerts, history.messages, history.span.end))
+    parts.html(episodes.table(history.alerts, history.told, history.span.end))
 
 
 if __name__ == "__main__":

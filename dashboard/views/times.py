@@ -99,9 +99,10 @@ def _compare(known: Kept, stream: str, slos: Sequence[Slo], first: int, second: 
     a, b = (kept.span(i) for i in sorted((first, second)))
 
     def read(conn: Connection) -> Pair:
-        return matrix.pair(conn, stream, a, b)
+        return matrix.pair(conn, stream, a, b, slos)
 
-    found = parts.known(lambda: data.asked(("pair", stream, a, b), read, of=stream, ttl=TTL), lambda _: known.at)
+    key = "pair", stream, a, b, tuple(slos)
+    found = parts.known(lambda: data.asked(key, read, of=stream, ttl=TTL), lambda _: known.at)
     if found is not None:
         parts.html(pairs.compared(kept, first, second, found, slos))
 

@@ -83,6 +83,8 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
 
 
 def _add_reads(app: FastAPI, service: Service) -> None:
+    lateness = {name: monitor.lateness for name, monitor in service.monitors.items()}
+
     @app.get("/v1/streams", tags=["reads"])
     def streams() -> list[StreamAnswer]:
         """The registered streams and segments."""
@@ -93,7 +95,8 @@ def _add_reads(app: FastAPI, service: Service) -> None:
     def status() -> list[StatusAnswer]:
         """Each objective of each stream now, the most urgent first."""
         with service.engine.connect() as conn:
-            return [StatusAnswer.of(standing) for standing in standings(conn, now=service.clock())]
+            found = standings(conn, now=service.clock(), lateness=lateness)
+            return [StatusAnswer.of(standing) for standing in found]
 
     @app.get("/v1/measurements", tags=["reads"])
     def measurements(

@@ -119,18 +119,25 @@ def migrate(
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
+def status(
+    config: Annotated[Path, typer.Option(help="The file that declares `lateness`, where there is one.")] = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
     """Show the fleet: one line per stream and objective, the most urgent first."""
     from drift.config import read_settings
+    from drift.store.fleet import standings
     from drift.wiring.build import clock
     from drift.wiring.database import migrated
-    from drift.wiring.status import as_rows, as_table
+    from drift.wiring.status import as_rows, as_table, lateness
 
     with told(), migrated(read_settings()) as found:
+        now = clock()
+        with found.engine.connect() as conn:
+            fleet = standings(conn, now=now, lateness=lateness(config))
         if as_json:
-            typer.echo(json.dumps(as_rows(found.engine, now=clock()), indent=2))
+            typer.echo(json.dumps(as_rows(fleet), indent=2))
         else:
-            tables().print(as_table(found.engine, now=clock()))
+            tables().print(as_table(fleet, now=now))
 
 
 @app.command()

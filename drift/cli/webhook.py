@@ -105,7 +105,8 @@ def enable(name: Receiver, config: ConfigOption = DEFAULT) -> None:
     from drift.wiring.database import migrated
 
     with told():
-        webhooks.declared(load(config), name)
         with migrated(read_settings()) as found, found.engine.begin() as conn:
             was = endpoints.enable(conn, name)
+        if not was:  # One that is in no configuration any more is enabled as well, so that nothing waits for ever.
+            webhooks.declared(load(config), name)
         typer.echo(f"{name} is enabled" if was else f"{name} was not disabled")

@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlencode
 
 from drift.alert import Alert, AlertState
-from drift.notify.compose import Context, alert_id, link, retrain_id
+from drift.notify.compose import Context, link, retrain_id
 from drift.notify.events import (
     AlertData,
     AlertFiring,
@@ -81,7 +81,7 @@ def alert_changed(alert: Alert, context: Context, labels: dict[str, str], annota
         labels=labels,
         annotations={name: short(text) for name, text in annotations.items() if name not in _PRIVATE},
     )
-    return kind(id=alert_id(alert), source=f"drift/{stream.key}", time=context.budget.at, data=data)
+    return kind(id=alert.message_id(alert.state), source=f"drift/{stream.key}", time=context.budget.at, data=data)
 
 
 def canary_decided(found: Canary) -> CanaryDecided:

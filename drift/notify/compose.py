@@ -1,13 +1,12 @@
 """What an alert says: labels that identify it, and annotations that explain it."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
-from drift.alert import Alert, AlertKind
+from drift.alert import Alert, AlertKind, digest
 from drift.config.values import format_duration
 from drift.notify.base import Notice
 from drift.records import Diagnosed, Measurement, Stream, parse_name
@@ -126,21 +125,11 @@ def notice(alert: Alert, labels: Mapping[str, str], annotations: Mapping[str, st
     return Notice(labels, annotations, alert.began, alert.resolved_at, link)
 
 
-def alert_id(alert: Alert) -> str:
-    """Names one change of state of one episode; begins with `alert_subject`."""
-    return f"{alert_subject(alert)}_{_digest(alert.started_at.isoformat(), alert.state)}"
-
-
-def alert_subject(alert: Alert) -> str:
-    """Names the alert over all of its episodes."""
-    return "alert_" + _digest(alert.stream, alert.slo, alert.kind)
-
-
 def retrain_id(alert: Alert, context: Context) -> str:
     """Names one intent to retrain: the same incident always gives the same id, whatever crashes in between."""
     reference = context.measurement.reference if context.measurement else ""
     fired = alert.began
-    return "msg_" + _digest(context.stream.model, context.stream.key, alert.slo, reference, fired.isoformat())
+    return "msg_" + digest(context.stream.model, context.stream.key, alert.slo, reference, fired.isoformat())
 
 
 def _summary(alert: Alert, context: Context) -> str:
@@ -193,7 +182,3 @@ def _about(length: timedelta) -> str:
 
 
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=s) for s in (1, 60, 3600, 86_400))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -68,7 +68,7 @@ def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.C
         return
     told = alertmanager.draft(compose.notice(alert, labels, annotations))
     for name in outlet.alertmanagers:
-        message = outbox.Draft(compose.alert_id(alert), name, MessageKind.ALERT, told, compose.alert_subject(alert))
+        message = outbox.Draft(alert.message_id(alert.state), name, MessageKind.ALERT, told, alert.subject)
         outbox.put(conn, message, state=outlet.state, now=at)
     if outlet.listeners:
         event = announce.alert_changed(alert, context, labels, annotations)

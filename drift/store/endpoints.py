@@ -18,6 +18,10 @@ class EndpointRow:
     why: str
     paused_until: datetime | None
 
+    def is_closed(self, now: datetime) -> bool:
+        """Whether nothing is sent to it now."""
+        return self.disabled_at is not None or (self.paused_until is not None and self.paused_until > now)
+
 
 def endpoints(conn: sa.Connection) -> dict[str, EndpointRow]:
     """Receivers of which there is something to remember, by name."""

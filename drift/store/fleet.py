@@ -1,36 +1,28 @@
 """The whole fleet at a glance: one line per stream and objective, the most urgent first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 
-from drift.alert import AlertKind, AlertState
+from drift.alert import URGENCY, AlertKind, AlertState, patience
 from drift.records import covering
-from drift.slo import NODATA_AFTER, Calibration
+from drift.slo import Calibration
 from drift.store import maintenance, objectives, reads
 from drift.store.reads import AlertRow, BudgetRow
 
 OK: Final = "ok"
 PENDING: Final = "pending"
-GRACE: Final = timedelta(minutes=2)  # to close a window and to measure it
-URGENCY: Final = (
-    AlertKind.PAGE,
-    AlertKind.EXHAUSTED,
-    AlertKind.TICKET,
-    AlertKind.NODATA,
-    AlertKind.INSUFFICIENT,
-    PENDING,
-    OK,
-)
+STATES: Final = (*URGENCY, PENDING, OK)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One objective of one stream: its newest slot, its open alerts, and the most urgent of their kinds.
 
-    `state` is one of `URGENCY`. `calibration` says whether a test keeps its level; None where nothing is promised.
+    `state` is one of `STATES`. `calibration` says whether a test keeps its level; None where nothing is promised.
     `suppressed_by` is the id of the maintenance window that is on, "" where none is.
     """
 
@@ -41,10 +33,11 @@ class Standing:
     suppressed_by: str = ""
 
 
-def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
+def standings(conn: sa.Connection, *, now: datetime, lateness: Mapping[str, timedelta]) -> list[Standing]:
     """Every objective that has counted a slot, by urgency, then by what is left of its budget.
 
-    One that has counted none for longer than its alert on missing data would wait has no data, told or not.
+    One that has counted none for longer than its alert on missing data would wait has no data, told or not; `lateness`
+    says how long streams wait for late rows, by name, as far as that is known.
     """
     open_alerts = reads.alerts(conn, states=(AlertState.PENDING, AlertState.FIRING), limit=10_000)
     kept = objectives.calibrations(conn, now=now)
@@ -54,9 +47,10 @@ def standings(conn: sa.Connection, *, now: datetime) -> list[Standing]:
     for budget in reads.latest_budgets(conn):
         mine = tuple(row for row in open_alerts if (row.alert.stream, row.alert.slo) == (budget.stream, budget.slo))
         states = [row.alert.kind if row.alert.state is AlertState.FIRING else PENDING for row in mine]
-        if now - budget.span.end > NODATA_AFTER * budget.span.length + GRACE:
+        waits = lateness.get(budget.stream.partition("/")[0])
+        if now - budget.span.end > patience(budget.span.length, waits):
             states.append(AlertKind.NODATA)
-        state = str(min(states, key=URGENCY.index, default=OK))
+        state = str(min(states, key=STATES.index, default=OK))
         calibration = kept.get((budget.stream, budget.slo))
         found.append(Standing(budget, mine, state, calibration, suppressed.get(budget.stream, "")))
-    return sorted(found, key=lambda s: (URGENCY.index(s.state), s.budget.remaining, s.budget.stream, s.budget.slo))
+    return sorted(found, key=lambda s: (STATES.index(s.state), s.budget.remaining, s.budget.stream, s.budget.slo))

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from drift.records import GapReason
 from drift.store import tables
+from drift.store.outbox import died
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def gap_counts(conn: sa.Connection, *, since: datetime, limit: int = 50) -> list
 
 
 def receivers(conn: sa.Connection, *, since: datetime) -> list[ReceiverRow]:
-    """How delivery goes: messages that were written at or after `since`, and all that wait still."""
+    """How delivery goes: messages that were written, or given up, at or after `since`, and all that wait still."""
     t = tables.outbox
     took = t.c.sent_at - t.c.created_at
     waits = t.c.state == "due"
@@ -107,7 +108,7 @@ def receivers(conn: sa.Connection, *, since: datetime) -> list[ReceiverRow]:
         sa.func.percentile_disc(0.5).within_group(took),
         sa.func.percentile_disc(0.95).within_group(took),
         sa.func.max(troubled),
-    ).where((t.c.created_at >= since) | waits)
+    ).where((t.c.created_at >= since) | waits | died(since=since))
     return [ReceiverRow(*row) for row in conn.execute(query.group_by(t.c.receiver).order_by(t.c.receiver))]
 
 

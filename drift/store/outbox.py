@@ -72,6 +72,12 @@ def put(conn: sa.Connection, draft: Draft, *, state: MessageState, now: datetime
     return conn.execute(new).first() is not None
 
 
+def died(*, since: datetime) -> sa.ColumnElement[bool]:
+    """What is true of messages that were given up at or after `since`, whenever they were written."""
+    # The last attempt of a dead message was made when it was due last.
+    return (tables.outbox.c.state == MessageState.DEAD) & (tables.outbox.c.due_at >= since)
+
+
 def claim(conn: sa.Connection, receiver: str, *, now: datetime) -> Delivery | None:
     """A message for `receiver` that nobody else sends, locked until the transaction ends; None while none is due.
 

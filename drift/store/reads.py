@@ -12,6 +12,7 @@ from drift.alert import Acknowledgement, Alert, AlertKind, AlertState, Watch
 from drift.records import Gap, GapReason, Measurement, Span, Stream
 from drift.slo import Conformal, Events, Hours, Outcome, Slo
 from drift.store import tables
+from drift.store.outbox import died
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,9 @@ def deliveries(conn: sa.Connection, *, limit: int = 200) -> list[DeliveryRow]:
 def dead_messages(conn: sa.Connection, receivers: Collection[str], *, since: datetime) -> list[DeadRow]:
     """Of each of `receivers` that has messages it never took: how many died since then, and the newest's error."""
     t = tables.outbox
-    # The last attempt of a dead message was made when it was due last.
-    died = (t.c.state == "dead") & (t.c.due_at >= since) & t.c.receiver.in_(list(receivers))
+    mine = died(since=since) & t.c.receiver.in_(list(receivers))
     newest = sa.func.array_agg(aggregate_order_by(t.c.error, t.c.due_at.desc()))[1]
-    counted = sa.select(t.c.receiver, sa.func.count(), sa.func.min(t.c.due_at), newest).where(died)
+    counted = sa.select(t.c.receiver, sa.func.count(), sa.func.min(t.c.due_at), newest).where(mine)
     return [DeadRow(*row) for row in conn.execute(counted.group_by(t.c.receiver).order_by(t.c.receiver))]
 
 

@@ -76,6 +76,13 @@ def trails(conn: sa.Connection, of: Sequence[tuple[str, str]], *, last: int) -> 
     return [Trail(stream, detector, tuple(values), tuple(ps)) for stream, detector, values, ps in rows]
 
 
+def slots(conn: sa.Connection, of: Sequence[tuple[str, str, datetime]]) -> list[BudgetRow]:
+    """What became of the windows of streams that start then, for objectives by name, as far as they were counted."""
+    t = tables.slot
+    wanted = sa.tuple_(t.c.stream, t.c.slo, t.c.start).in_(list(of))
+    return [reads.budget_of(row) for row in conn.execute(sa.select(t).where(wanted))] if of else []
+
+
 def _pairs(of: Sequence[tuple[str, str]]) -> sa.TableValuedAlias:
     streams, detectors = (sa.literal([pair[i] for pair in of], sa.ARRAY(sa.Text)) for i in (0, 1))
     return sa.func.unnest(streams, detectors).table_valued("stream", "detector", name="pair").render_derived()

@@ -1,24 +1,34 @@
 """The fleet in a terminal."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from rich.table import Table
 
+from drift.config import load
 from drift.config.values import format_duration
+from drift.errors import ConfigError
 from drift.slo import Calibration
 from drift.slo.calibration import ADVICE
-from drift.store.connect import Engine
-from drift.store.fleet import Standing, standings
+from drift.store.fleet import Standing
 
 _SECOND = timedelta(seconds=1)
 _COLOURS = {"page": "bold white on red", "exhausted": "red", "ticket": "yellow", "pending": "yellow", "ok": "green"}
 
 
-def as_rows(engine: Engine, *, now: datetime) -> list[dict[str, object]]:
-    """One dictionary per stream and objective, the most urgent first."""
-    with engine.connect() as conn:
-        return [_row(standing) for standing in standings(conn, now=now)]
+def lateness(config: Path) -> dict[str, timedelta]:
+    """How long each stream waits for late rows, by name; none where the file cannot be read, which others say."""
+    try:
+        return {stream.id: stream.lateness for stream in load(config).streams}
+    except ConfigError:
+        return {}
+
+
+def as_rows(found: Sequence[Standing]) -> list[dict[str, object]]:
+    """One dictionary per stream and objective."""
+    return [_row(standing) for standing in found]
 
 
 def _row(standing: Standing) -> dict[str, object]:
@@ -48,7 +58,7 @@ def _calibration(found: Calibration | None) -> dict[str, object] | None:
     return asdict(found) | {"low": low, "high": high, "too_many": found.too_many}
 
 
-def as_table(engine: Engine, *, now: datetime) -> Table:
+def as_table(found: Sequence[Standing], *, now: datetime) -> Table:
     """The same for people; burns are those of the rule nearest to firing."""
     table = Table(
         title=f"drift, {now:%Y-%m-%d %H:%M:%S} UTC",
@@ -57,8 +67,6 @@ def as_table(engine: Engine, *, now: datetime) -> Table:
     for name in ("stream", "objective", "state", "budget", "burn", "false alarms", "last window"):
         numeric = name in {"budget", "burn", "false alarms"}
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
-    with engine.connect() as conn:
-        found = standings(conn, now=now)
     for standing in found:
         b = standing.budget
         age = format_duration(max(now - b.span.end, timedelta()) // _SECOND * _SECOND)
