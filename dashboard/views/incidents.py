@@ -1,6 +1,6 @@
 """Episodes of alerts, open ones first, and the messages that told of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from html import escape
 from typing import Final
@@ -26,9 +26,10 @@ def show() -> None:
     found = parts.known(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
     if found is None:
         return
-    chosen = together.groups((row for row in found.alerts if matches(row)), found.at)
+    every = together.groups(found.alerts, found.at)
+    chosen = [group for group in every if any(map(matches, group))]
     chosen.sort(key=lambda group: group[0].alert.is_over)
-    parts.html(_verdict(found), parts.as_of(found.at, EVERY))
+    parts.html(_verdict(every), parts.as_of(found.at, EVERY))
     if chosen:
         parts.html(together.table(chosen[:MOST], found.messages, found.at))
     else:
@@ -58,12 +59,12 @@ def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
     return within or ALL, matches
 
 
-def _verdict(found: Incidents) -> str:
-    told = [row for row in found.alerts if not row.muted]
-    count, replayed = sum(not row.alert.is_over for row in told), len(found.alerts) - len(told)
-    text = f"{words.several(count, 'alert')} open" if count else "No alert is open"
+def _verdict(every: Sequence[Sequence[AlertRow]]) -> str:
+    told = [group for group in every if not all(row.muted for row in group)]
+    count, replayed = sum(not group[0].alert.is_over for group in told), len(every) - len(told)
+    text = f"{words.several(count, 'incident')} open" if count else "No incident is open"
     text += f", {words.count(len(told) - count)} resolved in this time"
-    more = f"{words.several(replayed, 'more alert')} of replayed history, of which nobody was told." if replayed else ""
+    more = f"{words.count(replayed)} more of replayed history, of which nobody was told." if replayed else ""
     return f'<p class="verdict">{escape(text)}</p>' + (f"<p>{escape(more)}</p>" if more else "")
 
 
