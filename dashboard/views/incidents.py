@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, episodes, parts, together, words
+from dashboard import data, episodes, parts, together, unknown, words
 from dashboard.data import Incidents
 from drift.store.outgoing import MessageRow
 from drift.store.reads import AlertRow
@@ -41,12 +41,23 @@ def show() -> None:
 
 def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
     """How far back to look, and what to show of it. Both live in the address, so that a link shows the same."""
+    options = {"within": list(RANGES), "episode": STATES, "kind": list(words.KINDS.values())}
+    for name, known in options.items():
+        unknown.leave_out(name, known)
     if "within" not in st.query_params:
         st.session_state.setdefault("within", "30 d")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        within = st.segmented_control("Within", list(RANGES), key="within", bind="query-params", required=True)
-        states = st.pills("State", STATES, selection_mode="multi", key="episode", bind="query-params")
-        kinds = st.pills("Kind", list(words.KINDS.values()), selection_mode="multi", key="kind", bind="query-params")
+        within = st.segmented_control(
+            "Within",
+            options["within"],
+            key="within",
+            bind="query-params",
+            required=True,
+            on_change=unknown.forget,
+            args=("within",),
+        )
+        states = _pills("State", options["episode"], "episode")
+        kinds = _pills("Kind", options["kind"], "kind")
         text = st.text_input("Stream", placeholder="part of its name", key="of", bind="query-params", width=180) or ""
 
     def matches(row: AlertRow) -> bool:
@@ -57,6 +68,19 @@ def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
         )
 
     return within or ALL, matches
+
+
+def _pills(label: str, options: Sequence[str], name: str) -> list[str]:
+    """Those of `options` that were chosen."""
+    return st.pills(
+        label,
+        options,
+        selection_mode="multi",
+        key=name,
+        bind="query-params",
+        on_change=unknown.forget,
+        args=(name,),
+    )
 
 
 def _verdict(every: Sequence[Sequence[AlertRow]]) -> str:
