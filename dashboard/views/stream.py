@@ -115,8 +115,9 @@ def _header(mine: Sequence[Line]) -> bool:
     ]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
-            text = " · ".join(part for part in about if part)
-            parts.html(f'<p class="verdict">{escape(row.stream.key)}</p><p class="when">{escape(text)}</p>')
+            text = escape(" · ".join(part for part in about if part))
+            closely = f'<a href="#{closer.ANCHOR}">a closer look</a>'
+            parts.html(f'<p class="verdict">{escape(row.stream.key)}</p><p class="when">{text} · {closely}</p>')
         drawn.ready()
         return st.toggle("Live", value=True, key="live", bind="query-params")
 
