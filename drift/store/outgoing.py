@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import orjson
 import sqlalchemy as sa
@@ -10,6 +11,9 @@ import sqlalchemy as sa
 from drift.records import Span
 from drift.store import tables
 from drift.store.reads import DeliveryRow
+
+OF_ALERT: Final = b'"job_id":'
+OF_EVENT: Final = b'"stream":'  # as long as the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,18 @@ def undelivered(conn: sa.Connection, *, since: datetime) -> int:
 
 
 def _names(among: Collection[str]) -> sa.ColumnElement[bool]:
-    """Whether a message names one of these streams. A body is bytes, of which not all need be JSON: as it is."""
-    names = sa.func.unnest(sa.literal([orjson.dumps(key) for key in among], sa.ARRAY(sa.LargeBinary)))
-    name = names.table_valued("name", name="named").render_derived()
-    return sa.exists().select_from(name).where(sa.func.position(name.c.name.op("IN")(tables.outbox.c.body)) > 0)
+    """Whether the first stream that a message names is one of these. A body is bytes, of which not all need be JSON.
+
+    What stands there is looked up among all names of that length at once: a body is not searched for each name.
+    """
+    names, body = [orjson.dumps(key) for key in among], tables.outbox.c.body
+    named_by = sa.case((sa.func.substring(body, 1, 1) == b"[", OF_ALERT), else_=OF_EVENT)
+    found_at = sa.func.nullif(sa.func.position(named_by.op("IN")(body)), 0)
+    lengths = sa.func.unnest(sa.literal(sorted(set(map(len, names))), sa.ARRAY(sa.Integer)))
+    length = lengths.table_valued("length", name="long").render_derived()
+    stands_there = sa.func.substring(body, found_at + len(OF_ALERT), length.c.length)
+    is_one = stands_there == sa.any_(sa.literal(names, sa.ARRAY(sa.LargeBinary)))
+    return sa.exists().select_from(length).where(is_one)
 
 
 def _message_of(row: sa.Row[tuple[object, ...]]) -> MessageRow:
