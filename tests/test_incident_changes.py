@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from drift.records import (
     Tally,
     Window,
 )
+from drift.slo import Sli, Slo
 from drift.store import canaries, gates, retrains, writes
 from drift.store import changes as stored
 from drift.store.changes import Changes, Served
@@ -171,3 +173,14 @@ def test_lists_of_alerts_and_the_fleet_say_who_looks_after_one_and_which_was_fal
         assert "on &lt;it&gt;" in shown
         assert "marked as false by bob" in shown
     assert said.lines(FIRES) == []
+
+
+def test_the_first_bad_window_is_the_one_that_people_were_told_of(engine):
+    slo = Slo("traffic", "search", Sli("mmd", at_least=0.8), Fraction("0.95"), MINUTE)
+    first = AT - 30 * MINUTE  # good windows since then would begin the run anew
+    wanted = incident.Named("search", "traffic", AlertKind.PAGE, AT)
+    with engine.begin() as conn:
+        for notes in ({"since": first.isoformat()}, {}):
+            writes.save_alert(conn, FIRES.alert, labels={}, annotations=notes, muted=False)
+            known = incident.read(conn, wanted, slo, show_inputs=False).incident
+            assert known.bad_since == (first if notes else AT - MINUTE)
