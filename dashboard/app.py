@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, sign_in
+from dashboard import data, sign_in, unknown
 from dashboard.door import SignInError
 from drift.records import Visitor
 
@@ -22,6 +22,7 @@ def main() -> None:
         sign_in.ask(error)
         return
     sign_in.go_on()
+    unknown.begin()
     _pages(who)
     sign_in.who(who)
 

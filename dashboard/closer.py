@@ -16,6 +16,7 @@ from drift.store.connect import Connection
 
 T = TypeVar("T", bound="Compared | looks.Measured")
 TTL: Final = timedelta(minutes=1)
+ANCHOR: Final = "a-closer-look"
 NO_ROWS: Final = (
     "`{}` has no reference, or too few rows of windows in this range are kept still: `retention.vectors` says for how "
     "long they are."
@@ -34,7 +35,7 @@ class Look(StrEnum):
 
 def show(chosen: Slo, wanted: Range) -> None:
     """A choice of looks, and the one that was chosen."""
-    parts.html("<h2>A closer look</h2>")
+    parts.html(f'<h2 id="{ANCHOR}">A closer look</h2>')
     name = st.segmented_control(
         "At what", [look.value for look in Look], key="look", bind="query-params", label_visibility="collapsed"
     )

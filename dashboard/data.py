@@ -15,6 +15,7 @@ from dashboard import past
 from dashboard.answers import Incidents, Narrow, Newest, Registered, Shown
 from dashboard.door import HiddenError, config, sees, visitor
 from dashboard.past import EPISODES, EVERY
+from dashboard.questions import Questions
 from dashboard.series import History, Range
 from dashboard.standing import Fleet, Line, measured, unjudged
 from drift.config import Settings
@@ -28,6 +29,8 @@ from drift.store.views import Reader
 __all__ = ["Incidents", "Registered", "Shown", "config", "visitor"]
 T = TypeVar("T")
 TTL: Final = timedelta(seconds=2)
+WITHIN: Final = timedelta(seconds=15)
+"""How long a page waits for an answer; the server itself ends a statement after 10 s, as long as it does anything."""
 KEPT: Final = 24
 TRAIL: Final = 30  # windows that the fleet shows of each objective
 
@@ -42,25 +45,24 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
     """
     declared, _ = config()
 
-    def read() -> Fleet:
-        with views.reading(_reader(url())) as conn:
-            streams, at = reads.streams(conn, key=stream), views.now(conn)
-            names = {row.stream.name for row in streams}
-            slos = declared.slos(stream).values() if declared and stream else ()
-            found = _newest(conn, [(slo.stream, slo.sli.detector) for slo in slos])
-            return Fleet(
-                at=at,
-                streams=tuple(streams),
-                budgets=tuple(reads.latest_budgets(conn, stream=stream)),
-                alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
-                measurements=tuple(found),
-                slots=tuple(views.slots(conn, unjudged(found, slos))),
-                backlog=tuple(row for row in reads.backlog(conn) if row.stream in names),
-                troubled=outgoing.undelivered(conn, since=at - timedelta(days=1), now=at),
-                maintenance=tuple(maintenance.active(conn, at)),
-            )
+    def read(conn: Connection) -> Fleet:
+        streams, at = reads.streams(conn, key=stream), views.now(conn)
+        names = {row.stream.name for row in streams}
+        slos = declared.slos(stream).values() if declared and stream else ()
+        found = _newest(conn, [(slo.stream, slo.sli.detector) for slo in slos])
+        return Fleet(
+            at=at,
+            streams=tuple(streams),
+            budgets=tuple(reads.latest_budgets(conn, stream=stream)),
+            alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
+            measurements=tuple(found),
+            slots=tuple(views.slots(conn, unjudged(found, slos))),
+            backlog=tuple(row for row in reads.backlog(conn) if row.stream in names),
+            troubled=outgoing.undelivered(conn, since=at - timedelta(days=1), now=at),
+            maintenance=tuple(maintenance.active(conn, at)),
+        )
 
-    return _shown(("fleet", url(), stream), read)
+    return asked(("fleet", stream), read)
 
 
 def newest(shown: Sequence[Line]) -> list[Line]:
@@ -87,11 +89,7 @@ def streams() -> Shown[Registered]:
         StoreError: the database does not answer, and never did.
     """
 
-    def read() -> Registered:
-        with views.reading(_reader(url())) as conn:
-            return Registered(views.now(conn), tuple(reads.streams(conn)))
-
-    return _shown(("streams", url()), read)
+    return asked("streams", lambda conn: Registered(views.now(conn), tuple(reads.streams(conn))))
 
 
 def among() -> tuple[str, ...] | None:
@@ -109,12 +107,8 @@ def history(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> Shown[Histor
     Raises:
         StoreError: the database does not answer, and never did for this.
     """
-
-    def read() -> History:
-        with views.reading(_reader(url())) as conn:
-            return past.read(conn, chosen, others, wanted)
-
-    return _shown(("history", url(), chosen, others, wanted), read, of=chosen.stream)
+    key = "history", chosen, others, wanted
+    return asked(key, lambda conn: past.read(conn, chosen, others, wanted), of=chosen.stream)
 
 
 def incidents(last: timedelta | None) -> Shown[Incidents]:
@@ -126,15 +120,14 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
 
     mine = among()
 
-    def read() -> Incidents:
-        with views.reading(_reader(url())) as conn:
-            at = views.now(conn)
-            since = None if last is None else at - last
-            alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
-            told = outgoing.of_alerts(conn, [row.alert for row in alerts])
-            return Incidents(at, tuple(alerts), told, tuple(outgoing.messages(conn, among=mine, since=since)))
+    def read(conn: Connection) -> Incidents:
+        at = views.now(conn)
+        since = None if last is None else at - last
+        alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
+        told = outgoing.of_alerts(conn, [row.alert for row in alerts])
+        return Incidents(at, tuple(alerts), told, tuple(outgoing.messages(conn, among=mine, since=since)))
 
-    return _shown(("incidents", url(), last, mine), read)
+    return asked(("incidents", last, mine), read)
 
 
 def asked(
@@ -149,12 +142,14 @@ def asked(
         StoreError: the database does not answer, and never did for this.
         HiddenError: it is not for this visitor.
     """
+    at = url()
+    reader, questions, whole = _reader(at), _questions(at), (key, at)
 
     def answer() -> T:
-        with views.reading(_reader(url())) as conn:
+        with views.reading(reader) as conn:
             return read(conn)
 
-    return _shown((key, url()), answer, of=of, ttl=ttl)
+    return _shown(whole, lambda: questions.ask(whole, answer), of=of, ttl=ttl)
 
 
 def remembered(key: Hashable, ask: Callable[[], T], *, ttl: timedelta) -> Shown[T]:
@@ -210,7 +205,7 @@ def _kept_or_read(key: Hashable, read: Callable[[], T], ttl: timedelta | None) -
     except (StoreError, PrometheusError) as error:
         if known is None:
             raise
-        return Shown(known[0], timedelta(seconds=at - known[1]), str(error))
+        return Shown(known[0], timedelta(seconds=time.monotonic() - known[1]), str(error))
     kept.pop(key, None)
     kept[key] = (value, at)
     while len(kept) > KEPT:
@@ -227,3 +222,8 @@ def _kept() -> dict[Hashable, tuple[object, float]]:
 @st.cache_resource(max_entries=4, show_spinner=False, on_release=lambda reader: reader.dispose())
 def _reader(url: str) -> Reader:
     return connect_reader(url)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _questions(url: str) -> Questions:
+    return Questions(views.where(_reader(url)), WITHIN)

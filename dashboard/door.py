@@ -168,6 +168,12 @@ def _access() -> AccessConfig:
     return kept[path]
 
 
+def metadata_url() -> str:
+    """Where the provider says how one signs in with it; "" where it is not a provider that says who one is."""
+    oidc = _access().oidc
+    return oidc.metadata_url if oidc else ""
+
+
 def config_path() -> Path | None:
     """The file that was named after `--`, which is the service's."""
     return _named(tuple(sys.argv[1:]))

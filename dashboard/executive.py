@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from dashboard import episodes, markup, quarters, words
-from dashboard.quarters import Attained, FalsePages, Quarter, Report, by_team, recovery, team_of
+from dashboard import episodes, markup, quarters, together, words
+from dashboard.quarters import Attained, FalsePages, Quarter, Report, by_team, lasted, recovery, team_of
 from drift.alert import AlertKind
 from drift.store.reads import AlertRow
 
@@ -18,9 +18,10 @@ POLICY: Final = (
 )
 
 FALSE: Final = (
-    '<p class="soft">False is what on-call marked: <code>drift alert mark-false ID</code>. Expected is what tests '
-    "promise by chance at most, over the time that each objective lived; those that state no <code>alpha</code> or "
-    "have windows of seconds add nothing. <code>drift check</code> has those that err more than they promise.</p>"
+    '<p class="soft">False is what on-call marked: <code>drift alert mark-false ID</code>, each alert by itself. '
+    "Expected is what tests promise by chance at most, over the time that each objective lived; those that state no "
+    "<code>alpha</code> or have windows of seconds add nothing. <code>drift check</code> has those that err more than "
+    "they promise.</p>"
 )
 
 
@@ -58,8 +59,8 @@ def teams(report: Report) -> str:
 
 
 def recoveries(report: Report) -> str:
-    """Pages and tickets of each team, quarter by quarter, and how long they took."""
-    names = sorted({team_of(row) for quarter in report.quarters for row in quarter.told})
+    """Incidents of each team, quarter by quarter, and how long they took."""
+    names = sorted({team_of(group[0]) for quarter in report.quarters for group in quarter.told})
     if not names:
         return '<p class="soft">No page and no ticket in these quarters.</p>'
     known = [quarter for quarter in report.quarters if quarter.attained or quarter.told]
@@ -69,7 +70,7 @@ def recoveries(report: Report) -> str:
             "",
             (
                 f'<span class="name">{escape(team)}</span>',
-                *(_told([row for row in quarter.told if team_of(row) == team]) for quarter in known),
+                *(_told([group for group in quarter.told if team_of(group[0]) == team]) for quarter in known),
             ),
         )
         for team in names
@@ -101,26 +102,26 @@ def worst(quarter: Quarter) -> str:
 
 def latest(report: Report) -> str:
     """The newest incidents of this quarter, with how long each took; replayed ones are marked."""
-    rows = report.quarters[0].incidents[:INCIDENTS]
-    if not rows:
+    found = report.quarters[0].incidents
+    if not found:
         return '<p class="soft">None in this quarter.</p>'
-    return markup.table("Incidents", ("Alert", "Stream", "Team", "Began", "Time to recover"), _latest(rows))
+    heads = ("Alerts", "Stream", "Team", "Began", "Time to recover")
+    more = f'<p class="soft">The newest {INCIDENTS} of {words.count(len(found))}.</p>' if len(found) > INCIDENTS else ""
+    return markup.table("Incidents", heads, _latest(found[:INCIDENTS])) + more
 
 
-def _latest(rows: Sequence[AlertRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for row in rows:
-        alert = row.alert
-        took = words.length(alert.resolved_at - alert.started_at) if alert.resolved_at else "still open"
-        named = f'<span class="name">{episodes.link(row, alert.slo)}</span>'
-        began = f"{alert.started_at:%Y-%m-%d %H:%M} UTC"  # on paper the day is not known otherwise
+def _latest(found: Sequence[Sequence[AlertRow]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for group in found:
+        first, took = group[0], lasted(group)
+        named = ", ".join(episodes.link(row, row.alert.slo) for row in group)
         yield (
             "",
             (
-                episodes.state(row) + " " + named,
-                escape(alert.stream),
-                escape(team_of(row)),
-                escape(began),
-                escape(took),
+                f'{episodes.state(first)} <span class="name">{named}</span>',
+                escape(first.alert.stream),
+                escape(team_of(first)),
+                f"{together.began(group):%Y-%m-%d %H:%M} UTC",  # on paper the day is not known otherwise
+                escape("still open" if took is None else words.length(took)),
             ),
         )
 
@@ -161,12 +162,12 @@ def _kept(found: Sequence[Attained]) -> str:
     )
 
 
-def _told(rows: Sequence[AlertRow]) -> str:
-    if not rows:
+def _told(found: Sequence[Sequence[AlertRow]]) -> str:
+    if not found:
         return '<span class="soft">none</span>'
-    pages = sum(row.alert.kind is AlertKind.PAGE for row in rows)
-    text = f"{words.several(pages, 'page')}, {words.several(len(rows) - pages, 'ticket')}"
-    took = recovery(rows)
+    paged = sum(any(row.alert.kind is AlertKind.PAGE for row in group) for group in found)
+    text = f"{words.several(len(found), 'incident')}, {words.count(paged)} paged"
+    took = recovery(found)
     return escape(text) + markup.small(
         f"half recovered within {words.length(took)}" if took is not None else "none over yet"
     )

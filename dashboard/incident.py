@@ -217,12 +217,12 @@ def _of_diagnoses(incident: Incident) -> Iterator[Step]:
 
 
 def _bad_since(conn: Connection, row: AlertRow, slo: Slo | None) -> datetime:
-    """The start of the run of bad windows in which it was detected."""
+    """The first bad window, as the alert was told of it; else the start of the run in which it was detected."""
     alert = row.alert
     if slo is None or alert.kind not in BURNS:
         return alert.started_at
     detected_in = Slot(Span(alert.started_at - slo.interval, alert.started_at), Outcome.BAD)
-    return objectives.bad_since(conn, slo, detected_in).astimezone(UTC)
+    return objectives.since(conn, slo, alert, detected_in).astimezone(UTC)
 
 
 def _moved(conn: Connection, stream: str, span: Span, detector: str | None) -> Measurement | None:

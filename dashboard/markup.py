@@ -103,7 +103,7 @@ def _cells(line: Line, now: datetime) -> tuple[str, ...]:
         chip(line.standing, state_text(line))
         + small(since_text(line, now))
         + "".join(small(text) for text in (said.lines(line.alerts[0]) if line.alerts else ()))
-        + _suppressed_cell(line, now),
+        + small(suppressed_text(line, now)),
         f'<span class="name">{link("stream", stream.key, stream=stream.key, slo=line.name)}</span>' + small(about),
         f'<span class="name">{escape(line.name)}</span>'
         + small(f"good: {words.good(line.slo.sli)}" if line.slo else Standing.RETIRED if line.is_retired else ""),
@@ -135,12 +135,6 @@ def suppressed_text(line: Line, now: datetime) -> str:
     if window is None or (span := window.next(now)) is None:
         return ""
     return f"suppressed by {window.id} until {words.clock(span.end, now)}"
-
-
-def _suppressed_cell(line: Line, now: datetime) -> str:
-    # No second line as others: on narrow screens those of quiet rows are hidden, and this must not be.
-    text = suppressed_text(line, now)
-    return f'<div class="suppressed">{escape(text)}</div>' if text else ""
 
 
 def number_cell(line: Line) -> str:

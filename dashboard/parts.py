@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import streamlit as st
 
-from dashboard import data, markup, words
+from dashboard import data, markup, unknown, words
 from dashboard.answers import First
 from dashboard.data import Registered, Shown
 from dashboard.door import HiddenError, SignInError
@@ -87,10 +87,9 @@ def registered() -> Registered | None:
 def named(name: str) -> str:
     """What the address says of `name`, "" where it says nothing.
 
-    NUL becomes a mark that no name has: Postgres refuses to be asked for it, which would look like an outage. So does
-    what would end the code in Markdown that names are shown as: the rest would be a picture or a link of the sender's.
+    What `unknown.plain` takes away becomes a mark that no name has.
     """
-    return st.query_params.get(name, "").translate(dict.fromkeys(map(ord, "\0`"), "\N{REPLACEMENT CHARACTER}"))
+    return unknown.plain(st.query_params.get(name, ""))
 
 
 def chosen_stream(known: Registered, first: Callable[[Connection], str | None]) -> str | None:

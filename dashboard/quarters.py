@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Final, Self
 
-from dashboard import spending
+from dashboard import spending, together
 from dashboard.declared import Declared
+from dashboard.past import EVERY
 from dashboard.spending import Spent
 from drift.alert import AlertKind, AlertState
 from drift.slo import BudgetingMethod, Severity, Slo
@@ -57,20 +58,21 @@ class Attained:
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """A calendar quarter of UTC, so far: every objective that lived in it, and its pages and tickets.
+    """A calendar quarter of UTC, so far: every objective that lived in it, and its incidents.
 
-    What was replayed counts in what was attained, for its windows were good or bad; its alerts called nobody.
+    An incident is what `together` makes one line of, as on the page Incidents, where it has a page or ticket. What was
+    replayed counts in what was attained, for its windows were good or bad; its alerts called nobody.
     """
 
     start: datetime
     end: datetime
     attained: tuple[Attained, ...]
-    incidents: tuple[AlertRow, ...]
+    incidents: tuple[Sequence[AlertRow], ...]
 
     @property
-    def told(self) -> tuple[AlertRow, ...]:
-        """The pages and tickets that called people: those of replayed history did not."""
-        return tuple(row for row in self.incidents if not row.muted)
+    def told(self) -> tuple[Sequence[AlertRow], ...]:
+        """The incidents that called people: those of replayed history did not."""
+        return tuple(group for group in self.incidents if any(_calls(row) and not row.muted for row in group))
 
     @property
     def name(self) -> str:
@@ -105,7 +107,7 @@ class Report:
             replace(
                 quarter,
                 attained=tuple(one for one in quarter.attained if sees(one.stream)),
-                incidents=tuple(row for row in quarter.incidents if sees(row.alert.stream)),
+                incidents=tuple(group for group in quarter.incidents if sees(group[0].alert.stream)),
             )
             for quarter in self.quarters
         )
@@ -120,12 +122,12 @@ def read(conn: Connection, declared: Declared | None) -> Report:
     teams = {row.stream.key: row.team or NOBODY for row in reads.streams(conn)}
     bad = {(b.stream, b.slo, b.quarter): b.bad for b in attainment.bad_times(conn, since=starts[-1])}
     lived = _Lived(teams, declared, attainment.begun(conn), bad, _Chance())
-    fired = reads.alerts(conn, states=(AlertState.FIRING, AlertState.RESOLVED), since=starts[-1], limit=10_000)
-    incidents = sorted((row for row in fired if row.alert.kind in TOLD), key=lambda row: row.alert.began, reverse=True)
+    alerts = reads.alerts(conn, states=EVERY, since=starts[-1], limit=10_000)
+    incidents = [group for group in together.groups(alerts, at) if any(map(_calls, group))]
     quarters = []
     for start, end in zip(starts, (at, *starts), strict=False):
         found = tuple(lived.attained(start, end))
-        mine = tuple(row for row in incidents if start <= row.alert.began < end)
+        mine = tuple(group for group in incidents if start <= together.began(group) < end)
         quarters.append(Quarter(start, end, found, mine))
     overspent: dict[str, list[str]] = {}
     for budget in reads.latest_budgets(conn):
@@ -155,8 +157,9 @@ def team_of(row: AlertRow) -> str:
 
 
 def false_pages(quarter: Quarter) -> Mapping[str, FalsePages]:
-    """The pages of each team that has objectives or had pages."""
-    pages = [row for row in quarter.told if row.alert.kind is AlertKind.PAGE]
+    """The pages of each team that has objectives or had pages: each alert by itself, for chance knows no incidents."""
+    rows = (row for group in quarter.told for row in group)
+    pages = [row for row in rows if _calls(row) and row.alert.kind is AlertKind.PAGE and not row.muted]
     teams = sorted({team_of(row) for row in pages} | {one.team for one in quarter.attained})
     return {
         team: FalsePages(
@@ -168,11 +171,20 @@ def false_pages(quarter: Quarter) -> Mapping[str, FalsePages]:
     }
 
 
-def recovery(rows: Sequence[AlertRow]) -> timedelta | None:
+def recovery(incidents: Sequence[Sequence[AlertRow]]) -> timedelta | None:
     """The median of how long those that are over took from the first sign to their end; None where none is."""
-    alerts = [row.alert for row in rows]
-    ended = [(a.resolved_at - a.started_at).total_seconds() for a in alerts if a.resolved_at is not None]
-    return timedelta(seconds=median(ended)) if ended else None
+    took = [took.total_seconds() for took in map(lasted, incidents) if took is not None]
+    return timedelta(seconds=median(took)) if took else None
+
+
+def lasted(incident: Sequence[AlertRow]) -> timedelta | None:
+    """How long an incident took from the first sign to its end; None while it is open."""
+    ended = [row.alert.resolved_at for row in incident if row.alert.resolved_at is not None]
+    return max(ended) - min(row.alert.started_at for row in incident) if len(ended) == len(incident) else None
+
+
+def _calls(row: AlertRow) -> bool:
+    return row.alert.kind in TOLD and row.alert.state is not AlertState.PENDING
 
 
 @dataclass(frozen=True, slots=True)

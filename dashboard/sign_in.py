@@ -5,8 +5,9 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import markup
-from dashboard.door import SignInError
+from dashboard import markup, provider
+from dashboard.door import SignInError, metadata_url
+from dashboard.provider import ProviderError
 from drift.records import Visitor
 
 # Whoever signs in comes back to the first page: the tab remembers which one was asked for.
@@ -23,9 +24,22 @@ def ask(error: SignInError) -> None:
     if error.can_sign_in:
         _run(REMEMBER)
         if st.button("Sign in", type="primary"):
-            st.login()
+            _sign_in()
     elif _came_by_login():
         st.button("Sign in as somebody else", on_click=st.logout)
+
+
+def _sign_in() -> None:
+    """Go to the provider, which is asked before: where it is away, Streamlit shows a page without a word of why."""
+    try:
+        provider.require(metadata_url())
+    except ProviderError as error:
+        st.error(
+            f"**You cannot sign in now.** {error} Try again in a moment; if this stays, tell whoever runs this "
+            "dashboard: the address is `access.oidc.metadata_url` in drift.yaml, and this machine must reach it."
+        )
+        return
+    st.login()
 
 
 def go_on() -> None:

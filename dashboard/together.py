@@ -33,6 +33,11 @@ def groups(rows: Iterable[AlertRow], now: datetime) -> list[list[AlertRow]]:
     return [sorted(group, key=lambda row: ORDER.index(row.alert.kind)) for group in ordered]
 
 
+def began(group: Sequence[AlertRow]) -> datetime:
+    """Since when people know of the first of it."""
+    return min(row.alert.began for row in group)
+
+
 def table(found: Iterable[Sequence[AlertRow]], messages: Told, now: datetime) -> str:
     """Groups, one a row."""
     cells = ((episodes.style(group[0]), _line(group, messages, now)) for group in found)
@@ -43,25 +48,25 @@ def _line(group: Sequence[AlertRow], messages: Told, now: datetime) -> tuple[str
     first, *others = group
     if not others:
         return episodes.cells(first, messages.get(first.alert.id, ()), now)
-    began, ended = min(row.alert.began for row in group), max(_ended(row, now) for row in group)
+    first_at, ended = began(group), max(_ended(row, now) for row in group)
     told = [message for row in group for message in messages.get(row.alert.id, ())]
-    span, named = around(began, ended), {"stream": first.alert.stream}
+    span, named = around(first_at, ended), {"stream": first.alert.stream}
     past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if first.alert.is_over else {}
     until = markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if first.alert.is_over else ""
     return (
         episodes.state(first) + markup.small(f"and {words.several(len(others), 'other alert')}"),
         f'<span class="name">{markup.link("stream", first.alert.stream, **named, **past)}</span>',
         "".join(_inside(group, now)),
-        escape(words.clock(began, now)) + until,
-        escape(words.length(ended - began)) + markup.small("" if first.alert.is_over else "so far"),
+        escape(words.clock(first_at, now)) + until,
+        escape(words.length(ended - first_at)) + markup.small("" if first.alert.is_over else "so far"),
         episodes.told(told, now),
     )
 
 
 def _inside(group: Sequence[AlertRow], now: datetime) -> Iterator[str]:
     for row in group:
-        kind, began = words.KINDS[row.alert.kind], row.alert.began
-        when = f"{kind}, {words.clock(began, now)}, {words.length(_ended(row, now) - began)}"
+        kind, first_at = words.KINDS[row.alert.kind], row.alert.began
+        when = f"{kind}, {words.clock(first_at, now)}, {words.length(_ended(row, now) - first_at)}"
         more = "; ".join(part for part in (when, episodes.why(row), *said.lines(row)) if part)
         yield f"<div>{episodes.link(row, row.alert.slo)}{markup.small(more)}</div>"
 

@@ -25,7 +25,7 @@ from drift.pipeline import diagnose, maintenance
 from drift.pipeline.maintenance import Author, Wish
 from drift.records import Coverage, Diagnosis, Gap, GapReason, Measurement, Retrain, RetrainState, Span, Stream
 from drift.slo import Budget, Ledger, Outcome, Slo, Slot, budget
-from drift.store import diagnoses, outbox, retrains, writes
+from drift.store import diagnoses, objectives, outbox, retrains, writes
 from drift.store.connect import connect
 from drift.store.outbox import MessageKind, MessageState
 
@@ -163,12 +163,13 @@ class Actor:
         if step.changed or slot.span == self.last:
             writes.save_watch(self.conn, slo, step.watch, slot)
         for alert in step.changed:
-            self._tell(alert, slo, left, measured)
+            self._tell(alert, slo, slot, left, measured)
 
-    def _tell(self, alert: Alert, slo: Slo, left: Budget, measured: Measurement | None) -> None:
+    def _tell(self, alert: Alert, slo: Slo, slot: Slot, left: Budget, measured: Measurement | None) -> None:
+        since = objectives.since(self.conn, slo, alert, slot)
         context = compose.Context(
             stream=self.stream, team=self.declared.team, runbook_url=self.declared.runbook_url,
-            dashboard_url=self.config.dashboard_url, slo=slo, budget=left, since=alert.started_at,
+            dashboard_url=self.config.dashboard_url, slo=slo, budget=left, since=since,
             measurement=measured, meaning=MEANING, next_step=NEXT_STEP,
         )  # fmt: skip
         labels, annotations = compose.labels(alert, context), compose.annotations(alert, context)

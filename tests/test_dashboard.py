@@ -219,7 +219,7 @@ def test_incidents_count_what_was_told_and_name_what_was_replayed(page, postgres
             writes.save_alert(conn, alert, labels={}, annotations={}, muted=i > 0)
     engine.dispose()
     shown = page(postgres_url, "incidents")
-    assert "No alert is open, 1 resolved in this time 2 more alerts of replayed history" in text(shown)
+    assert "No incident is open, 1 resolved in this time 2 more of replayed history" in text(shown)
     assert sum("resolved page (replayed)" in row for row in rows(shown)) == 2
 
 

@@ -223,3 +223,32 @@ def test_a_command_is_copied_by_keyboard(tab, address, reader):  # noqa: F811
 def test_the_address_has_the_stream_though_it_was_chosen_by_nobody(tab, address, view):
     tab.goto(f"{address}/{view}")
     expect(tab).to_have_url(re.compile("stream=support-tickets"), timeout=20_000)
+
+
+@pytest.mark.parametrize("view", ["", "stream?stream=docs-search", "incidents", "projection?stream=support-tickets"])
+def test_each_choice_can_be_seen_and_reached_however_narrow_the_screen(tab, address, view):
+    tab.goto(f"{address}/{view}")
+    choices = tab.locator("[data-testid=stButtonGroup] button")
+    expect(choices.first).to_be_visible(timeout=20_000)
+    boxes = [choice.bounding_box() for choice in choices.all()]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= tab.viewport_size["width"] for box in boxes)
+
+
+def test_a_row_that_is_ok_hides_nothing_on_a_narrow_screen(tab, address):
+    tab.goto(f"{address}/?find=products&state=ok")
+    row = tab.locator("tr.ok").first
+    expect(row).to_be_visible(timeout=20_000)
+    for cell in row.locator("td, td small").all():
+        expect(cell).to_be_visible()
+
+
+def test_a_closer_look_is_one_key_away_from_the_top(tab, address):
+    tab.goto(f"{address}/stream?stream=docs-search")
+    link = tab.get_by_role("link", name="a closer look")
+    expect(tab.locator("svg.chart")).to_have_count(10, timeout=20_000)
+    expect(tab.locator("#a-closer-look")).not_to_be_in_viewport()
+    link.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#a-closer-look")).to_be_in_viewport()
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.innerText") == "dimensions"

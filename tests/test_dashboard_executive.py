@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from test_dashboard import config_file, page, seeded_url, text  # noqa: F401
+from test_dashboard import config_file, page, rows, seeded_url, text  # noqa: F401
 
 from dashboard import executive, quarters, spending
 from dashboard.declared import Declared
@@ -18,6 +18,7 @@ from drift.slo import Ledger, Outcome, Slot, budget
 from drift.slo.false_alarms import false_alarms
 from drift.store import attainment, encoders, false_alerts, writes
 from drift.store.attainment import Begun
+from drift.store.connect import connect
 from drift.store.encoders import Encoding
 from drift.store.false_alerts import Mark
 from drift.store.partitions import ensure_month
@@ -81,8 +82,10 @@ def test_attainment_is_of_time_and_each_quarter_has_its_own(engine, declared):
     assert [quarter.attained for quarter in report.quarters[2:]] == [(), ()]
 
 
-def save_page(conn, began, ended, *, state=AlertState.RESOLVED, muted=False) -> Alert:
-    alert = Alert(STREAM, "rank", AlertKind.PAGE, state, began, began, ended)
+def save_page(
+    conn, began, ended, *, state=AlertState.RESOLVED, muted=False, slo="rank", kind=AlertKind.PAGE, stream=STREAM
+) -> Alert:
+    alert = Alert(stream, slo, kind, state, began, began, ended)
     writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=muted)
     return alert
 
@@ -95,10 +98,10 @@ def test_time_to_recover_is_the_median_of_what_is_over(engine, declared):
             began = start + i * timedelta(milliseconds=1)
             ended = None if hours is None else began + hours * HOUR
             state = AlertState.FIRING if ended is None else AlertState.RESOLVED
-            save_page(conn, began, ended, state=state)
+            save_page(conn, began, ended, state=state, stream=f"{STREAM}-{i}")
         report = quarters.read(conn, Declared.of(declared))
     assert quarters.recovery(report.quarters[0].incidents) == 2 * HOUR
-    assert "4 pages, 0 tickets" in executive.recoveries(report)
+    assert "4 incidents, 4 paged" in executive.recoveries(report)
     assert quarters.recovery(()) is None
 
 
@@ -124,9 +127,9 @@ def test_replayed_alerts_are_listed_as_such_and_counted_nowhere(engine, declared
         live(conn, declared, "G" * 24, start)
         for i in range(2):
             began = start + i * timedelta(milliseconds=1)
-            save_page(conn, began, began + HOUR, muted=i == 0)
+            save_page(conn, began, began + HOUR, muted=i == 0, stream=f"{STREAM}-{i}")
         report = quarters.read(conn, Declared.of(declared))
-    assert "1 page, 0 tickets" in executive.recoveries(report)
+    assert "1 incident, 1 paged" in executive.recoveries(report)
     assert quarters.false_pages(report.quarters[0])["care"].pages == 1
     assert executive.latest(report).count("✓ resolved page (replayed)<") == 1
     assert f"{start:%Y-%m-%d %H:%M} UTC" in executive.latest(report)
@@ -141,7 +144,29 @@ def test_the_newest_incidents_come_first_whether_they_are_open_or_over(engine, d
             alert = Alert(STREAM, f"slo{i}", AlertKind.PAGE, state, began, began, ended)
             writes.save_alert(conn, alert, labels={"team": "care"}, annotations={}, muted=False)
         report = quarters.read(conn, Declared.of(declared))
-    assert [row.alert.slo for row in report.quarters[0].incidents] == ["slo1", "slo0"]
+    assert [group[0].alert.slo for group in report.quarters[0].incidents] == ["slo1", "slo0"]
+
+
+def test_alerts_of_one_fault_are_one_incident_as_on_the_page_of_incidents(page, postgres_url, declared):  # noqa: F811
+    unit = HOUR / 60
+    at = datetime.now(UTC) - 3 * unit
+    engine = connect(postgres_url)
+    with engine.begin() as conn:
+        live(conn, declared, "G", quarter_start())
+        for i, slo in enumerate(("rank", "spread", "valid")):  # one fault, three objectives
+            kind = AlertKind.TICKET if i else AlertKind.PAGE
+            save_page(conn, at + i * unit / 60, at + unit + i * unit / 30, slo=slo, kind=kind)
+        save_page(conn, at + 2 * unit, at + 2.5 * unit, kind=AlertKind.TICKET)
+        save_page(conn, at, None, state=AlertState.FIRING, slo="traffic", kind=AlertKind.NODATA)
+        save_page(conn, at, None, state=AlertState.PENDING, stream="docs-search")
+        report = quarters.read(conn, Declared.of(declared))
+    engine.dispose()
+    assert [quarters.lasted(group) for group in report.quarters[0].told] == [unit / 2, unit + unit / 15]
+    assert "2 incidents, 1 paged" in executive.recoveries(report)
+    assert executive.latest(report).count("<tr") == 3
+    shown = page(postgres_url, "incidents", episode="resolved", kind=["page", "ticket"])
+    assert len(rows(shown)) == 2
+    assert "2 incidents open, 2 resolved in this time" in text(shown)
 
 
 def test_a_bar_that_is_nearly_spent_is_not_green_and_what_was_kept_is_told_in_words():

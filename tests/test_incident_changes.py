@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from drift.records import (
     Tally,
     Window,
 )
+from drift.slo import Sli, Slo
 from drift.store import canaries, gates, retrains, writes
 from drift.store import changes as stored
 from drift.store.changes import Changes, Served
@@ -178,3 +180,14 @@ def test_what_comes_of_an_alert_at_the_moment_it_fires_is_told_after_it(reader, 
     joined = replace(ASKED, asked_at=live.row.alert.fired_at, state=RetrainState.JOINED)
     names = [step.name for step in incident.steps(replace(live, changes=Changes(retrains=(joined,))))]
     assert names.index("Fired") < names.index("No retraining asked for")
+
+
+def test_the_first_bad_window_is_the_one_that_people_were_told_of(engine):
+    slo = Slo("traffic", "search", Sli("mmd", at_least=0.8), Fraction("0.95"), MINUTE)
+    first = AT - 30 * MINUTE  # good windows since then would begin the run anew
+    wanted = incident.Named("search", "traffic", AlertKind.PAGE, AT)
+    with engine.begin() as conn:
+        for notes in ({"since": first.isoformat()}, {}):
+            writes.save_alert(conn, FIRES.alert, labels={}, annotations=notes, muted=False)
+            known = incident.read(conn, wanted, slo, show_inputs=False).incident
+            assert known.bad_since == (first if notes else AT - MINUTE)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+import orjson
 import pytest
 import sqlalchemy as sa
 
@@ -153,6 +154,38 @@ def test_messages_and_alerts_of_others_take_no_place_of_those_that_are_asked_for
             assert [row.stream for row in outgoing.messages(conn, among=(name,), limit=1)] == [name]
             assert [row.alert.stream for row in reads.alerts(conn, among=(name,), limit=1)] == [name]
         assert outgoing.messages(conn, among=()) == []
+
+
+def test_messages_are_found_by_the_whole_name_of_their_stream_in_alerts_and_events_alike(engine):
+    names = ["s", "lang=größe", 'a "quoted" name', "back\\slash", "tab\t"]
+    with engine.begin() as conn:
+        for i, name in enumerate(names):
+            labels = orjson.dumps([{"labels": {"alertname": "x", "job_id": name, "slo": "s"}}])
+            event = orjson.dumps({"id": "x", "data": {"model": "s", "stream": name}})
+            for kind, body in ((MessageKind.ALERT, labels), (MessageKind.RETRAIN, event)):
+                outbox.put(conn, Draft(f"{kind}{i}", "am", kind, body), state=MessageState.SENT, now=START + i * MINUTE)
+        for i, body in enumerate((b"", b"\xff\x00", b"[]", b'{"data":{}}', b'[{"labels":{"job_id":"s2"}}]')):
+            draft = Draft(f"other{i}", "am", MessageKind.ALERT, body)
+            outbox.put(conn, draft, state=MessageState.SENT, now=START)
+        for name in names:
+            assert [row.stream for row in outgoing.messages(conn, among=(name, "nobody"))] == [name] * 2
+        assert len(outgoing.messages(conn, among=names)) == 2 * len(names)
+
+
+def test_a_message_is_not_searched_for_each_stream_that_a_visitor_may_see(engine):
+    asked = []
+    with engine.begin() as conn:
+        told(conn, "t", 0)
+        sa.event.listen(conn, "before_cursor_execute", lambda *args: asked.append(args[2:4]))
+        outgoing.messages(conn, among=[f"stream-{i}" for i in range(100, 1000)])
+        ((query, parameters),) = asked
+        (plan,) = conn.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", parameters).scalars()
+    looked = [part["Actual Rows"] for part in parts(plan[0]["Plan"]) if part["Node Type"] == "Function Scan"]
+    assert looked == [1]  # one length of 900 names
+
+
+def parts(plan):
+    return [plan, *(part for each in plan.get("Plans", ()) for part in parts(each))]
 
 
 def test_messages_since_a_moment_are_the_newer_ones_and_those_that_still_wait(engine):

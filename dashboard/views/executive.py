@@ -33,7 +33,7 @@ def show() -> None:
     parts.declared_notice()
     parts.html("<h3>Objectives met, by team</h3>", executive.teams(found))
     parts.html(f"<h3>Which spent most in {found.quarters[0].name}</h3>", executive.worst(found.quarters[0]))
-    parts.html("<h3>Pages and tickets, by team</h3>", executive.recoveries(found))
+    parts.html("<h3>Incidents, by team</h3>", executive.recoveries(found))
     parts.html("<h3>Pages that were false, by team</h3>", executive.falsely(found))
     if found.spent is not None:
         parts.html("<h3>What encoding costs</h3>", spending.section(found.spent, [q.name for q in found.quarters]))
@@ -41,9 +41,10 @@ def show() -> None:
     _business()
     parts.html(
         f'<p class="when">As of {found.at:%Y-%m-%d %H:%M} UTC, read again after {TTL // timedelta(minutes=1)} minutes. '
-        "A quarter's attainment is one less the share of its time in bad windows; time without a verdict is good. "
-        "Replayed history counts in it; alerts of replayed history called nobody, so they are not counted. "
-        "The browser prints this page, or makes a PDF of it, without what is only for the screen.</p>"
+        "An incident is the alerts of one stream that were open at one time, with a page or ticket among them, as on "
+        "Incidents. A quarter's attainment is one less the share of its time in bad windows; time without a verdict is "
+        "good. Replayed history counts in it; alerts of replayed history called nobody, so they are not counted. The "
+        "browser prints this page, or makes a PDF of it, without what is only for the screen.</p>"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import alive, data, markup, parts, words
+from dashboard import alive, data, markup, parts, unknown, words
 from dashboard.standing import Fleet, Line, Standing, lines
 
 EVERY: Final = 5.0
@@ -45,17 +45,31 @@ def _empty(fleet: Fleet) -> None:
 
 def _chosen(every: Sequence[Line]) -> list[Line]:
     """What the filters leave. They live in the address, so that a link shows the same."""
+    states, teams = (
+        [standing.value for standing in Standing],
+        sorted({line.row.team for line in every if line.row.team}),
+    )
+    unknown.leave_out("state", states)
+    unknown.leave_out("team", teams)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        states = st.pills(
-            "State", [standing.value for standing in Standing], selection_mode="multi", key="state", bind="query-params"
+        chosen = st.pills(
+            "State",
+            states,
+            selection_mode="multi",
+            key="state",
+            bind="query-params",
+            on_change=unknown.forget,
+            args=("state",),
         )
         team = st.selectbox(
             "Team",
-            sorted({line.row.team for line in every if line.row.team}),
+            teams,
             index=None,
             placeholder="All teams",
             key="team",
             bind="query-params",
+            on_change=unknown.forget,
+            args=("team",),
             width=180,
         )
         text = st.text_input(
@@ -65,7 +79,7 @@ def _chosen(every: Sequence[Line]) -> list[Line]:
     return [
         line
         for line in every
-        if (not states or line.standing in states)
+        if (not chosen or line.standing in chosen)
         and (team is None or line.row.team == team)
         and wanted in f"{line.row.stream.key} {line.row.stream.model}".casefold()
     ]

@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, parts, release, words
+from dashboard import data, parts, release, unknown, words
 
 EVERY: Final = 30.0
 NOTHING: Final = (
@@ -27,6 +27,7 @@ def show() -> None:
         parts.html(parts.as_of(found.at, EVERY))
         return
     parts.html(release.verdict(found), parts.as_of(found.at, EVERY))
+    unknown.leave_out("id", [one.id for one in found.decisions])
     chosen = found.decision(st.query_params.get("id", ""))
     if chosen is not None:
         parts.html("<h3>What the gate says</h3>", release.judged(chosen, found.at))

@@ -18,11 +18,13 @@ from dashboard import (
     palette,
     parts,
     postmortem,
+    unknown,
 )
 from dashboard.data import Shown
 from dashboard.door import HiddenError, config_path
 from dashboard.incident import Found, Incident, Named
 from dashboard.series import Series
+from drift.alert import AlertKind
 from drift.errors import StoreError
 from drift.records import Role
 from drift.store.connect import Connection
@@ -41,6 +43,9 @@ def show() -> None:
     """The whole page; while the incident is open it renews itself."""
     wanted = incident.named({name: parts.named(name) for name in st.query_params})
     if wanted is None:
+        unknown.leave_out("kind", [kind.value for kind in AlertKind])
+        if "kind" in st.query_params and (since := st.query_params.get("since", "")):
+            unknown.say("since", since, "Needed is when it began, with its offset: `2026-03-01T12:00:00Z`.")
         st.info("**No incident is named.** Choose one from the list: its link names the alert and when it began.")
         parts.html(f"<p>{markup.link('incidents', 'All incidents')}</p>")
         return

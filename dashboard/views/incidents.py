@@ -1,13 +1,13 @@
 """Episodes of alerts, open ones first, and the messages that told of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from html import escape
 from typing import Final
 
 import streamlit as st
 
-from dashboard import data, episodes, parts, together, words
+from dashboard import data, episodes, parts, together, unknown, words
 from dashboard.data import Incidents
 from drift.store import outgoing
 from drift.store.reads import AlertRow
@@ -26,9 +26,10 @@ def show() -> None:
     found = parts.known(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
     if found is None:
         return
-    chosen = together.groups((row for row in found.alerts if matches(row)), found.at)
+    every = together.groups(found.alerts, found.at)
+    chosen = [group for group in every if any(map(matches, group))]
     chosen.sort(key=lambda group: group[0].alert.is_over)
-    parts.html(_verdict(found), parts.as_of(found.at, EVERY))
+    parts.html(_verdict(every), parts.as_of(found.at, EVERY))
     if chosen:
         parts.html(together.table(chosen[:MOST], found.told, found.at))
     else:
@@ -40,12 +41,23 @@ def show() -> None:
 
 def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
     """How far back to look, and what to show of it. Both live in the address, so that a link shows the same."""
+    options = {"within": list(RANGES), "episode": STATES, "kind": list(words.KINDS.values())}
+    for name, known in options.items():
+        unknown.leave_out(name, known)
     if "within" not in st.query_params:
         st.session_state.setdefault("within", "30 d")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        within = st.segmented_control("Within", list(RANGES), key="within", bind="query-params", required=True)
-        states = st.pills("State", STATES, selection_mode="multi", key="episode", bind="query-params")
-        kinds = st.pills("Kind", list(words.KINDS.values()), selection_mode="multi", key="kind", bind="query-params")
+        within = st.segmented_control(
+            "Within",
+            options["within"],
+            key="within",
+            bind="query-params",
+            required=True,
+            on_change=unknown.forget,
+            args=("within",),
+        )
+        states = _pills("State", options["episode"], "episode")
+        kinds = _pills("Kind", options["kind"], "kind")
         text = st.text_input("Stream", placeholder="part of its name", key="of", bind="query-params", width=180) or ""
 
     def matches(row: AlertRow) -> bool:
@@ -58,12 +70,25 @@ def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
     return within or ALL, matches
 
 
-def _verdict(found: Incidents) -> str:
-    told = [row for row in found.alerts if not row.muted]
-    count, replayed = sum(not row.alert.is_over for row in told), len(found.alerts) - len(told)
-    text = f"{words.several(count, 'alert')} open" if count else "No alert is open"
+def _pills(label: str, options: Sequence[str], name: str) -> list[str]:
+    """Those of `options` that were chosen."""
+    return st.pills(
+        label,
+        options,
+        selection_mode="multi",
+        key=name,
+        bind="query-params",
+        on_change=unknown.forget,
+        args=(name,),
+    )
+
+
+def _verdict(every: Sequence[Sequence[AlertRow]]) -> str:
+    told = [group for group in every if not all(row.muted for row in group)]
+    count, replayed = sum(not group[0].alert.is_over for group in told), len(every) - len(told)
+    text = f"{words.several(count, 'incident')} open" if count else "No incident is open"
     text += f", {words.count(len(told) - count)} resolved in this time"
-    more = f"{words.several(replayed, 'more alert')} of replayed history, of which nobody was told." if replayed else ""
+    more = f"{words.count(replayed)} more of replayed history, of which nobody was told." if replayed else ""
     return f'<p class="verdict">{escape(text)}</p>' + (f"<p>{escape(more)}</p>" if more else "")
 
 

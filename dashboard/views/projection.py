@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, parts, points, projection, scatter, typical, words
+from dashboard import data, parts, points, projection, scatter, typical, unknown, words
 from dashboard.colouring import By
 from dashboard.data import Registered, Shown
 from dashboard.projection import LAST, ROWS, Kept, Method, Projection, Wanted
@@ -60,14 +60,18 @@ def show() -> None:
 
 def _asked(known: Registered) -> tuple[Wanted, By] | None:
     """Which rows, and what their colour says; all of it lives in the address."""
+    pictures, colours = [each.value for each in Method], [each.value for each in By]
+    options = {"last": list(LAST), "most": list(ROWS), "picture": pictures, "by": colours}
+    for name, known_ones in {**options, "column": _columns(parts.named("stream"))}.items():
+        unknown.leave_out(name, known_ones)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stream = parts.chosen_stream(known, windows.first_stream)
         if stream is None:
             return None
-        last = _one_of("Windows of the last", list(LAST), "last", "1 d")
-        most = _one_of("Rows at most", list(ROWS), "most", "2k")
-        method = Method(_one_of("Picture", [each.value for each in Method], "picture", Method.PCA.value))
-        by = By(_one_of("Colour", [each.value for each in By], "by", By.SIDE.value))
+        last = _one_of("Windows of the last", options["last"], "last", "1 d")
+        most = _one_of("Rows at most", options["most"], "most", "2k")
+        method = Method(_one_of("Picture", pictures, "picture", Method.PCA.value))
+        by = By(_one_of("Colour", colours, "by", By.SIDE.value))
         columns = _columns(stream)
         column = st.selectbox("Column", columns, key="column", bind="query-params") if len(columns) > 1 else None
     return Wanted(stream, LAST[last], ROWS[most], column or next(iter(columns), ""), method), by

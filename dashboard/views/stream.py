@@ -19,6 +19,7 @@ from dashboard import (
     moved,
     palette,
     parts,
+    unknown,
     words,
 )
 from dashboard.layers import Chart
@@ -61,6 +62,7 @@ def show() -> None:
     live = _header(mine)
     every = EVERY if live else None
     st.fragment(_firing, run_every=every)(key, every)
+    _leave_out_unknown(mine)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         chosen = _objective(mine)
         wanted = _range(mine, chosen, fleet)
@@ -113,8 +115,9 @@ def _header(mine: Sequence[Line]) -> bool:
     ]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
-            text = " · ".join(part for part in about if part)
-            parts.html(f'<p class="verdict">{escape(row.stream.key)}</p><p class="when">{escape(text)}</p>')
+            text = escape(" · ".join(part for part in about if part))
+            closely = f'<a href="#{closer.ANCHOR}">a closer look</a>'
+            parts.html(f'<p class="verdict">{escape(row.stream.key)}</p><p class="when">{text} · {closely}</p>')
         drawn.ready()
         return st.toggle("Live", value=True, key="live", bind="query-params")
 
@@ -141,6 +144,18 @@ def _inhibited(row: AlertRow, others: Sequence[AlertRow]) -> bool:
     """Whether it is a ticket for what somebody is already paged about."""
     paged = any(o.alert.kind is AlertKind.PAGE and o.alert.state is AlertState.FIRING for o in others)
     return paged and row.alert.kind is AlertKind.TICKET
+
+
+def _leave_out_unknown(mine: Sequence[Line]) -> None:
+    """Say what the address asks for that is not there."""
+    unknown.leave_out("slo", sorted(line.name for line in mine))
+    unknown.leave_out("range", [*LENGTHS, ALL])
+    unknown.leave_out("live", ["true", "false"])
+    unknown.leave_out("look", [look.value for look in closer.Look])
+    start, end = (st.query_params.get(name, "") for name in ("from", "to"))
+    if (start or end) and fixed(start, end) is None:
+        unknown.say("from", f"{start} to {end}", "Needed are two times with their offset: `2026-03-01T12:00:00Z`.")
+        _forget_fixed()
 
 
 def _objective(mine: Sequence[Line]) -> Line:

@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, drawn, matrix, pairs, parts, words
+from dashboard import data, drawn, matrix, pairs, parts, unknown, words
 from dashboard.data import Registered, Shown
 from dashboard.matrix import LENGTHS, Kept, Matrix, Pair
 from drift.slo import Slo
@@ -60,6 +60,7 @@ def show() -> None:
 
 def _asked(known: Registered) -> tuple[str | None, timedelta]:
     """Which stream, and how far back; both live in the address."""
+    unknown.leave_out("last", list(LENGTHS))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stream = parts.chosen_stream(known, sketches.first_stream)
         if "last" not in st.query_params:
@@ -75,6 +76,10 @@ def _drawn(kept: Matrix) -> tuple[int, int] | None:
         st.query_params["a"], st.query_params["b"] = (kept.starts[i].isoformat() for i in chosen)
         return chosen
     asked = [_place(kept, st.query_params.get(name, "")) for name in ("a", "b")]
+    for name, place in zip(("a", "b"), asked, strict=True):
+        if place is None and (text := st.query_params.pop(name, "")):
+            first, last = kept.starts[0], kept.starts[-1]
+            unknown.say(name, text, f"Kept are times from `{first:%Y-%m-%dT%H:%MZ}` to `{last:%Y-%m-%dT%H:%MZ}`.")
     return None if None in asked else (asked[0] or 0, asked[1] or 0)
 
 

@@ -29,9 +29,7 @@ class Patience(Generic[T]):
             PoolTimeoutError: there is none in time; one of `UNREACHABLE`.
         """
         if self._asked is None:
-            self._asked = Future()
-            # A daemon: what hangs must not keep the process from its end.
-            Thread(target=_answer, args=(self._asked, question), daemon=True).start()
+            self._asked = asking(question)
         try:
             return self._asked.result(self._within / timedelta(seconds=1))
         except TimeoutError:
@@ -39,6 +37,13 @@ class Patience(Generic[T]):
         finally:
             if self._asked.done():
                 self._asked = None
+
+
+def asking(question: Callable[[], T]) -> Future[T]:
+    """The answer to come, of a thread that is a daemon: what hangs must not keep the process from its end."""
+    future: Future[T] = Future()
+    Thread(target=_answer, args=(future, question), daemon=True).start()
+    return future
 
 
 def _answer(future: Future[T], question: Callable[[], T]) -> None:

@@ -14,6 +14,7 @@ from drift.errors import StoreError
 from drift.records import PERCENTILES, Gap, GapReason, Measurement, Span
 from drift.slo import Slo
 from drift.store import codec, reads, tables
+from drift.store.connect import PoolTimeoutError
 from drift.store.reads import BudgetRow
 
 Reader: TypeAlias = sa.Engine
@@ -26,17 +27,21 @@ def reading(engine: Reader) -> Iterator[sa.Connection]:
     Raises:
         StoreError: the database does not answer, answers too slowly, or is not migrated.
     """
-    where = engine.url.render_as_string(hide_password=True)
     try:
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
             conn.execute(sa.text("SET LOCAL statement_timeout = '10s'"))
             yield conn
     except ProgrammingError as error:
         raise StoreError(
-            f"the database at {where} has not all that is needed, run `drift migrate`: {_said(error)}"
+            f"the database at {where(engine)} has not all that is needed, run `drift migrate`: {_said(error)}"
         ) from None
-    except DBAPIError as error:
-        raise StoreError(f"Postgres at {where} does not answer: {_said(error)}") from None
+    except (DBAPIError, PoolTimeoutError) as error:
+        raise StoreError(f"Postgres at {where(engine)} does not answer: {_said(error)}") from None
+
+
+def where(engine: Reader) -> str:
+    """The database that is read, as people may read it: without its password."""
+    return engine.url.render_as_string(hide_password=True)
 
 
 def now(conn: sa.Connection) -> datetime:
@@ -194,5 +199,5 @@ def _thinned(
     return sa.select(*(ranked.c[column.name] for column in t.c)).where(kept).order_by(ranked.c.start)
 
 
-def _said(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0]
+def _said(error: DBAPIError | PoolTimeoutError) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()[0]
