@@ -13,7 +13,7 @@ from dashboard.incident import BURNS, Incident, to_recover
 from dashboard.standing import standing_of
 from drift.alert import AlertState
 from drift.records import parse_name
-from drift.runbooks import beside
+from drift.runbook import beside
 
 STYLES: Final = {"First bad window": "bad", "Fired": "bad", "Recovered": "good", "Rolled back": "good"}
 

@@ -16,7 +16,7 @@ from drift.config.slos import CONTEXT
 from drift.notify.compose import ALERT_NAMES, Context, annotations, page
 from drift.notify.own_alerts import OWN_ALERTS
 from drift.records import ENVIRONMENT, merged_name
-from drift.runbooks import anchor, beside, runbooks
+from drift.runbook import anchor, beside, runbooks
 from drift.slo import Quantity, Sli, budget
 from drift.slo.budgets import Ledger
 

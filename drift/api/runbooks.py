@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
-from drift.runbooks import rendered, runbooks
+from drift.runbook import rendered, runbooks
 
 INDEX: Final = "README"
 _STYLE: Final = "body{max-width:60rem;margin:2rem auto;padding:0 1rem;font:1rem/1.5 system-ui;color-scheme:light dark}"
