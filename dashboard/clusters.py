@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 from scipy.cluster.vq import kmeans2
 
+from dashboard import words
 from drift.records import Rows
 
 KNOWN: Final = 6  # clusters of the reference
@@ -85,7 +86,7 @@ def _known(reference: Side, window: Side, shown: int, *, show_inputs: bool) -> I
         )
         name = _name(reference.rows, mine, typical, show_inputs=show_inputs) or f"cluster {i + 1}"
         x, y = np.median(reference.places[mine], axis=0).tolist()
-        yield Cluster(_cut(name), x, y, len(mine) / len(of), len(others) / max(1, shown), typical)
+        yield Cluster(words.cut(name, LONGEST), x, y, len(mine) / len(of), len(others) / max(1, shown), typical)
 
 
 def _new(window: Side, shown: int, *, show_inputs: bool) -> Iterator[Cluster]:
@@ -99,7 +100,7 @@ def _new(window: Side, shown: int, *, show_inputs: bool) -> Iterator[Cluster]:
             typical = _called(window.rows, mine, centre, show_inputs=show_inputs)
             name = _name(window.rows, mine, typical, show_inputs=show_inputs) or "rows without ids"
             x, y = np.median(window.places[mine], axis=0).tolist()
-            yield Cluster(_cut(name), x, y, 0.0, len(mine) / shown, typical, is_new=True)
+            yield Cluster(words.cut(name, LONGEST), x, y, 0.0, len(mine) / shown, typical, is_new=True)
 
 
 def _centres(vectors: Float32[np.ndarray, "n d"], most: int) -> Float64[np.ndarray, "k d"]:
@@ -142,10 +143,6 @@ def _shared(rows: Rows, mine: Which) -> str:
         if value and count >= MAJORITY * len(mine):
             return str(value)
     return ""
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _taken(side: Side, which: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Side:

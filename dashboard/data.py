@@ -22,7 +22,7 @@ from drift.config import Settings
 from drift.errors import PrometheusError, StoreError
 from drift.records import Measurement
 from drift.slo import Slo
-from drift.store import maintenance, outgoing, reads, views
+from drift.store import maintenance, operations, outgoing, reads, views
 from drift.store.connect import Connection, connect_reader
 from drift.store.views import Reader
 
@@ -57,7 +57,7 @@ def fleet(stream: str | None = None) -> Shown[Fleet]:
             alerts=tuple(reads.alerts(conn, states=EVERY[:2], stream=stream, limit=10_000)),
             measurements=tuple(found),
             slots=tuple(views.slots(conn, unjudged(found, slos))),
-            backlog=tuple(row for row in reads.backlog(conn) if row.stream in names),
+            backlog=tuple(row for row in operations.queue(conn) if row.stream in names),
             troubled=outgoing.undelivered(conn, since=at - timedelta(days=1), now=at),
             maintenance=tuple(maintenance.active(conn, at)),
         )

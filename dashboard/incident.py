@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from dashboard import changes, episodes, words
+from dashboard import changes, episodes, past, words
 from dashboard.changes import Step
 from dashboard.series import Series, around
 from drift.alert import AlertKind, AlertState
@@ -139,7 +139,7 @@ def _around(
         inputs=incidents.inputs(conn, stream, moved.span.start, [r.position for r in rows]) if moved else {},
         others=tuple(incidents.related(conn, row, span, among=among)),
         messages=outgoing.of_alerts(conn, [alert]).get(alert.id, ()),
-        series=_series(conn, slo, around(began, end), row) if slo else None,
+        series=replace(past.series(conn, slo, around(began, end), most=POINTS), alerts=(alert,)) if slo else None,
         changes=stored.changes(conn, stream, alert.slo, alert.fired_at, Span(span.start - BEFORE, span.end + LATE)),
     )
 
@@ -229,9 +229,3 @@ def _moved(conn: Connection, stream: str, span: Span, detector: str | None) -> M
     """The newest window that says where the change comes from: by the objective's own detector, else by another."""
     each = (views.attributed(conn, stream, span.start, span.end, detector=by) for by in dict.fromkeys((detector, None)))
     return next((found[0] for found in each if found), None)
-
-
-def _series(conn: Connection, slo: Slo, span: Span, row: AlertRow) -> Series:
-    measured = views.thinned_measurements(conn, slo, span, most=POINTS)
-    gaps = views.gap_runs(conn, slo.stream, slo.sli.detector, span)
-    return Series(slo, span, tuple(measured), tuple(gaps), (), (row.alert,))

@@ -11,7 +11,8 @@ from dashboard.declared import Declared
 from drift.alert import AlertKind, AlertState, patience
 from drift.records import Maintenance, Measurement, covering
 from drift.slo import Outcome, Quantity, Slo
-from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
+from drift.store.operations import QueueRow
+from drift.store.reads import AlertRow, BudgetRow, StreamRow
 from drift.store.views import Trail
 
 
@@ -45,7 +46,7 @@ class Fleet:
     budgets: tuple[BudgetRow, ...]
     alerts: tuple[AlertRow, ...]
     measurements: tuple[Measurement, ...]
-    backlog: tuple[BacklogRow, ...]
+    backlog: tuple[QueueRow, ...]
     troubled: int | None
     maintenance: tuple[Maintenance, ...] = ()
     slots: tuple[BudgetRow, ...] = ()

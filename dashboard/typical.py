@@ -19,9 +19,8 @@ def table(clusters: Sequence[Cluster]) -> str:
 def _cells(cluster: Cluster) -> tuple[str, ...]:
     mark = markup.small("new: unlike any row of the reference") if cluster.is_new else ""
     name = f'<span class="name">{escape(cluster.name)}</span>{mark}'
-    rows = "<br>".join(escape(_cut(text)) for text in cluster.typical) or '<span class="soft">rows without ids</span>'
+    rows = (
+        "<br>".join(escape(words.cut(text, LONGEST)) for text in cluster.typical)
+        or '<span class="soft">rows without ids</span>'
+    )
     return name, escape(words.share(cluster.reference)), escape(words.share(cluster.window)), rows
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -148,3 +148,8 @@ def several(number: int, one: str, many: str = "") -> str:
 def count(number: int) -> str:
     """A count with its thousands apart: `12 345`."""
     return f"{number:,}".replace(",", NARROW)
+
+
+def cut(text: str, most: int) -> str:
+    """`text`, of which at most that many letters stay."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -16,7 +16,8 @@ from drift.config import Config, load
 from drift.records import Measurement, Span
 from drift.slo import Outcome, Quantity, Sli
 from drift.store.fleet import STATES
-from drift.store.reads import AlertRow, BacklogRow, BudgetRow, StreamRow
+from drift.store.operations import QueueRow
+from drift.store.reads import AlertRow, BudgetRow, StreamRow
 
 NOW = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -110,7 +111,7 @@ def fleet(config: Config, **changed: object) -> Fleet:
     span = Span(NOW - 1.5 * HOUR, NOW - 0.5 * HOUR)
     slot = BudgetRow("products", "traffic", span, Outcome.GOOD, 0.9, "fast", 0.0, 0.0, None)
     number = Measurement("products", span, "mmd", "r", 0.0, 400, 0.5)
-    base = Fleet(NOW, (row,), (slot,), (), (number,), (BacklogRow("products", 2, span.start, ""),), 0)
+    base = Fleet(NOW, (row,), (slot,), (), (number,), (QueueRow("products", 2, span.end, 0, ""),), 0)
     return replace(base, **changed)
 
 

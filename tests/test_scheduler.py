@@ -44,7 +44,7 @@ from drift.pipeline.gates import Gatekeeper
 from drift.pipeline.pictures import Painter
 from drift.records import CanaryRule, GapReason, Judgement
 from drift.scheduler import BATCH, CLOCKS, GIVE_UP_AFTER, Scheduler, Service, Tally, work_once
-from drift.store import diagnoses, jobs, outbox, reads, tables
+from drift.store import diagnoses, jobs, operations, outbox, reads, tables
 from drift.store.connect import OperationalError
 
 
@@ -138,7 +138,7 @@ def test_all_windows_are_worked_off(engine):
     assert rounds == 3
     with engine.connect() as conn:
         assert fakes.verdicts(conn)[("search", "spread")] == (40, 0)
-        assert reads.backlog(conn) == []
+        assert operations.queue(conn) == []
 
 
 def test_a_failure_undoes_its_writes_and_is_tried_again(engine):
@@ -150,7 +150,7 @@ def test_a_failure_undoes_its_writes_and_is_tried_again(engine):
     assert work_once(service)
     with engine.connect() as conn:
         assert fakes.verdicts(conn) == {}
-        assert reads.backlog(conn)[0].error == "RuntimeError: once"
+        assert operations.queue(conn)[0].error == "RuntimeError: once"
     clock.now += timedelta(minutes=1)
     while work_once(service):
         pass

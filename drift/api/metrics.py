@@ -16,7 +16,7 @@ from drift.api.objective_metrics import objective_metrics
 from drift.records import IN_FLIGHT
 from drift.scheduler import CLOCKS, Scheduler, Service
 from drift.slo import Severity
-from drift.store import endpoints, reads, retrains
+from drift.store import endpoints, operations, reads, retrains
 from drift.store.connect import UNREACHABLE, Connection, DBAPIError
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class Exporter(Collector):
 
     def _of_queues(self, conn: Connection) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("drift_windows_waiting", "Closed windows that wait.", labels=["job_id"])
-        behind = {row.stream: row.windows for row in reads.backlog(conn)}
+        behind = {row.stream: row.windows for row in operations.queue(conn)}
         for name in self._service.monitors:
             waiting.add_metric([name], behind.get(name, 0))
         messages = GaugeMetricFamily("drift_messages", "Messages by state.", labels=["receiver", "state"])

@@ -17,11 +17,10 @@ UNNAMED: Final = (NONE, UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What an objective said over a stretch of time: windows that were judged and bad ones, and where these lie."""
+    """What an objective said over a stretch of time: windows that were judged, bad ones, and the last of these."""
 
     judged: int
     bad: int
-    first_bad: Span | None
     last_bad: Span | None
 
 
@@ -80,12 +79,11 @@ def verdicts(conn: sa.Connection, stream: str, slo: str, span: Span) -> Verdicts
         sa.func.count().filter(bad),
     ]
     counted = conn.execute(sa.select(*counts).where(mine)).one()
-    edges = [
-        conn.execute(sa.select(t.c.start, t.c.end).where(mine, bad).order_by(order).limit(1)).first()
-        for order in (t.c.start, t.c.start.desc())
-    ]
-    first, last = (None if edge is None else Span(edge[0].astimezone(UTC), edge[1].astimezone(UTC)) for edge in edges)
-    return Verdicts(counted[0], counted[1], first, last)
+    newest = sa.select(t.c.start, t.c.end).where(mine, bad).order_by(t.c.start.desc()).limit(1)
+    last = conn.execute(newest).first()
+    if last is None:
+        return Verdicts(counted[0], counted[1], None)
+    return Verdicts(counted[0], counted[1], Span(last[0].astimezone(UTC), last[1].astimezone(UTC)))
 
 
 def held(conn: sa.Connection, stream: str, detector: str, span: Span) -> list[Held]:

@@ -87,16 +87,6 @@ class DeadRow:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class BacklogRow:
-    """Windows of a stream that wait to be measured; `error` is why the oldest failed last."""
-
-    stream: str
-    windows: int
-    oldest: datetime
-    error: str
-
-
 def streams(conn: sa.Connection, *, key: str | None = None) -> list[StreamRow]:
     """All registered streams, by key; or the one of that key."""
     t, v = tables.stream, tables.version
@@ -204,14 +194,6 @@ def message_counts(conn: sa.Connection) -> list[tuple[str, str, int]]:
     t = tables.outbox
     rows = conn.execute(sa.select(t.c.receiver, t.c.state, sa.func.count()).group_by(t.c.receiver, t.c.state))
     return [(row[0], row[1], row[2]) for row in rows]
-
-
-def backlog(conn: sa.Connection) -> list[BacklogRow]:
-    """Windows that are closed and not measured yet, by stream."""
-    t = tables.job
-    first_error = sa.func.max(t.c.error)
-    query = sa.select(t.c.stream, sa.func.count(), sa.func.min(t.c.start), first_error).group_by(t.c.stream)
-    return [BacklogRow(*row) for row in conn.execute(query.order_by(t.c.stream))]
 
 
 def measurement_of(row: sa.Row[tuple[object, ...]]) -> Measurement:

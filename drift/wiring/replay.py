@@ -17,7 +17,7 @@ from drift.pipeline import measure
 from drift.pipeline.monitor import Monitor
 from drift.records import Span
 from drift.slo import Slo
-from drift.store import inbox, jobs, reads
+from drift.store import inbox, jobs, operations, reads
 from drift.store.connect import Connection, Engine
 from drift.store.partitions import ensure_month
 from drift.wiring.build import build_monitor, clock, muted, register
@@ -64,7 +64,7 @@ def replay(conn: Connection, monitor: Monitor, wanted: Replay) -> Iterator[int]:
         ConfigError: the stream has newer windows, whose alerts would come before those of these, or still takes rows.
     """
     jobs.wait_turn(conn, monitor.stream.key)
-    if any(row.stream == monitor.stream.key for row in reads.backlog(conn)):
+    if any(row.stream == monitor.stream.key for row in operations.queue(conn)):
         raise ConfigError(f"windows of {monitor.stream} wait to be measured: let `drift run` finish them first")
     last = max((row.span.end for row in reads.latest_budgets(conn) if row.stream == monitor.stream.key), default=None)
     if last is not None and last > wanted.span.start:
