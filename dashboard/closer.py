@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import streamlit as st
 
-from dashboard import charts, data, drawn, looks, markup, palette, parts, shapes, words
+from dashboard import charts, data, drawn, looks, markup, palette, parts, shapes, unknown, words
 from dashboard.looks import GUESSED, PROBES, Compared
 from dashboard.series import Range
 from drift.slo import Slo
@@ -46,6 +46,9 @@ def show(chosen: Slo, wanted: Range) -> None:
 
 
 def _dimensions(chosen: Slo, wanted: Range) -> None:
+    if (asked := st.query_params.get("dim", "")) and not asked.isdecimal():
+        st.query_params.pop("dim")
+        unknown.say("dim", asked, "Needed is the number of a dimension: `0` or more.")
     number = st.number_input(
         "Dimension",
         min_value=0,

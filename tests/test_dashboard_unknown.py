@@ -12,6 +12,7 @@ CASES = [
     ("stream", {**STREAM, "range": "2 weeks"}, "range `2 weeks`", "Known are `15 min`, `1 h`"),
     ("stream", {**STREAM, "look": "a`b"}, "look `a\N{REPLACEMENT CHARACTER}b`", "Known are `dimensions`"),
     ("stream", {**STREAM, "from": "noon", "to": "now"}, "from `noon to now`", "Needed are two times"),
+    ("stream", {**STREAM, "look": "dimensions", "dim": "x"}, "dim `x`", "Needed is the number of a dimension"),
     ("incidents", {"within": "1 year"}, "within `1 year`", "Known are `1 d`, `7 d`, `30 d`, `all`"),
     ("incidents", {"episode": "closed"}, "episode `closed`", "Known are `open`, `resolved`"),
     ("incidents", {"kind": "pages"}, "kind `pages`", "Did you mean `page`?"),
