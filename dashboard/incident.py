@@ -83,11 +83,12 @@ class Found:
     incident: Incident | None
 
     def only(self, sees: Callable[[str], bool]) -> Self:
-        """The same with those other alerts that may be seen."""
+        """The same with those other alerts, and of what was done, that may be seen."""
         if self.incident is None:
             return self
         others = tuple(row for row in self.incident.others if sees(row.alert.stream))
-        return replace(self, incident=replace(self.incident, others=others))
+        done = changes.only(self.incident.changes, sees)
+        return replace(self, incident=replace(self.incident, others=others, changes=done))
 
 
 def named(query: Mapping[str, str]) -> Named | None:

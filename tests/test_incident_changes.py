@@ -129,6 +129,25 @@ def test_what_was_done_is_found_for_the_alert_and_its_time_alone(engine):
     assert [trial.id for trial in of_segment.trials] == ["canary_1"]
 
 
+def test_who_sees_one_tenant_is_told_nothing_of_what_was_done_about_another(live):
+    mine, theirs = "search/tenant=acme", "search/tenant=globex"
+    asked = (
+        replace(ASKED, id="msg_0", stream=theirs, by="bob", detail="globex again"),
+        replace(ASKED, id="msg_2", stream=mine, state=RetrainState.JOINED, because="msg_0"),
+    )
+    reasons = ("the overlap in segment 'globex' is 0.2",)
+    decided = tuple(Gated(one.id, Judgement("a", "b", "fail", reasons, report="{}"), AT) for one in asked)
+    every = incident.Found(AT, replace(live, changes=Changes(asked, decided, (TRIAL,))))
+    narrowed = every.only(lambda key: key == mine).incident.changes
+    assert told(narrowed) == [
+        ("No retraining asked for", AT, "another request is open: msg_0"),
+        ("Gate: fail", AT, ""),
+        ("Roll back, says the canary", AT + HOUR, "8 beside 7: back to 7"),
+    ]
+    assert "globex" not in repr(narrowed)
+    assert every.only(lambda key: True).incident.changes.retrains == asked
+
+
 @pytest.fixture
 def live(reader, config_file) -> incident.Incident:  # noqa: F811
     """A page that fires, and nothing done about it."""
