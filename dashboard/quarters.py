@@ -21,7 +21,7 @@ from drift.slo.false_alarms import YEAR, begins
 from drift.store import attainment, reads, views
 from drift.store.attainment import Begun
 from drift.store.connect import Connection
-from drift.store.reads import AlertRow
+from drift.store.reads import AlertRow, BudgetRow
 
 SHOWN: Final = 4
 TOLD: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
@@ -47,7 +47,8 @@ class Attained:
 
     @property
     def is_met(self) -> bool:
-        return self.target is None or self.share >= self.target
+        """Whether what was promised was kept; not so where it is not known what was."""
+        return self.target is not None and self.share >= self.target
 
     @property
     def spent(self) -> float:
@@ -75,6 +76,11 @@ class Quarter:
         return tuple(group for group in self.incidents if any(_calls(row) and not row.muted for row in group))
 
     @property
+    def promised(self) -> tuple[Attained, ...]:
+        """The objectives of which is declared what they promise: some may not be any more."""
+        return tuple(one for one in self.attained if one.target is not None)
+
+    @property
     def name(self) -> str:
         return f"{self.start.year} Q{(self.start.month + 2) // 3}"
 
@@ -92,13 +98,14 @@ class FalsePages:
 class Report:
     """All of it as of `at`, the newest quarter first.
 
-    `overspent` names, for each team, the stream of each objective that has spent its budget now. `spent` is what
-    encoding took, for all streams together: None where the visitor does not see them all.
+    `overspent` names, for each team, the stream of each declared objective that has spent its budget now: None where
+    it is not known what is declared. `spent` is what encoding took, for all streams together: None where the visitor
+    does not see them all.
     """
 
     at: datetime
     quarters: tuple[Quarter, ...]
-    overspent: Mapping[str, Sequence[str]]
+    overspent: Mapping[str, Sequence[str]] | None
     spent: tuple[Spent, ...] | None = ()
 
     def only(self, sees: Callable[[str], bool]) -> Self:
@@ -111,7 +118,8 @@ class Report:
             )
             for quarter in self.quarters
         )
-        overspent = {team: [key for key in keys if sees(key)] for team, keys in self.overspent.items()}
+        every = self.overspent
+        overspent = every and {team: [key for key in keys if sees(key)] for team, keys in every.items()}
         return replace(self, quarters=quarters, overspent=overspent, spent=None)
 
 
@@ -129,11 +137,18 @@ def read(conn: Connection, declared: Declared | None) -> Report:
         found = tuple(lived.attained(start, end))
         mine = tuple(group for group in incidents if start <= together.began(group) < end)
         quarters.append(Quarter(start, end, found, mine))
-    overspent: dict[str, list[str]] = {}
-    for budget in reads.latest_budgets(conn):
-        if budget.remaining <= 0 and budget.stream in teams:
-            overspent.setdefault(teams[budget.stream], []).append(budget.stream)
+    overspent = None if declared is None else _overspent(reads.latest_budgets(conn), declared, teams)
     return Report(at, tuple(quarters), overspent, spending.read(conn, declared, starts, teams, at))
+
+
+def _overspent(
+    budgets: Sequence[BudgetRow], declared: Declared, teams: Mapping[str, str]
+) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for budget in budgets:
+        if budget.remaining <= 0 and budget.stream in teams and budget.slo in declared.slos(budget.stream):
+            found.setdefault(teams[budget.stream], []).append(budget.stream)
+    return found
 
 
 def quarter_starts(at: datetime) -> tuple[datetime, ...]:

@@ -82,6 +82,30 @@ def test_attainment_is_of_time_and_each_quarter_has_its_own(engine, declared):
     assert [quarter.attained for quarter in report.quarters[2:]] == [(), ()]
 
 
+def test_what_is_not_declared_any_more_is_neither_met_nor_missed(engine, declared):
+    with engine.begin() as conn:
+        live(conn, declared, "B" * 60, quarter_start())  # its budget is spent
+        known, unknown = quarters.read(conn, Declared.of(declared)), quarters.read(conn, None)
+        retired = replace(Declared.of(declared), objectives={STREAM: {}})
+        gone = quarters.read(conn, retired)
+    assert (known.overspent, gone.overspent, unknown.overspent) == ({"care": [STREAM]}, {}, None)
+    assert "0 of 1 objective met so far" in executive.verdict(known)
+    for report in (unknown, gone):
+        assert "how many objectives are met is not known" in executive.verdict(report)
+        assert "not known" in executive.teams(report)
+        assert "✓" not in executive.teams(report)
+        assert "is not known" in executive.worst(report.quarters[0])
+
+
+def test_a_file_that_changes_is_read_anew_and_not_after_minutes(page, seeded_url, config_file, tmp_path, monkeypatch):  # noqa: F811
+    path = tmp_path / "drift.yaml"
+    path.write_text(config_file.read_text())
+    monkeypatch.setattr("sys.argv", ["app.py", "--config", str(path)])
+    assert "objectives met so far" in text(page(seeded_url, "executive"))
+    path.write_text("streams: 7")
+    assert "how many objectives are met is not known" in text(page(seeded_url, "executive"))
+
+
 def save_page(
     conn, began, ended, *, state=AlertState.RESOLVED, muted=False, slo="rank", kind=AlertKind.PAGE, stream=STREAM
 ) -> Alert:

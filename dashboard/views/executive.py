@@ -103,7 +103,7 @@ def _ask() -> Shown[Report]:
     def read(conn: Connection) -> Report:
         return quarters.read(conn, declared)
 
-    return data.asked("quarters", read, ttl=TTL)
+    return data.asked(("quarters", declared), read, ttl=TTL)
 
 
 if __name__ == "__main__":
