@@ -5,7 +5,8 @@ from html import escape
 from typing import Final
 
 from dashboard import episodes, markup, quarters, together, words
-from dashboard.quarters import Attained, FalsePages, Quarter, Report, by_team, lasted, recovery, team_of
+from dashboard.attained import Attained
+from dashboard.quarters import FalsePages, Quarter, Report, by_team, lasted, recovery, team_of
 from drift.alert import AlertKind
 from drift.store.reads import AlertRow
 
