@@ -7,6 +7,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from dashboard import matrix
 from dashboard.declared import Declared
 from dashboard.standing import Fleet, lines
 from drift.alert import Alert, AlertKind, AlertState, Watch
@@ -66,6 +67,20 @@ def test_the_newest_measurement_of_each_pair_is_found_across_months(engine):
         found = views.latest_measurements(conn, [("s", "rank"), ("s", "mmd"), ("s", "skew"), ("t", "rank")])
         assert views.latest_measurements(conn, []) == []
     assert {(m.detector, m.value) for m in found} == {("rank", 2), ("mmd", 3)}
+
+
+def test_of_each_detector_the_newest_window_of_a_stretch_is_read_and_no_other(engine, monkeypatch):
+    for detector, far in (("rank", 90), ("mmd", 50)):
+        record(engine, [measured(i, i, detector) for i in (*range(40), far)])
+    record(engine, [measured(99, 1, "probe")])
+    made, read = reads.measurement_of, []
+    monkeypatch.setattr(reads, "measurement_of", lambda row: read.append(row) or made(row))
+    with views.reading(engine) as conn:
+        found = matrix.pair(conn, "s", *(Span(START, START + n * MINUTE) for n in (20, 60)), slos=())
+        nothing = views.newest_within(conn, "t", DAY)
+    first, second = ({name: m.value for name, m in of.items()} for of in (found.first, found.second))
+    assert (first, second, nothing) == ({"rank": 19, "mmd": 19}, {"rank": 39, "mmd": 50}, [])
+    assert len(read) == 4
 
 
 def test_trails_have_the_newest_numbers_of_each_pair_in_order(engine):

@@ -59,6 +59,20 @@ def latest_measurements(conn: sa.Connection, of: Sequence[tuple[str, str]]) -> l
     return [reads.measurement_of(row) for row in rows]
 
 
+def newest_within(conn: sa.Connection, stream: str, span: Span) -> list[Measurement]:
+    """The newest measurement by each detector of the windows of `stream` that start in `span`."""
+    t = tables.measurement
+    of, name = t.c.stream == stream, sa.func.min(t.c.detector)
+    # From one detector to the next through the index: there may be a million rows of each.
+    seen = sa.select(name.label("name")).where(of).cte("seen", recursive=True)
+    following = sa.select(name).where(of, t.c.detector > seen.c.name).scalar_subquery()
+    seen = seen.union_all(sa.select(following).where(seen.c.name.is_not(None)))
+    mine = (of, t.c.detector == seen.c.name, *_starts_in(t, span))
+    newest = sa.select(t).where(*mine).order_by(t.c.start.desc()).limit(1).lateral()
+    rows = conn.execute(sa.select(newest).select_from(seen.join(newest, sa.true())))
+    return [reads.measurement_of(row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Trail:
     """The newest values of a detector on a stream and their p-values, oldest first."""
