@@ -57,7 +57,7 @@ def _row(incident: Incident, step: Step) -> tuple[str, ...]:
     if step.at is None:
         return ("-", "-", plain(step.name), plain(step.detail))
     after = step.at - incident.bad_since
-    return (f"{step.at:%Y-%m-%d %H:%M:%S}", words.length(after), plain(step.name), plain(step.detail))
+    return (f"{step.at:%Y-%m-%d %H:%M:%S}", words.after(after), plain(step.name), plain(step.detail))
 
 
 def _cause(incident: Incident) -> Iterator[str]:

@@ -184,6 +184,16 @@ def test_who_looks_after_it_is_a_step_with_the_time_it_took(live):
     assert "marked as false" not in account.head(live)
 
 
+def test_what_came_before_the_incident_is_so_told_on_the_page_and_in_the_post_mortem(live):
+    began = live.bad_since
+    steps = [changes.Step(name, began + hours * HOUR) for name, hours in (("Before", -2), ("Began", 0), ("After", 3))]
+    document, page = postmortem.document(live, steps), account.timeline(live, steps)
+    assert [line.split(" | ")[1] for line in document.splitlines() if line.startswith("| 20")] == [
+        "\N{MINUS SIGN} 2 h", "start", "+ 3 h",
+    ]  # fmt: skip
+    assert "\N{MINUS SIGN}\N{NARROW NO-BREAK SPACE}2\N{NARROW NO-BREAK SPACE}h" in page
+
+
 def test_lists_of_alerts_and_the_fleet_say_who_looks_after_one_and_which_was_false():
     taken = replace(FIRES, acknowledged=ANNA, false_by="bob")
     line = Line(StreamRow(Stream("search", "m", "1", 2), "", AT), "traffic", None, Standing.PAGE, (taken,))
