@@ -157,7 +157,7 @@ def encoders(found: Operations) -> str:
                 words.count(row.inputs),
                 "-" if row.per_second is None else f"{row.per_second:,.1f}",
                 escape(words.length(timedelta(seconds=row.seconds))),
-                "no price" if row.per_million is None else f"{row.per_million:.4g}",
+                "no price" if row.per_million is None else escape(words.number(row.per_million)),
                 escape(words.size(row.gpu_memory)) if row.gpu_memory else "on the CPU",
             ),
         )

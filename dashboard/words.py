@@ -116,8 +116,9 @@ def signed(ratio: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:.3g}".replace("-", MINUS)
+    """Three significant digits, and all of a whole number from a thousand to a thousand million: `1 235`."""
+    text = count(round(value)) if 999.5 <= abs(value) < 1e9 else f"{value:.3g}"
+    return text.replace("-", MINUS)
 
 
 def size(count: float) -> str:

@@ -58,6 +58,22 @@ def test_only_a_whole_budget_is_a_hundred_percent(ratio, text):
     assert plain(words.share(ratio)) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0001234, "0.000123"),
+        (999.4, "999"),
+        (999.6, "1 000"),
+        (-1234.5, "\N{MINUS SIGN}1 234"),
+        (2_500_000.0, "2 500 000"),
+        (3e9, "3e+09"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_amounts_of_a_thousand_and_more_are_told_in_whole_numbers(value, text):
+    assert plain(words.number(value)) == text
+
+
 def test_objectives_are_told_with_their_bounds():
     assert words.good(Sli("d", at_least=0.8, at_most=1.25)) == "0.8 ≤ value ≤ 1.25"
     assert words.good(Sli("d", Quantity.P_VALUE, at_least=0.005)) == "p-value ≥ 0.005"
