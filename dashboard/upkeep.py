@@ -169,19 +169,21 @@ def encoders(found: Operations) -> str:
 def taken_in(found: Operations) -> Chart:
     """Rows by the hour: kept as a sample, received and not sampled, refused."""
     most = max((hour.received for hour in found.intake), default=0)
-    bars = tuple(_bars(found.intake, i) for i in range(len(PARTS)))
+    shown = Span(found.at - OVER, found.at)
+    bars = tuple(_bars(found.intake, i, shown) for i in range(len(PARTS)))
     axis = Axis(Kind.LINEAR, 0.0, 1.05 * most or 1.0, "rows an hour")
-    return Chart("rows by the hour", 140, over(Span(found.at - OVER, found.at)), axis, bars)
+    return Chart("rows by the hour", 140, over(shown), axis, bars)
 
 
-def _bars(hours: Sequence[Intake], part: int) -> Bars:
+def _bars(hours: Sequence[Intake], part: int, shown: Span) -> Bars:
     """One part of each hour, upon those before it."""
     name, colour = PARTS[part]
     counts = [(hour.kept, max(0, hour.received - hour.kept - hour.refused), hour.refused) for hour in hours]
     low, high = (tuple(float(sum(rows[:end])) for rows in counts) for end in (part, part + 1))
     spans = [Span(hour.start, hour.start + HOUR) for hour in hours]
     # A hair's breadth between two hours.
-    start, end = (tuple(millis(span.start + part * HOUR) for span in spans) for part in (1 / 30, 29 / 30))
+    start = tuple(millis(min(max(span.start + HOUR / 30, shown.start), shown.end)) for span in spans)
+    end = tuple(millis(max(min(span.end - HOUR / 30, shown.end), shown.start)) for span in spans)
     tips = tuple(
         f"{words.several(rows[part], 'row')} {name}, of {words.count(hour.received)} received\n{when(span)}"
         for rows, hour, span in zip(counts, hours, spans, strict=True)

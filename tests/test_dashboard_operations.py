@@ -12,6 +12,8 @@ from starlette.testclient import TestClient
 from test_api import service_of
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
+from dashboard import upkeep
+from dashboard.service import Operations
 from drift.api.app import create_app
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.meter import Meter
@@ -20,6 +22,7 @@ from drift.records import Gap, GapReason, RowReason, Rows, Span, Stream, Window
 from drift.scheduler import Scheduler
 from drift.store import encoders, endpoints, jobs, operations, outbox, writes
 from drift.store.connect import connect
+from drift.store.operations import Intake
 from drift.store.outbox import MessageKind, MessageState
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -147,6 +150,15 @@ def test_rows_are_counted_once_however_the_stream_is_split(engine):
         (hour,) = operations.intake(conn, since=span.start)
         assert (hour.start, hour.received, hour.kept, hour.refused, hour.encoded) == (span.start, 10, 2, 5, 0)
         assert operations.intake(conn, since=span.end) == []
+
+
+def test_hours_that_are_not_in_the_chart_as_a_whole_end_where_it_does():
+    at = datetime(2026, 3, 2, 12, 20, tzinfo=UTC)
+    hours = tuple(Intake(at.replace(minute=0) - i * HOUR, 9, 6, 1, 0) for i in (24, 3, 0))
+    chart = upkeep.taken_in(Operations(at, (), (), (), (), {}, hours, (), 0, ()))
+    for bars in chart.marks:
+        assert (bars.x[0], bars.end[-1]) == (chart.x.start, chart.x.end)
+        assert chart.x.start < bars.end[0] < bars.x[1] < bars.end[1] < bars.x[-1]
 
 
 def test_gaps_are_counted_by_reason_and_old_ones_left_out(engine):
