@@ -55,8 +55,7 @@ def of_segment(series: Series) -> Chart:
     slo, name = series.slo, series.slo.stream.rpartition("/")[2]
     heading = name if "/" in slo.stream else "all of it"
     newest = f"newest {words.number(slo.sli.number(series.measurements[-1]))}" if series.measurements else "no window"
-    bad = sum(slo.sli.judge(m) is Outcome.BAD for m in series.measurements)
-    note = f"{newest}, {words.several(bad, 'bad window')}" if bad else newest
+    note = f"{newest}, {words.several(series.bad, 'bad window')}" if series.bad else newest
     href = markup.address("stream", stream=slo.stream, slo=slo.name)
     return replace(judged(series, LOW), heading=heading, href=href, note=note)
 

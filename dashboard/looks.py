@@ -13,7 +13,7 @@ from dashboard.sides import Sizes
 from dashboard.spectrum import Spectrum
 from drift.records import Measurement, Span
 from drift.slo import Sli, Slo
-from drift.store import views
+from drift.store import attainment, views
 from drift.store.connect import Connection
 from drift.store.reads import StreamRow
 
@@ -92,7 +92,9 @@ def segments(chosen: Slo, known: Sequence[StreamRow], declared: Mapping[str, Slo
 def by_segment(conn: Connection, chosen: Slo, wanted: Range, slos: Sequence[Slo]) -> Measured:
     """What was measured for each of `slos` in the span that is `wanted` of `chosen`."""
     span = _span(conn, chosen, wanted)
-    return Measured(views.now(conn), tuple(past.series(conn, slo, span, most=past.FEW_POINTS) for slo in slos))
+    bad = attainment.bad_windows(conn, [slo.stream for slo in slos], chosen.name, span)
+    found = ((past.series(conn, slo, span, most=past.FEW_POINTS), bad.get(slo.stream, 0)) for slo in slos)
+    return Measured(views.now(conn), tuple(replace(series, bad=count) for series, count in found))
 
 
 def _span(conn: Connection, chosen: Slo, wanted: Range) -> Span:

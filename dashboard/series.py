@@ -25,7 +25,8 @@ class Series:
     """One objective over `span`: its measurements and gaps, its slots, the episodes of its alerts, and maintenance.
 
     `calibration` says whether a test keeps its level of late; None where nothing is promised. `moments` are changes of
-    version and of the reference.
+    version and of the reference. `bad` is how many windows were, of all, which `measurements` need not be: None where
+    nobody counted.
     """
 
     slo: Slo
@@ -37,6 +38,7 @@ class Series:
     calibration: Calibration | None = None
     maintenance: tuple[Maintenance, ...] = ()
     moments: tuple[Moment, ...] = ()
+    bad: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

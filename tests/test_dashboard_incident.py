@@ -194,7 +194,7 @@ def test_the_export_has_the_steps_and_the_cause_and_nothing_that_is_markup(reade
     document = postmortem.document(live, incident.steps(live))
     assert "| truncation | 82 % |" in document
     assert "cut to \\<64\\> tokens" in document
-    assert f"| {live.bad_since:%Y-%m-%d %H:%M:%S} | 0 s | First bad window |" in document
+    assert f"| {live.bad_since:%Y-%m-%d %H:%M:%S} | start | First bad window |" in document
     assert "query-17" in document
     assert postmortem.plain("a|b\n# c <i>") == "a\\|b \\# c \\<i\\>"
     assert postmortem.name(live).startswith("incident-docs-search-traffic-2")

@@ -7,6 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from drift.records import Span
 from drift.slo import Events
 from drift.store import tables
 
@@ -71,6 +72,14 @@ def begun(conn: sa.Connection) -> list[Begun]:
     joined = w.join(first, sa.true()).join(last, sa.true())
     rows = conn.execute(sa.select(w.c.stream, w.c.slo, first.c.start, last.c.end).select_from(joined))
     return [Begun(row[0], row[1], row[2].astimezone(UTC), row[3].astimezone(UTC)) for row in rows]
+
+
+def bad_windows(conn: sa.Connection, streams: Collection[str], slo: str, span: Span) -> dict[str, int]:
+    """How many windows of each of `streams` that began in `span` were bad for `slo`; those without any are left out."""
+    t = tables.slot
+    mine = (t.c.stream.in_(list(streams)), t.c.slo == slo, t.c.start >= span.start, t.c.start < span.end)
+    query = sa.select(t.c.stream, sa.func.count()).where(t.c.outcome == "bad", *mine).group_by(t.c.stream)
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def bad_days(conn: sa.Connection, names: Collection[str], *, since: datetime) -> dict[datetime, timedelta]:
