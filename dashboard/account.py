@@ -8,7 +8,8 @@ from typing import Final
 
 from dashboard import changes, episodes, markup, moved, said, words
 from dashboard.changes import Step
-from dashboard.incident import BURNS, Incident, to_recover
+from dashboard.episodes import BURNS
+from dashboard.incident import Incident, to_recover
 from dashboard.standing import standing_of
 from drift.alert import AlertState
 from drift.records import parse_name

@@ -5,6 +5,7 @@ from html import escape
 from typing import Final
 
 from dashboard import markup, words
+from dashboard.layers import when
 from drift.records import Cause, Diagnosed, Diagnosis
 
 RULED_OUT: Final = "What was ruled out, and by which number"
@@ -13,10 +14,9 @@ HEADS: Final = ("Cause", "How likely", "What speaks for it", "Next step")
 
 def section(made: Diagnosed, which: str) -> str:
     """The diagnosis, of which stretch it is, and `which` of all it is."""
-    span = made.span
-    title = f"Why: the window of {span.start:%Y-%m-%d %H:%M:%S} to {span.end:%H:%M:%S} UTC"
+    title = f"Why: the window of {when(made.span)}"
     asked = f"asked by {made.slo}" if made.slo else "asked by hand"
-    text = f"{which}, made {made.made_at:%H:%M:%S} UTC, {asked}."
+    text = f"{which}, made {made.made_at:%-d %b %Y %H:%M:%S} UTC, {asked}."
     causes = markup.table("Causes", HEADS, [("", _cells(cause)) for cause in made.found.causes])
     return f'<h3>{escape(title)}</h3><p class="soft">{escape(text)}</p>{causes}'
 

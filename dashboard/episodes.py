@@ -17,6 +17,7 @@ from drift.store.reads import AlertRow, DeliveryRow
 HEADS: Final = ("State", "Stream", "What", "When", "How long", "Told")
 MESSAGE_HEADS: Final = ("State", "Receiver", "About", "Written", "Attempts", "Answer")
 RETRAIN: Final = "retrain"
+BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 
 
 def planned(line: Line, now: datetime, *, can_act: bool) -> str:
@@ -115,8 +116,7 @@ def cells(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple
     span = around(began, ended or now)
     query = {"stream": alert.stream, "slo": alert.slo}
     past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if ended else {}
-    burns = alert.kind in {AlertKind.PAGE, AlertKind.TICKET}
-    first = markup.small(f"bad since {_clock(row.annotations, began, now)}") if burns else ""
+    first = markup.small(f"bad since {_clock(row.annotations, began, now)}") if alert.kind in BURNS else ""
     return (
         state(row) + "".join(map(markup.small, said.lines(row))),
         f'<span class="name">{markup.link("stream", alert.stream, **query, **past)}</span>' + markup.small(alert.slo),
@@ -187,10 +187,11 @@ def _message(row: MessageRow, now: datetime) -> tuple[str, ...]:
 
 def _since(alert: Alert, notes: Mapping[str, str], now: datetime) -> str:
     began = alert.began
+    since = f"since {words.clock(began, now)} ({words.length(now - began)})"
+    if alert.kind not in BURNS:
+        return f"{alert.state.value} {since}"
     verb = "firing" if alert.state is AlertState.FIRING else "burning too fast"
-    return (
-        f"{verb} since {words.clock(began, now)} ({words.length(now - began)}), bad since {_clock(notes, began, now)}"
-    )
+    return f"{verb} {since}, bad since {_clock(notes, began, now)}"
 
 
 def _clock(notes: Mapping[str, str], began: datetime, now: datetime) -> str:

@@ -7,7 +7,8 @@ from typing import Final, Self
 
 from dashboard import changes, episodes, past, words
 from dashboard.changes import Step
-from dashboard.series import Series, around
+from dashboard.episodes import BURNS
+from dashboard.series import Series, around, moment
 from drift.alert import AlertKind, AlertState
 from drift.records import EPOCH, Diagnosed, Measurement, Span
 from drift.slo import Outcome, Slo, Slot
@@ -22,7 +23,6 @@ from drift.store.reads import AlertRow
 POINTS: Final = 1000
 LATE: Final = timedelta(days=1)  # how long after its end something may still be done about it
 BEFORE: Final = timedelta(days=1)  # how long before it something may have changed that it comes of
-BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 RECOVERED: Final = "Recovered"
 TICK: Final = timedelta(microseconds=1)
 
@@ -94,9 +94,8 @@ class Found:
 def named(query: Mapping[str, str]) -> Named | None:
     """The episode that an address names; None where it names none."""
     try:
-        began = datetime.fromisoformat(query["since"]).astimezone(UTC)
-        kind = AlertKind(query["kind"])
-    except (KeyError, ValueError, OverflowError):
+        began, kind = moment(query["since"]), AlertKind(query["kind"])
+    except (KeyError, ValueError):
         return None
     return Named(query.get("stream", ""), query.get("slo", ""), kind, began) if began > EPOCH else None
 

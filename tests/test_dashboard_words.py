@@ -7,13 +7,13 @@ from fractions import Fraction
 import pytest
 import seed
 
-from dashboard import episodes, markup, words
+from dashboard import diagnosis, episodes, incident, markup, words
 from dashboard.declared import Declared
 from dashboard.series import Range, around, fixed, sensible
 from dashboard.standing import Fleet, Line, Standing, lines
 from drift.alert import Alert, AlertKind, AlertState
 from drift.config import Config, load
-from drift.records import Measurement, Span
+from drift.records import Cause, Diagnosed, Diagnosis, Measurement, Span
 from drift.slo import Outcome, Quantity, Sli
 from drift.store.fleet import STATES
 from drift.store.operations import QueueRow
@@ -114,6 +114,39 @@ def test_a_link_to_an_episode_shows_what_came_before_it():
 @pytest.mark.parametrize("end", ["", "yesterday", NOW.isoformat(), "9999-99-99"])
 def test_a_link_that_names_no_stretch_of_time_is_not_followed(end):
     assert fixed(NOW.isoformat(), end) is None
+
+
+def test_a_time_without_its_offset_is_nobodys():
+    naive = [at.replace(tzinfo=None).isoformat() for at in (NOW - HOUR, NOW)]
+    assert fixed(*naive) is None
+    assert fixed(naive[0] + "Z", naive[1] + "Z") == Span(NOW - HOUR, NOW)
+    query = {"stream": "search", "slo": "rank", "kind": "page"}
+    assert incident.named(query | {"since": naive[1]}) is None
+    assert incident.named(query | {"since": NOW.isoformat()}).started_at == NOW
+
+
+def test_a_diagnosis_says_of_which_day_it_is():
+    found = Diagnosis((Cause("mean-shift", 0.9, "it moved", "look"),), ())
+    made = Diagnosed("search", "", Span(NOW - 13 * HOUR, NOW), NOW + 24 * HOUR, found)
+    shown = diagnosis.section(made, "A diagnosis")
+    assert "Why: the window of 1 Mar 2026 23:00:30 to 2 Mar 12:00:30 UTC" in shown
+    assert "made 3 Mar 2026 12:00:30 UTC" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "said"),
+    [
+        ("nodata", "firing", "firing since 11:00 UTC (1 h)"),
+        ("exhausted", "pending", "pending since 11:00 UTC (1 h)"),
+        ("ticket", "pending", "burning too fast since 11:00 UTC (1 h), bad since 09:00 UTC"),
+        ("page", "firing", "firing since 11:00 UTC (1 h), bad since 09:00 UTC"),
+    ],
+)
+def test_only_a_burning_budget_burns_and_was_bad_since_some_window(config, kind, state, said):
+    at, notes = NOW - timedelta(hours=1, seconds=30), {"since": (NOW - 3 * HOUR).isoformat()}
+    row = AlertRow(Alert("products", "rank", AlertKind(kind), AlertState(state), at, at), {}, notes)
+    (line, *_) = lines(fleet(config, alerts=(row,)), Declared.of(config))
+    assert f"</b> {said}; " in plain(episodes.brief(line, row, NOW))
 
 
 @pytest.fixture
