@@ -123,9 +123,11 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
     def read(conn: Connection) -> Incidents:
         at = views.now(conn)
         since = None if last is None else at - last
-        alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
+        found = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES + 1)
+        alerts = tuple(found[:EPISODES])
         told = outgoing.of_alerts(conn, [row.alert for row in alerts])
-        return Incidents(at, tuple(alerts), told, tuple(outgoing.messages(conn, among=mine, since=since)))
+        messages = tuple(outgoing.messages(conn, among=mine, since=since))
+        return Incidents(at, alerts, told, messages, is_whole=len(found) <= EPISODES)
 
     return asked(("incidents", last, mine), read)
 

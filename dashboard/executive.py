@@ -78,7 +78,9 @@ def recoveries(report: Report) -> str:
         )
         for team in names
     )
-    return markup.table("Incidents by team and quarter", heads, rows)
+    cut = f"Only the newest {words.count(quarters.ALERTS)} alerts are counted; there are more in these quarters."
+    note = "" if report.is_whole else f'<p class="soft">{escape(cut)}</p>'
+    return markup.table("Incidents by team and quarter", heads, rows) + note
 
 
 def falsely(report: Report) -> str:

@@ -19,6 +19,7 @@ from drift.store.connect import Connection
 from drift.store.reads import AlertRow, BudgetRow
 
 SHOWN: Final = 4
+ALERTS: Final = 10_000  # that are read
 TOLD: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 NOBODY: Final = "no team"
 
@@ -66,13 +67,14 @@ class Report:
 
     `overspent` names, for each team, the stream of each declared objective that has spent its budget now: None where
     it is not known what is declared. `spent` is what encoding took, for all streams together: None where the visitor
-    does not see them all.
+    does not see them all. `is_whole` says that no older alerts are left out of it.
     """
 
     at: datetime
     quarters: tuple[Quarter, ...]
     overspent: Mapping[str, Sequence[str]] | None
     spent: tuple[Spent, ...] | None = ()
+    is_whole: bool = True
 
     def only(self, sees: Callable[[str], bool]) -> Self:
         """The same of the streams that may be seen."""
@@ -97,15 +99,16 @@ def read(conn: Connection, declared: Declared | None) -> Report:
     bad = {(b.stream, b.slo, b.quarter): b.bad for b in attainment.bad_times(conn, since=starts[-1])}
     events = {(e.stream, e.slo, e.quarter): e.events for e in attainment.events(conn, since=starts[-1])}
     lived = Lived(teams, declared, attainment.begun(conn), bad, events, Chance())
-    alerts = reads.alerts(conn, states=EVERY, since=starts[-1], limit=10_000)
-    incidents = [group for group in together.groups(alerts, at) if any(map(_calls, group))]
+    alerts = reads.alerts(conn, states=EVERY, since=starts[-1], limit=ALERTS + 1)
+    incidents = [group for group in together.groups(alerts[:ALERTS], at) if any(map(_calls, group))]
     quarters = []
     for start, end in zip(starts, (at, *starts), strict=False):
         found = tuple(lived.attained(start, end))
         mine = tuple(group for group in incidents if start <= together.began(group) < end)
         quarters.append(Quarter(start, end, found, mine))
     overspent = None if declared is None else _overspent(reads.latest_budgets(conn), declared, teams)
-    return Report(at, tuple(quarters), overspent, spending.read(conn, declared, starts, teams, at))
+    spent = spending.read(conn, declared, starts, teams, at)
+    return Report(at, tuple(quarters), overspent, spent, is_whole=len(alerts) <= ALERTS)
 
 
 def _overspent(

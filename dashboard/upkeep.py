@@ -91,7 +91,10 @@ def gaps(found: Operations) -> str:
         )
         for row in found.gaps
     )
-    return markup.table("Windows that could not be measured", GAP_HEADS, rows)
+    shown = sum(row.windows for row in found.gaps)
+    more = f"Of {words.several(found.unmeasured, 'window')} these are {words.count(shown)}: the largest groups."
+    note = f'<p class="soft">{escape(more)}</p>' if shown < found.unmeasured else ""
+    return markup.table("Windows that could not be measured", GAP_HEADS, rows) + note
 
 
 def receivers(found: Operations) -> str:

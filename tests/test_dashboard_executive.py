@@ -177,6 +177,20 @@ def test_replayed_alerts_are_listed_as_such_and_counted_nowhere(engine, declared
     assert f"{start:%Y-%m-%d %H:%M} UTC" in executive.latest(report)
 
 
+def test_of_more_alerts_than_are_read_it_is_said_so(engine, declared, monkeypatch):
+    start = quarter_start()
+    with engine.begin() as conn:
+        live(conn, declared, "G" * 24, start)
+        for i in range(3):
+            save_page(conn, start + i * HOUR, start + (i + 0.5) * HOUR)
+        whole = quarters.read(conn, Declared.of(declared))
+        monkeypatch.setattr(quarters, "ALERTS", 2)
+        cut = quarters.read(conn, Declared.of(declared))
+    assert "Only the newest" not in executive.recoveries(whole)
+    assert "2 incidents, 2 paged" in executive.recoveries(cut)
+    assert "Only the newest 2 alerts are counted" in executive.recoveries(cut)
+
+
 def test_the_newest_incidents_come_first_whether_they_are_open_or_over(engine, declared):
     start = quarter_start()
     with engine.begin() as conn:

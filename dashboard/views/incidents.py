@@ -29,7 +29,7 @@ def show() -> None:
     every = together.groups(found.alerts, found.at)
     chosen = [group for group in every if any(map(matches, group))]
     chosen.sort(key=lambda group: group[0].alert.is_over)
-    parts.html(_verdict(every), parts.as_of(found.at, EVERY))
+    parts.html(_verdict(every), "" if found.is_whole else _cut(found), parts.as_of(found.at, EVERY))
     if chosen:
         parts.html(together.table(chosen[:MOST], found.told, found.at))
     else:
@@ -90,6 +90,11 @@ def _verdict(every: Sequence[Sequence[AlertRow]]) -> str:
     text += f", {words.count(len(told) - count)} resolved in this time"
     more = f"{words.count(replayed)} more of replayed history, of which nobody was told." if replayed else ""
     return f'<p class="verdict">{escape(text)}</p>' + (f"<p>{escape(more)}</p>" if more else "")
+
+
+def _cut(found: Incidents) -> str:
+    text = f"Of the alerts of this time the newest {words.count(len(found.alerts))} are counted: choose a shorter one."
+    return f"<p>{escape(text)}</p>"
 
 
 def _messages(found: Incidents) -> None:
