@@ -220,7 +220,7 @@ def _bad_since(conn: Connection, row: AlertRow, slo: Slo | None) -> datetime:
     """The first bad window, as the alert was told of it; else the start of the run in which it was detected."""
     alert = row.alert
     if slo is None or alert.kind not in BURNS:
-        return alert.started_at
+        return episodes.first_sign(row).astimezone(UTC)
     detected_in = Slot(Span(alert.started_at - slo.interval, alert.started_at), Outcome.BAD)
     return objectives.since(conn, slo, alert, detected_in).astimezone(UTC)
 

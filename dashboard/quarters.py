@@ -165,7 +165,7 @@ def recovery(incidents: Sequence[Sequence[AlertRow]]) -> timedelta | None:
 def lasted(incident: Sequence[AlertRow]) -> timedelta | None:
     """How long an incident took from the first sign to its end; None while it is open."""
     ended = [row.alert.resolved_at for row in incident if row.alert.resolved_at is not None]
-    return max(ended) - min(row.alert.started_at for row in incident) if len(ended) == len(incident) else None
+    return max(ended) - together.first_sign(incident) if len(ended) == len(incident) else None
 
 
 def _calls(row: AlertRow) -> bool:

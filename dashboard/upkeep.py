@@ -6,6 +6,7 @@ from html import escape
 from typing import Final
 
 from dashboard import alive, markup, palette, words
+from dashboard.episodes import TOLD_AFTER
 from dashboard.layers import Axis, Bars, Chart, Kind, millis, over, when
 from dashboard.service import OVER, SLOW, Operations
 from drift.records import Span
@@ -15,7 +16,7 @@ from drift.store.operations import Intake
 HOUR: Final = timedelta(hours=1)
 QUEUE_HEADS: Final = ("Stream", "Windows waiting", "The oldest waits for", "Attempts", "What failed last")
 GAP_HEADS: Final = ("Windows", "Why", "Stream", "Detector", "Newest", "For example")
-RECEIVER_HEADS: Final = ("Receiver", "Delivered", "Waiting", "Given up", "Time to deliver", "Last answer to the rest")
+RECEIVER_HEADS: Final = ("Receiver", "Delivered", "Waiting", "Given up", "Told after", "Last answer to the rest")
 LARGEST: Final = 8  # tables that are listed
 SIZE_HEADS: Final = ("Table", "Size", "Rows, about")
 ENCODER_HEADS: Final = (
@@ -116,7 +117,7 @@ def receivers(found: Operations) -> str:
         )
         for row in found.receivers
     )
-    return closed + markup.table("Deliveries by receiver", RECEIVER_HEADS, rows)
+    return closed + markup.table("Deliveries by receiver", RECEIVER_HEADS, rows) + TOLD_AFTER
 
 
 def _closed(row: EndpointRow, now: datetime) -> str:

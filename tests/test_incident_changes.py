@@ -216,7 +216,7 @@ def test_the_first_bad_window_is_the_one_that_people_were_told_of(engine):
     first = AT - 30 * MINUTE  # good windows since then would begin the run anew
     wanted = incident.Named("search", "traffic", AlertKind.PAGE, AT)
     with engine.begin() as conn:
-        for notes in ({"since": first.isoformat()}, {}):
+        for notes, declared in (({"since": first.isoformat()}, slo), ({"since": first.isoformat()}, None), ({}, slo)):
             writes.save_alert(conn, FIRES.alert, labels={}, annotations=notes, muted=False)
-            known = incident.read(conn, wanted, slo, show_inputs=False).incident
+            known = incident.read(conn, wanted, declared, show_inputs=False).incident
             assert known.bad_since == (first if notes else AT - MINUTE)
