@@ -43,7 +43,7 @@ def test_what_is_open_is_no_group_with_what_is_over_nor_with_other_streams():
 
 
 def test_a_line_has_each_objective_with_its_link_and_its_time():
-    table = together.table(together.groups([row("a", 0, 2), row("<b>", 1, 3)], NOW), (), NOW)
+    table = together.table(together.groups([row("a", 0, 2), row("<b>", 1, 3)], NOW), {}, NOW)
     assert table.count("<tr") == 2
     assert "and 1 other alert" in table
     assert "slo=a" in table
@@ -54,6 +54,6 @@ def test_a_line_has_each_objective_with_its_link_and_its_time():
 
 
 def test_an_alert_by_itself_is_told_whole():
-    table = together.table(together.groups([row("a", 0, 2)], NOW), (), NOW)
+    table = together.table(together.groups([row("a", 0, 2)], NOW), {}, NOW)
     assert "other alert" not in table
     assert "resolved page" in table
