@@ -10,8 +10,10 @@ from detectors.copies import first_equal, independent, times_seen
 from detectors.quantised import on_lattice
 from detectors.shapes import BEYOND
 from drift.diagnosis.causes import DATA, cause_of, diagnosis_of
+from drift.diagnosis.codes import MOST_ROWS, coded
 from drift.diagnosis.data import Changes, attempted, from_data
 from drift.diagnosis.pairs import Vectors
+from drift.diagnosis.storage import on_grids
 from drift.errors import TooFewRowsError
 from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Window
 
@@ -118,6 +120,25 @@ def lattice(window: Vectors, reference: Vectors) -> Cause | None:
     return cause_of("quantised-storage", 0.95, said)
 
 
+def grids(window: Vectors, reference: Vectors) -> Cause | None:
+    """Dimensions that each take equal steps, where the reference's do not."""
+    even, usual = (on_grids(x[:MOST_ROWS])[0] for x in (window, reference))
+    if not even.any() or usual.any():
+        return None
+    levels = int(np.median([len(np.unique(column)) for column in window[:MOST_ROWS, even].T]))
+    said = f"In {even.sum()} of {len(even)} dimensions vectors take about {levels} different numbers at equal steps"
+    return cause_of("quantised-storage", 0.95, f"{said}, the reference's do not.")
+
+
+def codebooks(window: Vectors, reference: Vectors) -> Cause | None:
+    """Rows that share parts with one another, where the reference's do not."""
+    rows, usual = (coded(x)[:MOST_ROWS] for x in (window, reference))
+    if not _enough(rows) or usual.mean() > LEAST:
+        return None
+    said = f"{rows.mean():.0%} of vectors share parts with others, as entries of codebooks do, the reference's do not."
+    return cause_of("quantised-storage", 0.95, said)
+
+
 def permuted(window: Vectors, reference: Vectors) -> Cause | None:
     """Dimensions whose means and spreads are the reference's, but in other places."""
     half = min(len(window), len(reference) // 2)
@@ -142,7 +163,9 @@ def _enough(rows: np.ndarray) -> bool:
     return int(rows.sum()) >= max(FEWEST, LEAST * len(rows))
 
 
-LOOKS: Final = (lattice, constant, unnormalised, permuted, zeroed)
+STORED: Final = (lattice, grids, codebooks)
+"""What is stored with fewer bits."""
+LOOKS: Final = (lattice, constant, grids, codebooks, unnormalised, permuted, zeroed)
 VISIBLE: Final = (
     "quantised-storage",
     "constant-output",

@@ -7,14 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from drift.diagnosis.alone import from_vectors, lattice
+from drift.diagnosis.alone import STORED, from_vectors
 from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations
 from drift.diagnosis.causes import DATA, SERVING, cause_of, diagnosis_of
 from drift.diagnosis.data import Changes, from_data
 from drift.diagnosis.explain import LEAST, Explanation, Ranked, rank
+from drift.diagnosis.failing import unit
 from drift.diagnosis.pairs import Pairs, Tolerance, deviation, paired
 from drift.diagnosis.season import seasonal
-from drift.diagnosis.served import unit
 from drift.diagnosis.unusable import with_unusable
 from drift.encoder.base import Encoder
 from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Rows, Window
@@ -71,7 +71,8 @@ def _diagnose(
     right = replace(window.rows.take(pairs.index), vectors=pairs.again)
     if not pairs.failing.any():
         data = from_data(window, reference, rng)
-        cause = lattice(window.vectors, reference.vectors)
+        stored = (look(window.vectors, reference.vectors) for look in STORED)
+        cause = next((one for one in stored if one is not None), None)
         return _healthy(pairs, data if cause is None else replace(data, causes=(cause,)))
     data = from_data(replace(window, rows=right), reference, rng)
     elsewhere = _environment(reference, encoder, bounds)

@@ -200,8 +200,11 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, inputs: Sequen
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """Most tokens that model and tokenizer take; None where neither says."""
-    limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
-    return min((int(limit) for limit in limits if limit and limit < NO_LIMIT), default=None)
+    positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    # Where padding has a position of its own (RoBERTa, MPNet), tokens come after it.
+    taken = 0 if positions is None or positions.padding_idx is None else positions.padding_idx + 1
+    limits = ((getattr(model.config, "max_position_embeddings", 0) or 0) - taken, tokenizer.model_max_length)
+    return min((int(limit) for limit in limits if 0 < limit < NO_LIMIT), default=None)
 
 
 def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Int[Tensor, "n t"], Int[Tensor, "n t"]]:
