@@ -9,7 +9,7 @@ from detectors import Novelty, collapse
 from detectors.copies import first_equal, independent, times_seen
 from detectors.quantised import on_lattice
 from detectors.shapes import BEYOND
-from drift.diagnosis.causes import DATA, cause_of, diagnosis_of
+from drift.diagnosis.causes import cause_of, diagnosis_of
 from drift.diagnosis.codes import MOST_ROWS, coded
 from drift.diagnosis.data import Changes, attempted, from_data
 from drift.diagnosis.pairs import Vectors
@@ -31,8 +31,8 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
     Raises:
         TooFewRowsError: the window has fewer rows than its shape can be judged by.
     """
-    sought = [look(window.vectors, reference.vectors) for look in LOOKS]
-    found = [cause for cause in sought if cause is not None][:1] or list(_shape(window, reference))
+    seen = [cause for look in LOOKS if (cause := look(window.vectors, reference.vectors)) is not None]
+    found = seen[:1] or list(_shape(window, reference))
     against: Mapping[str, str] = {}
     if not found:
         data = from_data(window, reference, rng)
@@ -42,7 +42,9 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
         cause_of(one.cause, one.score / total, f"{one.evidence} {ASK}")
         for one in sorted(found, key=lambda one: -one.score)
     )
-    return diagnosis_of(causes, (*VISIBLE, *DATA), against)
+    # What else was seen may come of the first, and what was not looked at for it may be so as well.
+    left_open = {cause.cause for cause in seen} | (set() if against else set(SHAPES))
+    return diagnosis_of(causes, (*(slug for slug in VISIBLE if slug not in left_open), *against), against)
 
 
 def _data(window: Window, reference: Reference, data: Changes, rng: np.random.Generator) -> list[Cause]:
@@ -166,12 +168,12 @@ def _enough(rows: np.ndarray) -> bool:
 STORED: Final = (lattice, grids, codebooks)
 """What is stored with fewer bits."""
 LOOKS: Final = (lattice, constant, grids, codebooks, unnormalised, permuted, zeroed)
+SHAPES: Final = ("dimensional-collapse", "shrink")
 VISIBLE: Final = (
     "quantised-storage",
     "constant-output",
     "missing-normalisation",
     "zeroed-dimensions",
     "permuted-dimensions",
-    "dimensional-collapse",
-    "shrink",
+    *SHAPES,
 )

@@ -25,8 +25,8 @@ def coded(x: Vectors) -> Bool[np.ndarray, "n"]:
     rows = x[:MOST_ROWS].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = rows[:, 1:] / rows[:, :-1]
-    # A zero is lost, and not shared.
-    ratios[~np.isfinite(ratios) | (ratios == 0)] = np.nan
+    # What was lost (zeros) or cut off (numbers of one size) is not shared.
+    ratios[~np.isfinite(ratios) | (ratios == 0) | (np.abs(np.abs(ratios) - 1) <= SAME)] = np.nan
     found = np.zeros(len(x), bool)
     for i, row in enumerate(ratios):
         same = np.abs(ratios - row) <= SAME * np.abs(row)
