@@ -12,6 +12,7 @@ from drift.diagnosis.between import fault_between, own_part
 from drift.diagnosis.codes import coded
 from drift.diagnosis.pairs import Tolerance, pairs_of
 from drift.diagnosis.storage import on_grids
+from drift.encoder.limits import LIMITS
 from drift.encoder.load import EncoderSpec, load
 from drift.encoder.variants import without_accents
 
@@ -19,7 +20,7 @@ ROWS = 96
 RNG = np.random.default_rng(5)
 HELD = s1(1200, RNG)
 RIGHT = s1(ROWS, RNG)
-LARGE = np.quantile(np.abs(RIGHT), 0.8)
+LARGE = np.quantile(np.abs(RIGHT), 0.5)
 TEXTS = tuple(f"input {n}" for n in range(ROWS))
 
 
@@ -136,6 +137,18 @@ def test_a_limit_is_found_to_the_token_and_also_above_the_recipes(encoder, limit
     cause, evidence = named(served, encoder.encode(LONG), LONG, encoder)
     assert cause == "truncation"
     assert said in evidence
+
+
+def test_a_limit_between_the_last_usual_one_and_the_longest_input_is_found(encoder):
+    whole = replace(encoder, recipe=replace(encoder.recipe, max_length=256))
+    texts = LONG[5:6]
+    limit = len(whole.tokenize(texts)[0]) - 1
+    assert limit not in LIMITS
+    served = replace(encoder, recipe=replace(encoder.recipe, max_length=limit)).encode(texts)
+    pairs = pairs_of(texts, served, whole.encode(texts), Tolerance(1e-6))
+    found = fault_between(pairs, HELD, whole)
+    assert found is not None
+    assert f"cut to {limit} tokens explains 100%" in found.evidence
 
 
 def test_a_limit_that_leaves_inputs_nothing_of_their_own_is_still_a_limit(encoder):

@@ -36,7 +36,12 @@ def plain(text: str) -> str:
 
 
 def _strangers(rows: Failing) -> Bool[np.ndarray, "n"]:
-    """Rows as near to the reference as right ones are, whose vector has nothing to do with their input."""
+    """Rows as near to the reference as right ones are, whose vector has nothing to do with their input.
+
+    None where one row alone was encoded again: there is nothing to be joined to.
+    """
+    if len(rows.everything) < 2:
+        return np.zeros(len(rows.served), bool)
     known = unit(rows.reference[:4096])
     usual = (unit(rows.everything) @ known.T).max(1)
     pairs = unit(rows.everything) @ unit(rows.everything).T

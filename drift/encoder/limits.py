@@ -19,8 +19,8 @@ AT_IT: Final = 1e-5
 Vectors = Float32[np.ndarray, "n d"]
 
 
-def cut(encoder: TransformerEncoder, texts: Sequence[str], served: Vectors) -> Iterator[tuple[str, Vectors]]:
-    """How inputs may have been cut, with the vectors that this gives: the usual limits, then that nearest to `served`.
+def cut(encoder: TransformerEncoder, texts: Sequence[str], served: Vectors) -> Iterator[tuple[int, Vectors]]:
+    """Limits to which inputs may have been cut, with what each gives: usual ones, then that nearest to `served`.
 
     Below the recipe's limit, and above it as far as the model goes.
     """
@@ -34,9 +34,9 @@ def cut(encoder: TransformerEncoder, texts: Sequence[str], served: Vectors) -> I
     for limit in reversed(usual):
         vectors = limited(encoder, limit).encode(texts)
         near[limit] = cosines(vectors, served)
-        yield said(limit, encoder), vectors
+        yield limit, vectors
     if near and (closer := _closer(encoder, texts, served, near, lengths)) is not None:
-        yield said(closer, encoder), limited(encoder, closer).encode(texts)
+        yield closer, limited(encoder, closer).encode(texts)
 
 
 def said(limit: int, encoder: TransformerEncoder) -> str:
@@ -56,10 +56,10 @@ def _closer(
         return None
     some, wanted = [texts[i] for i in rows], served[rows]
     known = {limit: float(found[rows].mean()) for limit, found in near.items()}
-    tried = set(known)
+    tried, top = set(known), int(lengths.max())
     while True:
         at = max(known, key=lambda limit: known[limit])
-        below, above = max((n for n in known if n < at), default=at), min((n for n in known if n > at), default=at)
+        below, above = max((n for n in known if n < at), default=at), min((n for n in known if n > at), default=top)
         step = max(1, (above - below) // STEPS)
         fresh = [n for n in range(below + step, above, step) if n not in known and n != encoder.recipe.max_length]
         if not fresh:

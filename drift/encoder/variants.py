@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from drift.encoder import states
-from drift.encoder.limits import cut
+from drift.encoder.limits import cut, said
 from drift.encoder.quantised import with_rounded_activations, with_rounded_weights
 from drift.encoder.transformer import TransformerEncoder, sendable
 
@@ -58,8 +58,10 @@ def variants(
         yield Variant(cause, how, finished(encoder, vectors))
     yield from _tokens(encoder, tokens)
     yield from _texts(encoder, texts)
-    for how, found in cut(encoder, texts, served):
-        yield Variant("truncation", how, one(found))
+    for limit, found in cut(encoder, texts, served):
+        # Whatever else reads more of an input comes a little nearer too.
+        leeway = 1.0 if limit < encoder.recipe.max_length else 0.3
+        yield Variant("truncation", said(limit, encoder), one(found), leeway)
     over, without = states.over_padding(encoder, tokens), states.without_mask(encoder, tokens)
     # With so many choices the best of them comes a little nearer whatever is wrong.
     yield Variant("padding-pooled", "padding counts in the mean", finished(encoder, over), leeway=0.5)
