@@ -108,7 +108,7 @@ def _array(path: Path) -> npt.NDArray[np.floating]:
     try:
         array: npt.NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise SourceError(f"{path} cannot be read ({error}): write it with numpy.save") from error
+        raise SourceError(f"{path} cannot be read ({error}): write an array of numbers with numpy.save") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu" or array.dtype.itemsize > 8 or not array.shape[1]:
         raise SourceError(
             f"{path} holds {array.dtype} of shape {array.shape}: needed is a 2-d array of floats or whole "

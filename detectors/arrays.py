@@ -110,7 +110,14 @@ def require_same_width(x: int, y: int, names: tuple[str, str]) -> None:
 def _rows(x: Vectors, name: str, least: int, dtype: torch.dtype) -> Float[Tensor, "n d"]:
     if not isinstance(x, np.ndarray | Tensor):
         raise UnmeasurableError(
-            f"{name} needs a numpy array or a torch tensor, it has {type(x).__name__}: pass np.asarray({name})"
+            f"{name} needs a numpy array or a torch tensor, it has {type(x).__name__}: pass np.asarray({name}), "
+            f"of a column of vectors np.stack(np.asarray({name}))"
+        )
+    if np.ma.is_masked(x):
+        raise UnmeasurableError(f"{name} needs all of its numbers, some are masked: leave these rows out")
+    if isinstance(x, Tensor) and (x.layout is not torch.strided or x.is_meta):
+        raise UnmeasurableError(
+            f"{name} needs a dense tensor with numbers, it is {x.layout} on {x.device}: make it one"
         )
     if x.ndim != 2 or not x.shape[1]:
         raise UnmeasurableError(

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from detectors.copies import NEAR
+from detectors.copies import NEAR, first_equal, times_seen
 from detectors.kernels import entropy_rank, spectrum, squared_distances
 
 LONGER: Final = 0.01
@@ -60,7 +60,11 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
     centred = x - x.mean(0)
     nearest = squared_distances(centred, centred).fill_diagonal_(torch.inf).amin(1)
     dimensions = participation_ratio(variances, n, x.shape[1])
+    equal = torch.from_numpy(times_seen(first_equal(x.float().cpu().numpy())) > 1).to(x.device)
     rounding = (8 * torch.finfo(x.dtype).eps) ** 2 * float(x.double().square().sum(1).mean())
+    # Nearly equal rows are no further apart than rounding, in a constant window all the variance that there is; equal
+    # ones may seem further apart than what is near, where there are few directions.
+    close = nearest <= max(near(n, dimensions) * 2 * float(total), rounding)
     return Shape(
         participation_ratio=dimensions,
         rank_me=entropy_rank(variances.sqrt()),
@@ -70,8 +74,7 @@ def shape(x: Float[Tensor, "n d"], live: Bool[Tensor, "d"]) -> Shape:
         alpha_req=decay(variances),
         mean_cosine=float(off.sum(dtype=torch.float64)) / pairs,
         uniformity=float((torch.exp(4 * off - 4).fill_diagonal_(0).sum(dtype=torch.float64) / pairs).log()),
-        # Equal rows are no further apart than rounding, which in a constant window is all the variance that there is.
-        duplicates=float((nearest <= max(near(n, dimensions) * 2 * float(total), rounding)).double().mean()),
+        duplicates=float((close | equal).double().mean()),
         dead_dimensions=float((live & ~live_dimensions(x)).sum()) / max(int(live.sum()), 1),
         norm=float(torch.linalg.vector_norm(x.double(), dim=1).mean()),
     )

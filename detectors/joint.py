@@ -16,7 +16,7 @@ from detectors.panel import Panel, Result
 from drift.errors import UnmeasurableError
 from drift.records import KeptAttribution, Measurement, Part, Reference, Rows, TopRow, Window
 
-PANEL: Final = 3
+PANEL: Final = 4
 """Changes with the panel's statistics, so that no older bank of null windows is taken for theirs."""
 
 TELLING: Final = 0.05

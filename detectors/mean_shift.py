@@ -14,6 +14,7 @@ from torch import Tensor
 
 from detectors.copies import independent, independent_rows
 from detectors.kernels import LEAST_P, pinned, tensor
+from detectors.lengths import limits, within
 from detectors.nulls import guarded
 from drift.errors import TooFewRowsError, UnmeasurableError
 from drift.records import Measurement, Reference, Rows, Sketch, Span, Stream, Window
@@ -103,8 +104,9 @@ class MeanShift:
 
 
 def _sums(rows: Rows, reference: Reference) -> Sketch:
-    centre = directions(reference).centre
-    centred = torch.from_numpy(rows.vectors).to(centre.device, torch.float64) - centre
+    held = directions(reference)
+    x = torch.from_numpy(rows.vectors).to(held.centre.device, torch.float64)
+    centred = within(x, held.middle, held.reach) - held.centre
     return Sketch(reference.version, len(rows), centred.sum(0).cpu().numpy())
 
 
@@ -114,8 +116,11 @@ class Directions:
 
     `fitted` are the variances of that half along them. F = `factor` has the covariance F'F of the second half in the
     same coordinates, to which the directions have not been fitted: in its own sample a fit looks tighter than it is.
+    Rows are seen no further from `middle` than `reach`, in the reference and in windows.
     """
 
+    middle: Float64[Tensor, "d"]
+    reach: float
     centre: Float64[Tensor, "d"]
     basis: Float64[Tensor, "d d"]
     fitted: Float64[Tensor, "d"]
@@ -131,13 +136,15 @@ def directions(reference: Reference) -> Directions:
         UnmeasurableError: the rows of one of the halves are all equal, so that nothing has a scale.
     """
     x = tensor(reference.vectors).double()
+    middle, reach = limits(x[: len(x) // 2], x[len(x) // 2 :])
+    x = within(x, middle, reach)
     first, second = x[: len(x) // 2], x[len(x) // 2 :]
     if min(float(half.var(0, correction=0).sum()) for half in (first, second)) <= 0:
         raise UnmeasurableError(
             f"mean_shift needs rows that differ in both halves of the reference, {reference} has not: give it more rows"
         )
     fitted, basis = _principal(first)
-    return Directions(x.mean(0), basis, fitted.clamp(min=0), _factor(second @ basis), len(x))
+    return Directions(middle, reach, x.mean(0), basis, fitted.clamp(min=0), _factor(second @ basis), len(x))
 
 
 def _factor(x: Float64[Tensor, "n d"]) -> Float64[Tensor, "k d"]:

@@ -1,11 +1,15 @@
 """Collapse of the embeddings, and what is mistaken for it: shrinking, noise, duplicates, dead dimensions, norms."""
 
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from enum import StrEnum
+from math import ceil, copysign, log
 from typing import final
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from detectors.arguments import require_whole
 from detectors.arrays import Vectors, as_reference, as_rows, require_same_width
@@ -18,6 +22,9 @@ from drift.errors import BadReferenceError
 BEYOND = 5.0
 """So many standard deviations are far out: with eleven figures and 100 null windows, once in many thousand windows."""
 
+RARE = 1e-4
+"""The chance of all rows of a kind that the reference lacks up to which they are too many to be chance."""
+FEW = 1 / 8
 
 LOST = 0.01
 """The p-value at or below which accuracy has fallen."""
@@ -40,7 +47,11 @@ class Verdict(StrEnum):
 @final
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A figure of the window, its mean over null windows of the reference, and the difference in their fresh sds."""
+    """A figure of the window, its mean over null windows of the reference, and the difference in their fresh sds.
+
+    `z` is on the scale of a normal law where null windows are skewed to its side. Where few rows alone put a figure
+    far out, no more than a healthy window may have of a kind that the reference lacks, it is the z without them.
+    """
 
     value: float
     expected: float
@@ -103,36 +114,83 @@ def collapse(
         raise BadReferenceError(
             "collapse needs reference rows that differ, a window drawn from them holds one vector only: de-duplicate it"
         )
-    fresh = (widening(n, m) ** 2 + 1 / null_windows) ** 0.5
-    null = np.array([astuple(of) for of in draws])
-    expected, spread = Shape(*null.mean(0).tolist()), Shape(*(fresh * null.std(0, ddof=1)).tolist())
+    usual = _usual(draws, (widening(n, m) ** 2 + 1 / null_windows) ** 0.5)
     drawn = draw(x, n, rng)
-    across = crosswise(drawn, first)
-    return compared(shape(drawn, live), expected, spread, n, int(live.sum()), accuracy=accuracy, across=across)
+    figures = _compared(shape(drawn, live), usual, n, int(live.sum()))
+    if any(abs(of.z) > BEYOND for of in figures.values()):
+        most = _most(drawn, first, few(n, m))
+        figures = _confirmed(figures, _compared(shape(most, live), usual, n, int(live.sum())))
+    lost = figures["trace"].expected - figures["trace"].value
+    across = crosswise(drawn, first) / lost if lost > 0 else 0.0
+    return Collapse(verdict(figures, accuracy, across), n, **figures)
 
 
-def compared(
-    value: Shape,
-    expected: Shape,
-    spread: Shape,
-    n: int,
-    live: int,
-    *,
-    accuracy: Accuracy | None = None,
-    across: float = 0.0,
-) -> Collapse:
-    """The figures of a window of `n` rows against those of null windows with standard deviations `spread`, where the
-    mean has moved by the squared distance `across`, as `crosswise` says."""
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """The figures of healthy windows: mean, standard deviation of fresh windows, skewness."""
+
+    mean: Shape
+    sd: Shape
+    skew: Shape
+
+
+def _usual(draws: Sequence[Shape], fresh: float) -> _Usual:
+    null = np.array([astuple(of) for of in draws])
+    sd = null.std(0, ddof=1)
+    cubes = ((null - null.mean(0)) ** 3).mean(0)
+    skew = np.divide(cubes, sd**3, out=np.zeros_like(sd), where=sd > 1e-9 * abs(null.mean(0)))
+    return _Usual(*(Shape(*column.tolist()) for column in (null.mean(0), fresh * sd, skew)))
+
+
+def few(n: int, m: int) -> int:
+    """How many rows of a kind that none of `m` reference rows is of a window of `n` may have by chance.
+
+    Of so many, each as likely to be in either, all are in the window with a chance of `RARE`; at most one eighth.
+    """
+    return min(ceil(log(RARE) / log(n / (n + m))), int(FEW * n))
+
+
+def _most(x: Float[Tensor, "n d"], held: Float[Tensor, "m d"], k: int) -> Float[Tensor, "r d"]:
+    """`x` without the `k` rows furthest from the mean of `held`, nor the `k` that point away from it most."""
+    mean = held.mean(0)
+    cosines = torch.nn.functional.normalize(x) @ mean
+    strange = torch.cat([(x - mean).square().sum(1).topk(k).indices, cosines.topk(k, largest=False).indices])
+    kept = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    kept[strange] = False
+    return x[kept]
+
+
+def _compared(value: Shape, usual: _Usual, n: int, live: int) -> dict[str, Compared]:
     # What hardly varies must not be called far out for a trifle: one row, a tenth of a dimension, .1 % of the length.
-    least = {"duplicates": 1 / n, "dead_dimensions": 0.1 / max(live, 1), "norm": 1e-3 * expected.norm}
+    least = {"duplicates": 1 / n, "dead_dimensions": 0.1 / max(live, 1), "norm": 1e-3 * usual.mean.norm}
 
     def of(name: str) -> Compared:
-        found, mean, sd = (float(getattr(figures, name)) for figures in (value, expected, spread))
-        return Compared(found, mean, (found - mean) / max(sd, least.get(name, 0.0), 1e-6 * abs(mean), 1e-12))
+        found, mean, sd, skew = (float(getattr(of, name)) for of in (value, usual.mean, usual.sd, usual.skew))
+        z = (found - mean) / max(sd, least.get(name, 0.0), 1e-6 * abs(mean), 1e-12)
+        return Compared(found, mean, as_normal(z, skew))
 
-    figures = {f.name: of(f.name) for f in fields(Shape)}
-    lost = expected.trace - value.trace
-    return Collapse(verdict(figures, accuracy, across / lost if lost > 0 else 0.0), n, **figures)
+    return {f.name: of(f.name) for f in fields(Shape)}
+
+
+def _confirmed(figures: dict[str, Compared], most: dict[str, Compared]) -> dict[str, Compared]:
+    """`figures`, those that are far out with the z that is nearer to 0 of theirs and that of `most` rows."""
+
+    def of(name: str, found: Compared) -> Compared:
+        there = copysign(1, found.z) * most[name].z
+        return (
+            found if abs(found.z) <= BEYOND else replace(found, z=copysign(min(abs(found.z), max(0.0, there)), found.z))
+        )
+
+    return {name: of(name, found) for name, found in figures.items()}
+
+
+def as_normal(z: float, skew: float) -> float:
+    """`z` standard deviations from the mean of a gamma law of that `skew`, as those of a normal law with the same
+    chance beyond; on the side of the longer tail only (Wilson and Hilferty, PNAS 17, 1931)."""
+    g = abs(skew)
+    if z * skew <= 0 or g < 1e-3:
+        return z
+    return copysign(min(abs(z), 6 / g * ((1 + g * abs(z) / 2) ** (1 / 3) - 1) + g / 6), z)
 
 
 def verdict(of: dict[str, Compared], accuracy: Accuracy | None = None, shifted: float = 0.0) -> Verdict:
@@ -146,9 +204,11 @@ def verdict(of: dict[str, Compared], accuracy: Accuracy | None = None, shifted: 
     # Of a few copies no rank falls.
     copied = "rank_me" not in down or of["duplicates"].value >= MANY
     towards = "trace" in down and "mean_cosine" in up and "rank_me" not in up and shifted < SHIFTED
+    same = of["duplicates"].value
     rules = (
-        (Verdict.DUPLICATES, "duplicates" in up and copied and (of["duplicates"].value < 0.5 or "trace" not in down)),
-        (Verdict.DEAD_DIMENSIONS, "dead_dimensions" in up and of["dead_dimensions"].value < 0.5),
+        (Verdict.DUPLICATES, "duplicates" in up and copied and (same < 0.5 or "trace" not in down)),
+        # In which dimensions a few vectors differ is chance.
+        (Verdict.DEAD_DIMENSIONS, "dead_dimensions" in up and of["dead_dimensions"].value < 0.5 and same < 0.5),
         (Verdict.COLLAPSE, {"rank_me", "trace"} <= down),
         (Verdict.SHRINK, towards),
         (Verdict.NORM_CHANGED, "norm" in up | down),

@@ -117,3 +117,16 @@ def test_labels_that_are_no_labels_are_refused_by_name():
         as_labels(["a", "b"], "labels", 3)
     with pytest.raises(UnmeasurableError, match=r"labels needs text or whole numbers, it has 0\.5: convert it"):
         as_labels(np.array([0.5, 1.0]), "labels", 2)
+
+
+def test_what_numbers_are_hidden_of_is_refused():
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    with pytest.raises(UnmeasurableError, match=r"window needs all of its numbers, some are masked"):
+        as_rows(np.ma.masked_greater(x, 4), "window", 1)
+    assert as_rows(np.ma.masked_greater(x, 9), "window", 1).tolist() == x.tolist()
+    for given, what in (
+        (torch.from_numpy(x).to_sparse(), "sparse_coo on cpu"),
+        (torch.empty(3, 2, device="meta"), "meta"),
+    ):
+        with pytest.raises(UnmeasurableError, match=rf"window needs a dense tensor with numbers, it is torch.*{what}"):
+            as_rows(given, "window", 1)

@@ -198,6 +198,7 @@ def test_the_gate_page_puts_the_cause_first_and_fits(tab, address):
 def test_the_executive_page_prints_black_on_white_without_the_menu(tab, address):
     tab.goto(f"{address}/executive")
     expect(tab.locator(".drift .verdict")).to_contain_text("objectives met so far", timeout=20_000)
+    expect(tab.get_by_text("The browser prints this page")).to_be_attached(timeout=20_000)
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
     tab.emulate_media(media="print")
     expect(tab.get_by_test_id("stHeader")).to_be_hidden()

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from benchmarks.alternatives import collapsed, noisy, quantised, replaced, topic, zeroed
 from drift.cli import app
 from drift.diagnosis import diagnose
-from drift.diagnosis.causes import DATA
 from drift.diagnosis.data import Changes, _shares
 from drift.diagnosis.diagnose import _failing
 from drift.diagnosis.explain import Explanation, rank
@@ -121,7 +120,7 @@ def test_what_has_another_name_or_a_simpler_one_beside_it_is_not_ruled_out():
     ]
     found = _failing(window(pairs.served), pairs, tried, Changes((), {"duplicates": "none", "rotated": "no"}))
     assert {cause.cause for cause in found.causes} >= {"rotated", "mixed-versions"}
-    assert found.ruled_out == ("truncation", *DATA)
+    assert found.ruled_out == ("truncation", "duplicates")
     assert found.against == {
         "truncation": "it explains 1% of how far the failing rows are off",
         "duplicates": "none",
@@ -193,3 +192,16 @@ def test_where_the_reference_has_no_segments_the_clusters_say_what_changed():
     joint = Measurement("search", spans(1)[0], "joint", "r", 0.4, 80, p_value=0.001, attribution=MOVED)
     assert _shares(joint).startswith("segment lang=<de> went from 30% to 50%")
     assert _shares(replace(joint, attribution=unknown)).startswith("cluster 3 went from 8% to 22%")
+
+
+def test_only_what_was_looked_at_is_ruled_out():
+    rng = np.random.default_rng(2)
+    x = s1(ROWS, rng)
+    well = said(x)
+    assert {"new-topic", "quantised-storage"} <= set(well.ruled_out)
+    assert "language" not in well.ruled_out  # there are no texts
+    # Stored in 8 bits, and a part of it lost: the second has been seen too.
+    two = said(zeroed(quantised(x, 8)))
+    assert two.causes[0].cause == "quantised-storage"
+    assert "permuted-dimensions" in two.ruled_out
+    assert not {"zeroed-dimensions", "shrink", "new-topic"} & set(two.ruled_out)

@@ -165,6 +165,31 @@ def test_a_small_reference_makes_the_test_stricter():
         assert m.p_value == pytest.approx(min(1.0, factor * tail(statistic, law)), rel=1e-6)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.5])
+def test_the_level_is_kept_where_few_rows_are_far_longer_than_the_others(spread):
+    """Lengths are log-normal, or one row in two hundred is fifty times as long: such rows alone are the mean."""
+
+    def rows(n: int, rng: np.random.Generator) -> np.ndarray:
+        lengths = np.exp(spread * rng.standard_normal((n, 1)))
+        return np.where(rng.random((n, 1)) < 0.005, 50, lengths) * rng.standard_normal((n, 16))
+
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        held = reference(rows(2000, rng))
+        found += [measured(MeanShift(), window(rows(100, rng)), held).p_value for _ in range(100)]
+    assert np.mean(np.array(found) <= 0.05) <= 0.08
+    assert np.mean(np.array(found) <= 0.001) <= 0.01
+
+
+def test_a_shift_is_found_among_rows_of_very_different_lengths():
+    rng = np.random.default_rng(0)
+    held = reference(rng.standard_cauchy((5120, 1)) * normalise(rng.standard_normal((5120, 16))))
+    moved = rng.standard_cauchy((500, 1)) * normalise(rng.standard_normal((500, 16)))
+    assert measured(MeanShift(), window(moved), held).p_value > 0.01
+    assert measured(MeanShift(), window(moved + 0.5 * np.eye(1, 16)), held).p_value < 1e-4
+
+
 def test_few_references_have_a_level_far_above_nominal_though_windows_outnumber_their_rows():
     """Case A10 at m = 2 n / 3: without the doubled p-value the worst of these alarms on a third of its windows."""
     rng, detector, rates = np.random.default_rng(11), MeanShift(), []

@@ -154,6 +154,15 @@ def test_the_level_is_kept_where_lengths_have_a_heavy_tail(freedom: int):
     assert 0.06 <= np.mean(p <= 0.1) <= 0.14
 
 
+def test_the_level_is_kept_where_coordinates_have_a_heavy_tail_each_by_itself():
+    """By rows that lie no further out than the reference's do: else the first that does is an alarm."""
+    found = [trial(seed, nulls=499, rows_of=lambda n, rng: rng.standard_t(4, (n, 16))) for seed in range(6)]
+    assert all(np.isfinite(t.space.reach) and np.isfinite(t.space.highest) for t in found)
+    p = np.concatenate([t.calibration.joint_p(t.fresh) for t in found])
+    assert np.mean(p <= 0.01) <= 0.025
+    assert np.mean(p <= 0.001) <= 0.005
+
+
 def test_changes_are_found_among_rows_with_a_heavy_tail():
     rng = np.random.default_rng(0)
     panel = Panel.fitted(student(1.5, 4800, rng), 120, 0.01, 0, nulls=199)

@@ -5,7 +5,8 @@ import numpy.typing as npt
 import pytest
 
 from detectors import Effect, Panel
-from detectors.panel.effect import Bounds, interval
+from detectors.panel.effect import Bounds, Shares, interval
+from detectors.panel.statistics import NAMES
 
 N, DIM = 200, 32
 SCALE = np.arange(1, DIM + 1) ** -0.4
@@ -64,3 +65,16 @@ def test_a_share_of_less_than_a_row_is_none_and_one_row_is_never_excluded(panel:
         assert effect.high >= 1 / N
     assert interval(0.004, 0.001, 0.0, 200, Bounds(1.0, 0.0)) == (0.0, 0.0, 1 / 200)
     assert interval(0.5, 0.4, 0.6, 200, Bounds(0.1, 0.9)) == (0.5, 0.1, 0.9)
+
+
+def test_a_statistic_that_says_less_than_a_row_does_not_speak_where_another_says_more(panel: Panel):
+    """The spread of scores moves by one row far out as far as by two dozen that are near."""
+    p, high = np.ones(len(NAMES)), np.ones(len(NAMES))
+    spread, novelty = (NAMES.index(name) for name in ("mahalanobis_sd", "novelty"))
+    p[[spread, novelty]] = 1e-12, 1e-9
+    for share, by in ((0.9 / N, novelty), (1.1 / N, spread)):
+        shares = np.full(len(NAMES), 0.12)
+        shares[spread] = share
+        assert panel._telling(p, Shares(shares, 0 * high, high)) == by
+    none = Shares(0 * high, 0 * high, high)
+    assert panel._telling(p, none) == spread

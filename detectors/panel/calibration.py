@@ -7,10 +7,11 @@ import numpy.typing as npt
 from jaxtyping import Float64, Int
 
 from detectors.kernels import LEAST_P, beta_binomial
+from detectors.lengths import HEAVY, tail_index
 from detectors.nulls import AMPLE, widening
 from detectors.panel.space import Space
 from detectors.panel.statistics import NAMES, QUADRATIC, TWO_SIDED
-from detectors.panel.tails import HEAVY, Pareto, Pearson3, Tail, tail_index
+from detectors.panel.tails import Pareto, Pearson3, Tail
 from drift.errors import BadArgumentError, BadReferenceError
 
 

@@ -235,10 +235,11 @@ class Panel:
     def _telling(self, p: Float64[np.ndarray, "s"], equivalents: Shares) -> int:
         """Which statistic says how much has moved: one that is significant and matters, else one that is significant.
 
-        MMD if it is such a one or there is none, else the most significant of them.
+        MMD if it is such a one or there is none, else the most significant of them; by less than a row none matters.
         """
         significant = p <= self.level
-        for told in (significant & (equivalents.high >= self.min_effect), significant):
+        matters = significant & (equivalents.high >= self.min_effect)
+        for told in (matters & (equivalents.share >= 1 / self.window_size), matters, significant):
             if told.any():
                 return MMD if told[MMD] else int(np.where(told, p, np.inf).argmin())
         return MMD

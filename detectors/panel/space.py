@@ -1,6 +1,7 @@
 """What the panel pins to the reference: centre, axes, bandwidths, neighbours, cells. No window moves any of it."""
 
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 import torch
@@ -8,9 +9,9 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from torch import Tensor
 
 from detectors.kernels import DEAD, length_scale, pair_distances
+from detectors.lengths import SCORES, limits, tail_index, within
 from detectors.panel.clusters import Partitions, fit_partitions
 from detectors.panel.grid import Grid, fit_grid
-from detectors.panel.tails import HEAVY, tail_index
 from drift.errors import BadReferenceError
 
 ANCHORS = 5120
@@ -24,14 +25,13 @@ NOVEL = 0.01
 SCORE_RIDGE = 0.001
 PIECE = 512
 
-REACHED = 0.95
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
     """The reference's geometry, fitted on its first half R_fit.
 
     Rows are seen less `centre`, and no further from `middle` than `reach` where the lengths of R_fit have a heavy tail.
+    No score is more than `highest`, the largest of R_cal where these have a long tail.
     `axes` are the principal axes with any spread, widest first, each turned to its longer tail. `anchors` are centred
     rows of R_fit, `anchor_means` their mean kernels over pairs. `scale` is the median squared distance, the kernels are
     exp(-4 d2 / scale) and exp(-d2 / scale). A row is novel if fewer than `neighbours` anchors lie within the squared
@@ -51,6 +51,7 @@ class Space:
     raw: Grid
     partitions: Partitions
     neighbours: int
+    highest: float = inf
     radius: float = 0.0
     above: int = 0
     below: int = 0
@@ -90,7 +91,7 @@ def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"], rng:
     Raises:
         BadReferenceError: the rows are nearly all equal, so that there is no bandwidth.
     """
-    middle, reach = limits(fit)
+    middle, reach = limits(fit, calibration)
     x = within(fit, middle, reach)
     centre = mean(x)
     x = less(x, centre)
@@ -115,37 +116,14 @@ def fit_space(fit: Float[Tensor, "m d"], calibration: Float[Tensor, "c d"], rng:
     distances = neighbour_distances(space, space.centred(calibration))
     # Half-way to the next: the same row, computed among others, must not change sides by rounding.
     radius = float(distances.sort().values[below - 1 : below + 1].mean())
-    return replace(space, radius=radius, above=above, below=below)
+    scores = scored(space, space.centred(calibration))
+    highest = float(scores.max()) if tail_index(scores.cpu().numpy()) >= SCORES else inf
+    return replace(space, highest=highest, radius=radius, above=above, below=below)
 
 
 def mean(x: Float[Tensor, "n d"]) -> Float64[Tensor, "d"]:
     """The mean row, added up in double precision."""
     return torch.stack([piece.double().sum(0) for piece in torch.split(x, 65_536)]).sum(0) / len(x)
-
-
-def limits(x: Float[Tensor, "m d"]) -> tuple[Float64[Tensor, "d"], float]:
-    """The median of each dimension, and how far from it rows are told apart: infinity unless lengths have a heavy tail.
-
-    Where they have one, the few rows that are furthest out decide every mean and variance, and no two halves of a
-    reference agree on these. So they are seen no further out than the share `REACHED` of the rows is.
-    """
-    middle = x.median(0).values.double()
-    lengths = torch.cat([torch.linalg.vector_norm(piece.double() - middle, dim=1) for piece in torch.split(x, 65_536)])
-    if tail_index(lengths.square().cpu().numpy()) < HEAVY:
-        return middle, float("inf")
-    return middle, float(lengths.quantile(REACHED))
-
-
-def within(x: Float[Tensor, "n d"], middle: Float64[Tensor, "d"], reach: float) -> Float[Tensor, "n d"]:
-    """`x`, whose rows further than `reach` from `middle` are moved straight towards it until they are not."""
-    if reach == float("inf"):
-        return x
-    return torch.cat([_pulled(piece.double() - middle, reach) + middle for piece in torch.split(x, 65_536)])
-
-
-def _pulled(away: Float64[Tensor, "n d"], reach: float) -> Float64[Tensor, "n d"]:
-    lengths: Tensor = torch.linalg.vector_norm(away, dim=1, keepdim=True)
-    return away * (reach / lengths.clamp(min=reach))
 
 
 def less(x: Float[Tensor, "n d"], centre: Float64[Tensor, "d"]) -> Float32[Tensor, "n d"]:
@@ -202,18 +180,12 @@ def neighbour_distances(space: Space, centred: Float32[Tensor, "n d"]) -> Float[
 def observe(space: Space, centred: Float32[Tensor, "n d"]) -> Rows:
     """Rows, less the centre, as the panel sees them. One matrix of distances serves both kernels and novelty."""
     coordinates = centred @ space.axes
-    ridge = SCORE_RIDGE * space.mean_spread
-    off_axes = (centred.square().sum(1) - coordinates.square().sum(1)).clamp(min=0).double()
-    if space.axes.shape[1] == space.axes.shape[0]:
-        off_axes = torch.zeros_like(off_axes)  # there is nothing else, and rounding must not pass for it
-    weights = (1 / (space.spread + ridge)).float()
-    score = (coordinates.square() @ weights).double() + off_axes / ridge
     near, novel, anchored = _against_anchors(space, centred)
     lead = coordinates[:, :LEAD].contiguous()
     return Rows(
         centred,
         lead,
-        score,
+        scored(space, centred),
         near,
         novel,
         anchored,
@@ -221,6 +193,17 @@ def observe(space: Space, centred: Float32[Tensor, "n d"]) -> Rows:
         space.raw.cells(centred[:, space.live]),
         space.partitions.cells(lead),
     )
+
+
+def scored(space: Space, centred: Float32[Tensor, "n d"]) -> Float64[Tensor, "n"]:
+    """Squared Mahalanobis distances with a ridge, none above `highest`."""
+    coordinates = centred @ space.axes
+    ridge = SCORE_RIDGE * space.mean_spread
+    off_axes = (centred.square().sum(1) - coordinates.square().sum(1)).clamp(min=0).double()
+    if space.axes.shape[1] == space.axes.shape[0]:
+        off_axes = torch.zeros_like(off_axes)  # there is nothing else, and rounding must not pass for it
+    weights = (1 / (space.spread + ridge)).float()
+    return ((coordinates.square() @ weights).double() + off_axes / ridge).clamp(max=space.highest)
 
 
 def _against_anchors(

@@ -13,11 +13,6 @@ FEWEST = 5
 
 TOP = 0.05
 
-HEAVY = 0.5
-"""From this tail index on, squares have no variance."""
-
-LEAST_TOP = 20
-
 
 @dataclass(frozen=True, slots=True)
 class Pearson3:
@@ -93,14 +88,3 @@ class Tail:
         p = (1 + len(self.nulls) - among - np.searchsorted(self.nulls, x, side="left")) / size
         far = np.minimum(self.law.beyond(x), FEWEST / size)
         return np.clip(np.where(p < FEWEST / size, far, p), LEAST_P, 1.0)
-
-
-def tail_index(x: Float64[np.ndarray, "n"]) -> float:
-    """Hill's (1975) index of the largest twentieth of `x`, at least 0; 0 where that is hardly any number.
-
-    For squared lengths of rows that are t with f degrees of freedom it is 2 / f, for those of normal rows about 0.1.
-    """
-    top = np.sort(x)[::-1][: int(len(x) * TOP) + 1]
-    if len(top) <= LEAST_TOP or top[-1] <= 0:
-        return 0.0
-    return float(np.log(top[:-1] / top[-1]).mean())

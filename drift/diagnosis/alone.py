@@ -9,9 +9,11 @@ from detectors import Novelty, collapse
 from detectors.copies import first_equal, independent, times_seen
 from detectors.quantised import on_lattice
 from detectors.shapes import BEYOND
-from drift.diagnosis.causes import DATA, cause_of, diagnosis_of
+from drift.diagnosis.causes import cause_of, diagnosis_of
+from drift.diagnosis.codes import MOST_ROWS, coded
 from drift.diagnosis.data import Changes, attempted, from_data
 from drift.diagnosis.pairs import Vectors
+from drift.diagnosis.storage import on_grids
 from drift.errors import TooFewRowsError
 from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Window
 
@@ -29,8 +31,8 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
     Raises:
         TooFewRowsError: the window has fewer rows than its shape can be judged by.
     """
-    sought = [look(window.vectors, reference.vectors) for look in LOOKS]
-    found = [cause for cause in sought if cause is not None][:1] or list(_shape(window, reference))
+    seen = [cause for look in LOOKS if (cause := look(window.vectors, reference.vectors)) is not None]
+    found = seen[:1] or list(_shape(window, reference))
     against: Mapping[str, str] = {}
     if not found:
         data = from_data(window, reference, rng)
@@ -40,7 +42,9 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
         cause_of(one.cause, one.score / total, f"{one.evidence} {ASK}")
         for one in sorted(found, key=lambda one: -one.score)
     )
-    return diagnosis_of(causes, (*VISIBLE, *DATA), against)
+    # What else was seen may come of the first, and what was not looked at for it may be so as well.
+    left_open = {cause.cause for cause in seen} | (set() if against else set(SHAPES))
+    return diagnosis_of(causes, (*(slug for slug in VISIBLE if slug not in left_open), *against), against)
 
 
 def _data(window: Window, reference: Reference, data: Changes, rng: np.random.Generator) -> list[Cause]:
@@ -118,6 +122,25 @@ def lattice(window: Vectors, reference: Vectors) -> Cause | None:
     return cause_of("quantised-storage", 0.95, said)
 
 
+def grids(window: Vectors, reference: Vectors) -> Cause | None:
+    """Dimensions that each take equal steps, where the reference's do not."""
+    even, usual = (on_grids(x[:MOST_ROWS])[0] for x in (window, reference))
+    if not even.any() or usual.any():
+        return None
+    levels = int(np.median([len(np.unique(column)) for column in window[:MOST_ROWS, even].T]))
+    said = f"In {even.sum()} of {len(even)} dimensions vectors take about {levels} different numbers at equal steps"
+    return cause_of("quantised-storage", 0.95, f"{said}, the reference's do not.")
+
+
+def codebooks(window: Vectors, reference: Vectors) -> Cause | None:
+    """Rows that share parts with one another, where the reference's do not."""
+    rows, usual = (coded(x)[:MOST_ROWS] for x in (window, reference))
+    if not _enough(rows) or usual.mean() > LEAST:
+        return None
+    said = f"{rows.mean():.0%} of vectors share parts with others, as entries of codebooks do, the reference's do not."
+    return cause_of("quantised-storage", 0.95, said)
+
+
 def permuted(window: Vectors, reference: Vectors) -> Cause | None:
     """Dimensions whose means and spreads are the reference's, but in other places."""
     half = min(len(window), len(reference) // 2)
@@ -142,13 +165,15 @@ def _enough(rows: np.ndarray) -> bool:
     return int(rows.sum()) >= max(FEWEST, LEAST * len(rows))
 
 
-LOOKS: Final = (lattice, constant, unnormalised, permuted, zeroed)
+STORED: Final = (lattice, grids, codebooks)
+"""What is stored with fewer bits."""
+LOOKS: Final = (lattice, constant, grids, codebooks, unnormalised, permuted, zeroed)
+SHAPES: Final = ("dimensional-collapse", "shrink")
 VISIBLE: Final = (
     "quantised-storage",
     "constant-output",
     "missing-normalisation",
     "zeroed-dimensions",
     "permuted-dimensions",
-    "dimensional-collapse",
-    "shrink",
+    *SHAPES,
 )

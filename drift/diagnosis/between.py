@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 
 from drift.diagnosis.causes import cause_of
-from drift.diagnosis.explain import Explanation, Ranked, explained, rank
+from drift.diagnosis.explain import Explanation, Ranked, Shares, explained, rank
+from drift.diagnosis.failing import FEW, Failing, unit
 from drift.diagnosis.pairs import Pairs, Vectors, deviation, turned
-from drift.diagnosis.served import TURNED, Failing, relengthened
+from drift.diagnosis.served import TURNED, relengthened
 from drift.diagnosis.served import explanations as of_vectors
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
@@ -22,6 +23,8 @@ RECOMPUTED: Final = 16
 OTHER: Final = "other-model-version"
 SOME: Final = 0.98
 """Of a row so much explained is all of it; where fewer rows fail than this share, some are right."""
+LEAST_OWN: Final = 0.1
+"""Where rows have more than the rest of their deviation in common, that much is held to be their own."""
 
 Versions = Mapping[str, Encoder]
 
@@ -54,7 +57,7 @@ def explanations(
     """What may explain the first failing rows: their vectors, other models, then each variant of the recipe."""
     rows = Failing.of(pairs, reference)
     texts = [text for text, failing in zip(pairs.inputs, pairs.failing, strict=True) if failing][:RECOMPUTED]
-    served, apart = rows.served[: len(texts)], rows.apart[: len(texts)]
+    served, right, apart = (x[: len(texts)] for x in (rows.served, rows.again, rows.apart))
     for one in chain([relengthened(rows)], of_vectors(rows)):
         yield replace(one, explained=one.explained[: len(texts)])
     if encoder is None:
@@ -69,12 +72,30 @@ def explanations(
         for name, other in candidates.items()
         if other.dim == served.shape[1]
     )
-    recipes = variants(inner, texts) if isinstance(inner, TransformerEncoder) else ()
+    recipes = variants(inner, texts, served) if isinstance(inner, TransformerEncoder) else ()
     for variant in chain(others, recipes):
         # Whatever else is wrong with the lengths.
-        left = turned(served[:, None], variant.vectors).min(1)
-        share = np.where(apart > TURNED, explained(left, variant.leeway * apart), 0.0)
-        yield Explanation(variant.cause, variant.how, share)
+        left = turned(served[:, None], variant.vectors)
+        meant = variant.vectors[np.arange(len(texts)), left.argmin(1)]
+        enough = len(texts) >= FEW
+        share = explained(left.min(1), (variant.leeway if enough else min(variant.leeway, variant.few)) * apart)
+        if enough:
+            share = np.minimum(share, own_part(served, meant, right, variant.leeway))
+        yield Explanation(variant.cause, variant.how, np.where(apart > TURNED, share, 0.0))
+
+
+def own_part(served: Vectors, meant: Vectors, right: Vectors, leeway: float) -> Shares:
+    """How much `meant` explains of what each row's deviation has not in common with the others'.
+
+    Many models move all vectors one way whatever is wrong, so that each fault explains some of each other: an
+    untrained one does, and one whose vectors lie close together.
+    """
+    x, y, z = (unit(v).astype(np.float64) for v in (served, meant, right))
+    left, apart = x - y, x - z
+    total = np.square(apart).sum(1)
+    # Medians: rows of another fault must not count in what is common.
+    left, apart = (np.square(v - np.median(v, axis=0)).sum(1) for v in (left, apart))
+    return explained(left, leeway * np.maximum(apart, LEAST_OWN * total))
 
 
 def evidence(pairs: Pairs, one: Ranked, rows: int, called: str = "re-encoded rows") -> str:

@@ -9,7 +9,7 @@ SEASONALITY: Final = "seasonality"
 
 SERVING: Final[Mapping[str, str]] = {
     "missing-normalisation": "Normalise vectors to unit length where they are served, and re-embed what was stored.",
-    "truncation": "Raise the serving path's token limit to the recipe's, and re-embed inputs that were cut.",
+    "truncation": "Give the serving path the recipe's limit of tokens, and re-embed inputs that were cut elsewhere.",
     "cls-pooling": "Serve with the recipe's pooling, and re-embed what was stored.",
     "mean-pooling": "Serve with the recipe's pooling, and re-embed what was stored.",
     "max-pooling": "Serve with the recipe's pooling, and re-embed what was stored.",

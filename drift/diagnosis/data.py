@@ -11,7 +11,7 @@ from detectors import Duplicates, Joint, Novelty, mmd_permutation_test
 from detectors.base import Detector
 from detectors.copies import independent
 from drift.diagnosis.causes import cause_of
-from drift.diagnosis.language import changed_features
+from drift.diagnosis.language import changed_features, comparable
 from drift.errors import UnmeasurableError
 from drift.records import Cause, Measurement, Reference, Window
 
@@ -29,7 +29,7 @@ LEAST_ROWS: Final = 16
 class Changes:
     """How the window's inputs differ from the reference's, the likeliest first; scores add up to at most 1.
 
-    `against` has the numbers of what was looked at, by slug.
+    `against` has the numbers of what was looked at, by slug; nothing else can be ruled out.
     """
 
     causes: tuple[Cause, ...]
@@ -46,6 +46,8 @@ def from_data(window: Window, reference: Reference, rng: np.random.Generator) ->
             strength["duplicates"] = 0.9, f"{copied.value:.0%} of rows are copies beyond what is usual."
     if feature := changed_features(window.rows.inputs, reference.rows.inputs):
         strength["language"] = 0.9, f"{feature}."
+    elif comparable(window.rows.inputs, reference.rows.inputs):
+        against["language"] = "inputs have the reference's language and form"
     novel = attempted(Novelty(), window, reference, rng)
     joint = attempted(Joint(), window, reference, rng)
     p, moved = _moved(window, reference, joint)

@@ -7,14 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from drift.diagnosis.alone import from_vectors, lattice
+from drift.diagnosis.alone import STORED, from_vectors
 from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations
-from drift.diagnosis.causes import DATA, SERVING, cause_of, diagnosis_of
+from drift.diagnosis.causes import SERVING, cause_of, diagnosis_of
 from drift.diagnosis.data import Changes, from_data
 from drift.diagnosis.explain import LEAST, Explanation, Ranked, rank
+from drift.diagnosis.failing import unit
 from drift.diagnosis.pairs import Pairs, Tolerance, deviation, paired
 from drift.diagnosis.season import seasonal
-from drift.diagnosis.served import unit
 from drift.diagnosis.unusable import with_unusable
 from drift.encoder.base import Encoder
 from drift.records import NONE, UNKNOWN, Cause, Diagnosis, Reference, Rows, Window
@@ -71,7 +71,8 @@ def _diagnose(
     right = replace(window.rows.take(pairs.index), vectors=pairs.again)
     if not pairs.failing.any():
         data = from_data(window, reference, rng)
-        cause = lattice(window.vectors, reference.vectors)
+        stored = (look(window.vectors, reference.vectors) for look in STORED)
+        cause = next((one for one in stored if one is not None), None)
         return _healthy(pairs, data if cause is None else replace(data, causes=(cause,)))
     data = from_data(replace(window, rows=right), reference, rng)
     elsewhere = _environment(reference, encoder, bounds)
@@ -104,7 +105,7 @@ def _healthy(pairs: Pairs, found: Changes) -> Diagnosis:
     farthest = deviation(unit(pairs.served), unit(pairs.again)).max()
     serving = f"{len(pairs)} re-encoded rows are as served, the farthest at a cosine of {1 - farthest:.6f}"
     against = dict.fromkeys(SERVING, serving) | dict(found.against)
-    return diagnosis_of(causes, (*SERVING, *DATA), against)
+    return diagnosis_of(causes, against, against)
 
 
 def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Changes) -> Diagnosis:
@@ -120,7 +121,7 @@ def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Chang
     against = {slug: f"it explains {share:.0%} of how far the failing rows are off" for slug, share in best.items()}
     # What explains much without being named has another name, or a simpler fault explains as much.
     open_ = {one.cause for one in likely} | {slug for slug, share in best.items() if share >= LEAST}
-    sought = (slug for slug in (*best, *(() if data.causes else DATA)) if slug not in open_)
+    sought = (slug for slug in (*best, *(() if data.causes else data.against)) if slug not in open_)
     return diagnosis_of(causes, sought, against | dict(data.against))
 
 

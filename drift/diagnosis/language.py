@@ -24,9 +24,7 @@ def changed_features(inputs: Sequence[str | None], known: Sequence[str | None]) 
 
     Of images and arrays nothing is said.
     """
-    texts, usual = (
-        [text for text in some if text is not None and not is_data(text)][:MOST] for some in (inputs, known)
-    )
+    texts, usual = _texts(inputs), _texts(known)
     if not texts or not usual:
         return ""
     found = []
@@ -37,6 +35,15 @@ def changed_features(inputs: Sequence[str | None], known: Sequence[str | None]) 
         if rise >= LEAST and fisher_exact(table, "greater").pvalue <= LEVEL:
             found.append((rise, f"{now / len(texts):.0%} of inputs {name}, {before / len(usual):.0%} in the reference"))
     return max(found)[1] if found else ""
+
+
+def comparable(inputs: Sequence[str | None], known: Sequence[str | None]) -> bool:
+    """Whether both have texts that could show a change."""
+    return bool(_texts(inputs) and _texts(known))
+
+
+def _texts(inputs: Sequence[str | None]) -> list[str]:
+    return [text for text in inputs if text is not None and not is_data(text)][:MOST]
 
 
 def features(usual: Sequence[str]) -> Mapping[str, Feature]:

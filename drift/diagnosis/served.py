@@ -1,50 +1,33 @@
 """Faults that show in the vectors: what was done to them after the encoder had made them right."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool
 from scipy.optimize import linear_sum_assignment
 
 from detectors.kernels import entropy_rank, spectrum, tensor
-from drift.diagnosis.explain import Explanation, Shares, explained
-from drift.diagnosis.pairs import Pairs, Vectors, deviation, like
-from drift.diagnosis.storage import as_integers, as_stored
+from detectors.quantised import on_lattice
+from drift.diagnosis.codes import coded
+from drift.diagnosis.explain import Explanation, explained
+from drift.diagnosis.failing import FEW, Failing, exact, unit
+from drift.diagnosis.joins import joined
+from drift.diagnosis.pairs import Vectors, deviation
+from drift.diagnosis.storage import as_integers, as_signs, as_stored, in_own_steps, in_steps
 
 LENGTH: Final = "missing-normalisation"
-EXACT: Final = 0.02
-"""What has many free numbers (a rotation, an order of dimensions) must leave less than this part of the deviation."""
 CLOSE: Final = 0.25
 """What has two free numbers for each row must leave less than this part: any common part of all rows explains some."""
-FEW: Final = 8
 TURNED: Final = 1e-5
+LEAST_KEPT: Final = 0.01
 SAME: Final = 1e-6
+ALIKE: Final = 0.97
+"""What one vector for different inputs explains of them."""
 LENGTHS_APART: Final = 3e-4
 """Directions this near are the same: bfloat16 leaves so much."""
 DIRECTIONS: Final = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Failing:
-    """The failing rows: served, encoded again, and how far apart in direction; what else was encoded again; the
-    reference."""
-
-    served: Vectors
-    again: Vectors
-    apart: Shares
-    everything: Vectors
-    reference: Vectors
-
-    @classmethod
-    def of(cls, pairs: Pairs, reference: Vectors) -> "Failing":
-        served, again = pairs.served[pairs.failing], pairs.again[pairs.failing]
-        return cls(served, again, deviation(unit(served), unit(again)), pairs.again, reference)
-
-    def by(self, vectors: Vectors) -> Shares:
-        """How much of each row's deviation is explained if `vectors`, at whatever length, are what was meant."""
-        return explained(deviation(self.served, like(vectors, self.served)), self.apart)
 
 
 def explanations(rows: Failing) -> Iterator[Explanation]:
@@ -58,9 +41,12 @@ def explanations(rows: Failing) -> Iterator[Explanation]:
 
 
 def relengthened(rows: Failing) -> Explanation:
-    """Rows of the right direction of which either the right vector or theirs has length 1, and not both."""
+    """Rows of the right direction of which either the right vector or theirs has length 1, and not both.
+
+    Those in whole steps have another length because they were stored so.
+    """
     served, right = (np.abs(np.linalg.norm(x, axis=1) - 1) < 1e-3 for x in (rows.served, rows.again))
-    share = np.where((served != right) & (rows.apart <= LENGTHS_APART), 1.0, 0.0)
+    share = np.where((served != right) & (rows.apart <= LENGTHS_APART) & ~on_lattice(rows.served), 1.0, 0.0)
     how = "vectors are not normalised" if right.mean() > 0.5 else "vectors are normalised, the recipe does not"
     return Explanation(LENGTH, how, share)
 
@@ -82,11 +68,21 @@ def stored(rows: Failing) -> Iterator[Explanation]:
     """Rows that lack bits."""
     for how, vectors in as_stored(rows.again, rows.reference):
         yield Explanation("quantised-storage", how, rows.by(vectors))
-    # Half of the numbers gone looks a little like many other things.
-    bits = like((rows.again > 0).astype(np.float32), rows.served)
-    yield Explanation("quantised-storage", "only bits are stored", exact(deviation(rows.served, bits), rows))
-    whole = as_integers(rows.served, rows.again)
-    yield Explanation("quantised-storage", "whole numbers are served as they were stored", np.where(whole, 1.0, 0.0))
+    facts = {
+        "only signs are stored": as_signs(rows.served, rows.again, rows.reference),
+        "numbers are stored in whole steps": in_steps(rows.served, rows.again),
+        "each dimension is stored in steps of its own": in_own_steps(rows.served, rows.again),
+        "whole numbers are served as they were stored": as_integers(rows.served, rows.again),
+        "parts of vectors are stored as entries of codebooks": coded(rows.served) & _akin(rows),
+    }
+    for how, found in facts.items():
+        yield Explanation("quantised-storage", how, np.where(found, 1.0, 0.0))
+
+
+def _akin(rows: Failing) -> Bool[np.ndarray, "n"]:
+    """Rows that are nearer to their right vector than right vectors of unlike inputs are to one another."""
+    pairs = deviation(unit(rows.everything[:256])[:, None], unit(rows.everything[:256])[None])
+    return np.asarray(rows.apart < np.median(pairs))
 
 
 def constant(rows: Failing) -> Explanation:
@@ -95,7 +91,8 @@ def constant(rows: Failing) -> Explanation:
     differ = deviation(rows.again[:, None], rows.again[None]) > SAME
     others = (same & differ).sum(1)
     most = int(others.max(initial=0)) + 1
-    share = np.where(others >= max(2, 0.02 * len(others)), 1.0, 0.0)
+    # What made them alike says more: a limit of few tokens, a layer that has not seen the input.
+    share = np.where(others >= max(2, 0.02 * len(others)), ALIKE, 0.0)
     return Explanation("constant-output", f"{most} different inputs have one vector", share)
 
 
@@ -122,32 +119,6 @@ def dead(served: Vectors, again: Vectors) -> Bool[np.ndarray, "n d"]:
     return kept
 
 
-def joined(rows: Failing) -> Explanation:
-    """Rows whose vector is that of another input: exactly one of those encoded again, or like the reference's."""
-    cosines = unit(rows.served) @ unit(rows.everything).T
-    found = cosines.max(1) > 1 - np.minimum(3e-4, rows.apart / 2)
-    strange = _strangers(rows) & ~found
-    if found.sum() >= 2:
-        # The others' inputs were not in the sample, if their vectors look like any input's and unlike their own.
-        how = f"rows have the vectors of other inputs ({found.sum()} of {len(found)} that of an input in the sample"
-        how += f", {strange.sum()} of one outside it)" if strange.any() else ")"
-        return Explanation("id-join", how, np.where(found, 1.0, np.where(strange, 0.97, 0.0)))
-    share = 0.7 if len(found) >= FEW and strange.mean() > 0.8 else 0.0
-    return Explanation(
-        "id-join", "rows have vectors like the reference's, and not those of their inputs", np.full(len(found), share)
-    )
-
-
-def _strangers(rows: Failing) -> Bool[np.ndarray, "n"]:
-    """Rows as near to the reference as right ones are, whose vector has nothing to do with their input."""
-    known = unit(rows.reference[:4096])
-    usual = (unit(rows.everything) @ known.T).max(1)
-    pairs = unit(rows.everything) @ unit(rows.everything).T
-    unrelated = np.quantile(pairs[~np.eye(len(pairs), dtype=bool)], 0.95)
-    near = (unit(rows.served) @ known.T).max(1) >= np.quantile(usual, 0.05)
-    return np.asarray(near & (1 - deviation(unit(rows.served), unit(rows.again)) < unrelated))
-
-
 def permuted(rows: Failing) -> Explanation:
     """Rows whose dimensions come in another order, the same in all rows."""
     x, y = unit(rows.served).astype(np.float64), unit(rows.again).astype(np.float64)
@@ -170,11 +141,6 @@ def rotated(rows: Failing) -> Explanation:
     return Explanation("rotated", f"cosines among rows are kept to {np.sqrt(left.mean()):.1g}", exact(left, rows))
 
 
-def exact(left: Float64[np.ndarray, "n"], rows: Failing) -> Shares:
-    """Like `explained`, for what fits nearly anything a little."""
-    return explained(left, EXACT * rows.apart)
-
-
 def shrunk(rows: Failing) -> Explanation:
     """Rows mixed with the mean of all: of each, the best two factors."""
     mean = rows.reference.astype(np.float64).mean(0)
@@ -188,7 +154,12 @@ def shrunk(rows: Failing) -> Explanation:
     left = deviation(served, a[:, None] * own + b[:, None] * across)
     kept = a - b * along
     toward = np.median(b / np.maximum(kept, 1e-12))
-    share = np.where(kept > 0, explained(left, CLOSE * rows.apart), 0.0) if toward > 0 else np.zeros(len(own))
+    # Of what has next to nothing of its own left, all have one vector.
+    share = (
+        np.where(kept > LEAST_KEPT * np.abs(b), explained(left, CLOSE * rows.apart), 0.0)
+        if toward > 0
+        else np.zeros(len(own))
+    )
     return Explanation("shrink", f"rows are mixed with {toward:.2g} times the reference's mean", share)
 
 
@@ -203,6 +174,9 @@ def collapsed(rows: Failing) -> Explanation:
             share = rows.by(middle + (rows.again - middle) @ kept.T @ kept)
             best = max(best, (share, count), key=lambda one: float(one[0].mean()))
     used, expected = (_rank(unit(v)) for v in (rows.served, rows.again))
+    if len(rows.served) >= 2 * FEW and used > expected:
+        # Without their common part vectors look a little as if few directions were left, and use more.
+        return Explanation("dimensional-collapse", f"{best[1]} principal directions are left", np.zeros(len(best[0])))
     if best[0].mean() < 0.5 and len(rows.served) >= 2 * FEW and used < expected / 2:
         return Explanation(
             "dimensional-collapse",
@@ -215,8 +189,3 @@ def collapsed(rows: Failing) -> Explanation:
 def _rank(x: Vectors) -> float:
     """Number of directions that rows use, RankMe of the centred rows."""
     return entropy_rank(spectrum(tensor(x)).sqrt())
-
-
-def unit(x: Vectors) -> Vectors:
-    """Rows at length 1."""
-    return like(x, np.ones((len(x), 1), np.float32)).astype(np.float32)

@@ -13,7 +13,15 @@ import torch
 import transformers
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    MT5EncoderModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5EncoderModel,
+)
 from transformers.utils import logging as transformers_logging
 
 from drift.encoder.batches import batch_end, tokens_that_fit
@@ -27,6 +35,8 @@ CHUNK: Final = 4096
 # What transformers itself uses for "no limit declared" is far above any real length.
 NO_LIMIT: Final = 1_000_000
 UNUSED_WEIGHTS: Final = ("pooler.",)
+HALVES: Final[Mapping[str, type[PreTrainedModel]]] = {"t5": T5EncoderModel, "mt5": MT5EncoderModel}
+"""What encodes in models that also decode, by the type in config.json."""
 
 
 @final
@@ -149,12 +159,14 @@ def read_model(
     Raises EncoderError where others are.
     """
     with quiet():
-        model, report = AutoModel.from_pretrained(
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        half = HALVES.get(config.model_type)
+        read = AutoModel.from_pretrained if half is None else half.from_pretrained
+        model, report = read(  # type: ignore[misc]  # `output_loading_info` makes it a pair
             folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            attn_implementation="sdpa",
             dtype=dtype,
             output_loading_info=True,
         )
@@ -188,8 +200,11 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, inputs: Sequen
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """Most tokens that model and tokenizer take; None where neither says."""
-    limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
-    return min((int(limit) for limit in limits if limit and limit < NO_LIMIT), default=None)
+    positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    # Where padding has a position of its own (RoBERTa, MPNet), tokens come after it.
+    taken = 0 if positions is None or positions.padding_idx is None else positions.padding_idx + 1
+    limits = ((getattr(model.config, "max_position_embeddings", 0) or 0) - taken, tokenizer.model_max_length)
+    return min((int(limit) for limit in limits if 0 < limit < NO_LIMIT), default=None)
 
 
 def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Int[Tensor, "n t"], Int[Tensor, "n t"]]:

@@ -2,6 +2,7 @@
 
 import json
 import string
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,10 +14,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from drift.encoder import states
+from drift.encoder.limits import cut, said
 from drift.encoder.quantised import with_rounded_activations, with_rounded_weights
 from drift.encoder.transformer import TransformerEncoder, sendable
 
-LIMITS: Final = (*range(4, 16), *range(16, 32, 2), *range(32, 64, 8), 64, 96, 100, 128, 192, 256, 384, 512)
 PREFIXES: Final = (
     "query: ",
     "passage: ",
@@ -35,23 +36,32 @@ class Variant:
     """A fault by its slug, how it came about in words, and what it makes of each input.
 
     Where the fault depends on what cannot be known (how far a row was padded) a row has several choices. One that
-    leaves more than the part `leeway` of a row's deviation explains nothing of it.
+    leaves more than the part `leeway` of a row's deviation explains nothing of it; where few rows fail, `few`.
     """
 
     cause: str
     how: str
     vectors: Float32[np.ndarray, "n c d"]
     leeway: float = 1.0
+    few: float = 0.5
 
 
-def variants(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Variant]:
-    """Every variant, the simplest and cheapest first; each costs what encoding `texts` costs when it is asked for."""
+def variants(
+    encoder: TransformerEncoder, texts: Sequence[str], served: Float32[np.ndarray, "n d"]
+) -> Iterator[Variant]:
+    """Every variant, the simplest and cheapest first; each costs what encoding `texts` costs when it is asked for.
+
+    `served` are the vectors that are to be explained: they say near which limit to look closer.
+    """
     tokens = encoder.tokenize(texts)
     for (cause, how), vectors in states.pooled(encoder, tokens).items():
         yield Variant(cause, how, finished(encoder, vectors))
     yield from _tokens(encoder, tokens)
     yield from _texts(encoder, texts)
-    yield from _truncated(encoder, texts, max(len(row) for row in tokens))
+    for limit, found in cut(encoder, texts, served):
+        # Whatever else reads more of an input comes a little nearer too.
+        leeway = 1.0 if limit < encoder.recipe.max_length else 0.3
+        yield Variant("truncation", said(limit, encoder), one(found), leeway)
     over, without = states.over_padding(encoder, tokens), states.without_mask(encoder, tokens)
     # With so many choices the best of them comes a little nearer whatever is wrong.
     yield Variant("padding-pooled", "padding counts in the mean", finished(encoder, over), leeway=0.5)
@@ -60,7 +70,8 @@ def variants(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Vari
         # Rounded alike each time: what comes near only has more than its weights rounded.
         yield Variant("quantised-weights", how, one(other.encode(texts)), leeway=0.2)
     for how, other in with_rounded_activations(encoder):
-        yield Variant("quantised-activations", how, one(other.encode(texts)))
+        # Which batch a row was rounded with is not known, so this comes only near.
+        yield Variant("quantised-activations", how, one(other.encode(texts)), few=1.0)
 
 
 def _tokens(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Iterator[Variant]:
@@ -89,6 +100,8 @@ def _texts(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Varian
         "inputs are lower-cased": [text.lower() for text in texts],
         "inputs are upper-cased": upper,
         "punctuation is stripped": [text.translate(plain) for text in texts],
+        "accents are stripped": [without_accents(text) for text in texts],
+        "white space is put in order": [" ".join(text.split()) for text in texts],
     }
     for how, changed in changes.items():
         if changed != list(texts):
@@ -98,6 +111,11 @@ def _texts(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Varian
         for what, changed in kept:
             tokens = [encoding.ids for encoding in cased.encode_batch([sendable(text) for text in changed])]
             yield Variant("tokenizer-case", f"the tokenizer keeps the case{what}", one(encoder.embed(tokens)))
+
+
+def without_accents(text: str) -> str:
+    """Letters without what stands above or below them."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def case_kept(encoder: TransformerEncoder) -> Tokenizer | None:
@@ -111,12 +129,6 @@ def case_kept(encoder: TransformerEncoder) -> Tokenizer | None:
     cased.enable_truncation(encoder.recipe.max_length)
     cased.no_padding()
     return cased
-
-
-def _truncated(encoder: TransformerEncoder, texts: Sequence[str], longest: int) -> Iterator[Variant]:
-    for limit in reversed([limit for limit in LIMITS if limit < longest]):
-        cut = replace(encoder, recipe=replace(encoder.recipe, max_length=limit))
-        yield Variant("truncation", f"inputs are cut to {limit} tokens", one(cut.encode(texts)))
 
 
 def finished(encoder: TransformerEncoder, vectors: Float[Tensor, "n *c d"]) -> Float32[np.ndarray, "n c d"]:

@@ -38,6 +38,8 @@ svg path{fill:none}.axis{stroke:var(--soft)}.rule{stroke:var(--line)}.tick{text-
 .ref{stroke:var(--ref)}.cur{stroke:var(--cur)}svg .steps{stroke-width:1.6;fill-opacity:.16}
 svg .steps.ref{fill:var(--ref)}svg .steps.cur{fill:var(--cur)}.line.cur{stroke-dasharray:7 3}
 .mark{stroke:var(--ink);stroke-dasharray:4 3}
+@media print{body{padding:0;max-width:none}.verdict,tr.bad td{print-color-adjust:exact}.wide{overflow:visible}
+td:not(:last-child),th{white-space:normal}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}}
 """
 
 

@@ -205,7 +205,10 @@ def _shape(found: Comparison) -> Grid:
     named = shape_figures(found)
     rows = tuple((name, number(of.value), number(of.expected), f"{of.z:+.1f}") for name, of in named)
     bad = frozenset(i for i, (_, of) in enumerate(named) if abs(of.z) > BEYOND)
-    note = f"z counts standard deviations of windows of the reference; {BEYOND:g} and more are named."
+    note = (
+        "z counts standard deviations of windows of the reference, fewer where these are skewed or few rows are behind "
+        f"it; {BEYOND:g} and more are named."
+    )
     return Grid(f"Shape: {found.shape.verdict}", ("figure", "current", "reference", "z"), rows, bad, note)
 
 
