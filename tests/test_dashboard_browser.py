@@ -161,7 +161,7 @@ def test_a_click_on_a_cell_compares_its_two_times(tab, address):
 
 def test_the_projection_is_drawn_by_webgl_and_tells_of_the_row_at_the_pointer_or_the_cross(tab, address):
     tab.goto(f"{address}/projection?stream=support-tickets&last=7+d")
-    expect(tab.locator(".points .names span", has_text="billing")).to_be_visible(timeout=20_000)
+    expect(tab.locator(".points .names span", has_text=re.compile("^billing$"))).to_be_visible(timeout=20_000)
     assert tab.locator(".points .canvas").evaluate(DRAWN) > 100
     tab.locator(".points .surface").focus()
     tab.keyboard.press("+")
