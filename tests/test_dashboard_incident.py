@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from fakes import variance_slo
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
-from dashboard import diagnosis, incident, past, postmortem
+from dashboard import diagnosis, episodes, incident, past, postmortem
 from dashboard.declared import Declared
 from dashboard.series import Range
 from drift.alert import AlertKind
@@ -131,6 +131,20 @@ def test_alerts_of_the_same_model_or_cause_belong_together_and_those_of_another_
             ("search/lang=de", "traffic"),
             ("shop", "traffic"),
         ]
+
+
+def test_the_rule_on_which_it_fired_is_told_where_it_is_known_and_no_later_one(reader, config_file):  # noqa: F811
+    past = found(reader, config_file, "support-tickets")
+
+    def told(**annotations: str) -> tuple[str, str, str]:
+        row = replace(past.row, alert=replace(past.row.alert, rule="slow"), annotations=annotations)
+        changed = replace(past, row=row)
+        (step,) = [step for step in incident.steps(changed) if step.name == "Fired"]
+        (line,) = [each for each in postmortem.document(changed, []).splitlines() if each.startswith("- Alert")]
+        return step.detail, line, episodes.why(row)
+
+    assert told(fired_by="fast") == ("rule fast", "- Alert: page, resolved, fired by rule fast", "rule fast")
+    assert told() == ("", "- Alert: page, resolved", "")
 
 
 def test_a_change_of_the_reference_is_a_step(reader, config_file):  # noqa: F811

@@ -20,7 +20,8 @@ class Context:
     `meaning` and `next_step` are the detector's plain words. `conformal` says where the judged p-value comes from,
     where the objective is calibrated on windows. `diagnosed` is the diagnosis to believe first. `moved` says what
     has moved most. In `runbook_url`, "{alert}" stands for the page on the alert. `api_url` is where the service itself
-    answers. `tenant` is whose traffic it is, "" where it is not one tenant's.
+    answers. `tenant` is whose traffic it is, "" where it is not one tenant's. `fired_by` is the rule on which
+    the alert fired, where it has: the alert's own is the one that was true last.
     """
 
     stream: Stream
@@ -38,6 +39,7 @@ class Context:
     moved: str = ""
     api_url: str = ""
     tenant: str = ""
+    fired_by: str = ""
 
 
 ALERT_NAMES: Final = {
@@ -82,6 +84,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         "threshold": str(context.slo.sli),
         "calibration": str(context.conformal or ""),
         "rule": alert.rule,
+        "fired_by": context.fired_by,
         "window_long": format_duration(context.slo.long(burn.rule)),
         "window_short": format_duration(context.slo.short(burn.rule)),
         "burn_rate_long": f"{float(burn.long):.1f}",
