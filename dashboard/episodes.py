@@ -7,6 +7,7 @@ from html import escape
 from typing import Final
 
 from dashboard import markup, said, words
+from dashboard.burning import burning
 from dashboard.series import around, moment
 from dashboard.standing import ORDER, Line, Standing, standing_of
 from drift.alert import AlertKind, AlertState
@@ -155,7 +156,7 @@ def why(row: AlertRow) -> str:
     measured = (
         f"measured {notes['value']}{last}, good is {notes['threshold']}" if {"value", "threshold"} <= set(notes) else ""
     )
-    return "; ".join(part for part in (f"rule {row.alert.rule}" if row.alert.rule else "", measured) if part)
+    return "; ".join(part for part in (said.fired_by(row), measured) if part)
 
 
 def told(messages: Sequence[MessageRow], now: datetime) -> str:
@@ -242,7 +243,8 @@ def _budget(line: Line) -> str:
         return ""
     lasts = line.budget.exhausts_in
     more = f", lasts {words.length(lasts)} at this burn" if lasts and lasts < timedelta(days=365) else ""
-    burns = (
-        f"{words.times(line.budget.burn_long)} over the long and {words.times(line.budget.burn_short)} over the short"
-    )
-    return f"{words.share(line.budget.remaining)} left{more}; burns {burns} look-back of rule {line.budget.rule}"
+    left = f"{words.share(line.budget.remaining)} left{more}"
+    if (burns := burning(line)) is None:
+        return left
+    each = f"{words.times(burns.long)} over the long and {words.times(burns.short)} over the short look-back"
+    return f"{left}; burns {each}, {burns.says}"

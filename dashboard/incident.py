@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from dashboard import changes, episodes, past, words
+from dashboard import changes, episodes, past, said, words
 from dashboard.changes import Step
 from dashboard.episodes import BURNS
 from dashboard.series import Series, around, moment
@@ -165,9 +165,9 @@ def _of_alert(incident: Incident) -> Iterator[Step]:
         yield Step("Detected", alert.started_at, "the budget burns too fast")
     else:
         yield Step("Began", alert.started_at, words.KINDS[alert.kind])
-    rule = f"rule {alert.rule}" if alert.rule else ""
     if alert.fired_at is not None or incident.is_open:
-        yield Step("Fired", alert.fired_at, rule if alert.fired_at else "not yet: it waits to be sure")
+        how = said.fired_by(incident.row) if alert.fired_at else "not yet: it waits to be sure"
+        yield Step("Fired", alert.fired_at, how)
     if burns and counted.last_bad is not None and not incident.is_open:
         told = f"{counted.bad} of {words.several(counted.judged, 'window')} were bad"
         yield Step("Last bad window ended", counted.last_bad.end, told)

@@ -47,7 +47,7 @@ class History:
     and `told` says who was told of each.
 
     `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from;
-    `diagnosed` says why the stream is as it is.
+    `diagnosed` is the diagnosis that an open alert tells of, else the newest.
     """
 
     span: Span

@@ -277,3 +277,21 @@ def test_an_overspent_budget_is_told_as_such(config):
 def test_links_leave_only_for_the_web():
     assert "href" not in markup.outside("javascript:alert(1)", "runbook")
     assert 'href="https://a.example/?x=&lt;"' in markup.outside("https://a.example/?x=<", "runbook")
+
+
+def test_what_fires_is_told_by_its_own_rule_and_cools_down_once_that_is_not_true_any_more(config):
+    def told(long: str, short: str, kind: AlertKind = AlertKind.PAGE, rule: str = "slow") -> tuple[str, str]:
+        notes = {"rule": rule, "burn_rate_long": long, "burn_rate_short": short}
+        fires = replace(alert(kind), annotations=notes)
+        found = traffic(lines(fleet(config, alerts=(fires,)), Declared.of(config)))
+        shown = (markup.burn_cell(found), episodes.callout(found, fires, [], NOW))
+        cell, callout = (text.replace("\N{MULTIPLICATION SIGN}", "x") for text in shown)
+        return cell, callout
+
+    cell, callout = told("7.0", "6.5")
+    assert cell == "7x long, 6.5x short<small>rule slow fires above 6x</small>"
+    assert "burns 7x over the long and 6.5x over the short look-back, rule slow fires above 6x" in callout
+    cooling = "<small>cooling down: rule slow fires above 6x</small>"
+    assert told("6.5", "0.0")[0] == f"6.5x long, 0x short{cooling}"
+    assert told("0.0", "0.0")[0] == f"0x long, 0x short{cooling}"
+    assert told("7.0", "6.5", AlertKind.NODATA, "")[0] == '<span class="soft">not burning</span>'

@@ -197,9 +197,9 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
     history = parts.known(lambda: data.history(chosen, others, wanted), lambda history: history.span.end)
     if history is None:
         return
-    if history.diagnosed is not None:
-        parts.html(diagnosis.section(history.diagnosed, "The newest diagnosis in this range"))
-        parts.folded(diagnosis.RULED_OUT, diagnosis.ruled_out(history.diagnosed.found))
+    if (made := history.diagnosed) is not None:
+        parts.html(diagnosis.section(made, diagnosis.of_stream(made, history.alerts)))
+        parts.folded(diagnosis.RULED_OUT, diagnosis.ruled_out(made.found))
     _full(history.chosen)
     if history.moved is not None:
         parts.html(moved.section(history.moved))
