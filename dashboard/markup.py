@@ -17,6 +17,7 @@ MARKS: Final = {
     Standing.PENDING: "◔",
     Standing.BURNING: "◒",
     Standing.NO_DATA: "○",
+    Standing.TOO_LITTLE: "◌",
     Standing.OK: "✓",
     Standing.RETIRED: "-",
 }
