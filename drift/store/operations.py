@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from drift.records import GapReason
 from drift.store import tables
 from drift.store.outbox import died
+from drift.store.outgoing import overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,15 @@ class GapCount:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverRow:
-    """What became of the messages for a receiver; `half` and `most` (19 of 20) arrived within these lengths."""
+    """What became of the messages for a receiver; `half` and `most` (19 of 20) arrived within these lengths.
+
+    `late` of those that wait were tried in vain, or should have been tried long ago.
+    """
 
     receiver: str
     sent: int
     waiting: int
+    late: int
     dead: int
     half: timedelta | None
     most: timedelta | None
@@ -94,7 +99,7 @@ def gap_counts(conn: sa.Connection, *, since: datetime, limit: int = 50) -> list
     return [GapCount(r[0], r[1], GapReason(r[2]), r[3], r[4].astimezone(UTC), r[5]) for r in rows]
 
 
-def receivers(conn: sa.Connection, *, since: datetime) -> list[ReceiverRow]:
+def receivers(conn: sa.Connection, *, since: datetime, now: datetime) -> list[ReceiverRow]:
     """How delivery goes: messages that were written, or given up, at or after `since`, and all that wait still."""
     t = tables.outbox
     took = t.c.sent_at - t.c.created_at
@@ -104,6 +109,7 @@ def receivers(conn: sa.Connection, *, since: datetime) -> list[ReceiverRow]:
         t.c.receiver,
         sa.func.count().filter(t.c.state == "sent"),
         sa.func.count().filter(waits),
+        sa.func.count().filter(overdue(now)),
         sa.func.count().filter(t.c.state == "dead"),
         sa.func.percentile_disc(0.5).within_group(took),
         sa.func.percentile_disc(0.95).within_group(took),
