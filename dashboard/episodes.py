@@ -78,6 +78,7 @@ def calm(lines: Sequence[Line]) -> str:
     text = {
         Standing.BURNING: f"the newest window of {named} is bad; no alert yet",
         Standing.NO_DATA: f"no window in time for {named}",
+        Standing.TOO_LITTLE: f"the newest window of {named} had too little to be judged",
     }.get(standing, "nothing is firing on this stream" if standing is Standing.OK else "not configured any more")
     return f'<section class="callout {markup.slug(standing)}">{markup.chip(standing, text)}</section>'
 

@@ -125,7 +125,7 @@ def _latest(found: Sequence[Sequence[AlertRow]]) -> Iterator[tuple[str, tuple[st
             "",
             (
                 f'{episodes.state(first)} <span class="name">{named}</span>',
-                escape(first.alert.stream),
+                f'<span class="far">{escape(first.alert.stream)}</span>',
                 escape(team_of(first)),
                 f"{together.began(group):%Y-%m-%d %H:%M} UTC",  # on paper the day is not known otherwise
                 escape("still open" if took is None else words.length(took)),

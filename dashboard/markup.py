@@ -18,6 +18,7 @@ MARKS: Final = {
     Standing.PENDING: "◔",
     Standing.BURNING: "◒",
     Standing.NO_DATA: "○",
+    Standing.TOO_LITTLE: "◌",
     Standing.OK: "✓",
     Standing.RETIRED: "-",
 }

@@ -58,6 +58,11 @@ class Operations:
         return sum(row.dead for row in self.receivers)
 
     @property
+    def unreached(self) -> list[ReceiverRow]:
+        """Receivers that have not taken what is due, though nobody has closed them."""
+        return [row for row in self.receivers if row.late and row.receiver not in self.closed]
+
+    @property
     def disabled(self) -> list[EndpointRow]:
         """Receivers that get nothing until somebody enables them."""
         return [row for row in self.closed.values() if row.disabled_at is not None]
@@ -73,7 +78,7 @@ def read(conn: Connection) -> Operations:
         queue=tuple(operations.queue(conn)),
         gaps=tuple(operations.gap_counts(conn, since=at - OVER)),
         unmeasured=operations.unmeasured(conn, since=at - OVER),
-        receivers=tuple(operations.receivers(conn, since=at - OVER)),
+        receivers=tuple(operations.receivers(conn, since=at - OVER, now=at)),
         closed={name: row for name, row in endpoints.endpoints(conn).items() if row.is_closed(at)},
         intake=tuple(operations.intake(conn, since=at - OVER)),
         encoders=tuple(encoders.recent(conn, since=at - ALIVE)),

@@ -24,11 +24,18 @@ class Standing(StrEnum):
     PENDING = "pending"
     BURNING = "burning"  # no alert, but its newest window is bad
     NO_DATA = "no data"
+    TOO_LITTLE = "too little data"  # for a verdict on its newest window
     OK = "ok"
     RETIRED = "not configured"
 
 
 ORDER: Final = {standing: place for place, standing in enumerate(Standing)}
+OF_KIND: Final = {
+    AlertKind.PAGE: Standing.PAGE,
+    AlertKind.NODATA: Standing.NO_DATA,
+    AlertKind.INSUFFICIENT: Standing.TOO_LITTLE,
+}
+UNWELL: Final = {Outcome.BAD: Standing.BURNING, Outcome.INSUFFICIENT: Standing.TOO_LITTLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +224,7 @@ def _standing(alerts: Sequence[AlertRow], budget: BudgetRow | None, *, late: boo
         return Standing.NO_DATA
     if alerts:
         return Standing.PENDING
-    return Standing.BURNING if budget.outcome is Outcome.BAD else Standing.OK
+    return UNWELL.get(budget.outcome, Standing.OK)
 
 
 def _standing_of_retired(alerts: Sequence[AlertRow]) -> Standing:
@@ -230,6 +237,4 @@ def standing_of(row: AlertRow) -> Standing:
     """How urgent one open alert is."""
     if row.alert.state is AlertState.PENDING:
         return Standing.PENDING
-    if row.alert.kind in {AlertKind.NODATA, AlertKind.INSUFFICIENT}:
-        return Standing.NO_DATA
-    return Standing.PAGE if row.alert.kind is AlertKind.PAGE else Standing.TICKET
+    return OF_KIND.get(row.alert.kind, Standing.TICKET)

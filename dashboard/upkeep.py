@@ -39,12 +39,13 @@ def verdict(found: Operations, silent: timedelta | None) -> str:
         faults.append(f"{words.several(found.waiting, 'window')} wait, the oldest for {words.length(found.lag)}")
     if found.dead:
         faults.append(f"{words.several(found.dead, 'message')} given up")
+    faults += [f"{row.receiver} has not taken {words.several(row.late, 'message')}" for row in found.unreached]
     faults += [f"receiver {row.receiver} is disabled" for row in found.disabled]
     line = f"◆ {'; '.join(faults)}" if faults else "✓ The service keeps up"
     tiles = [
         ("windows waiting", found.waiting, "ticket" if found.is_late else ""),
         ("not measured", found.unmeasured, "no-data" if found.unmeasured else ""),
-        ("messages waiting", sum(row.waiting for row in found.receivers), ""),
+        ("messages waiting", sum(row.waiting for row in found.receivers), "ticket" if found.unreached else ""),
         ("messages given up", found.dead, "ticket" if found.dead else ""),
         ("rows received", sum(hour.received for hour in found.intake), ""),
         ("inputs encoded again", sum(hour.encoded for hour in found.intake), ""),
@@ -105,7 +106,7 @@ def receivers(found: Operations) -> str:
         return f'{closed}<p class="soft">No message was written.</p>'
     rows = (
         (
-            "ticket" if row.dead or row.receiver in found.closed else "",
+            "ticket" if row.dead or row.late or row.receiver in found.closed else "",
             (
                 f'<span class="name">{escape(row.receiver)}</span>',
                 words.count(row.sent),

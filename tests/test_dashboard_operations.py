@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 import pytest
+import streamlit as st
 from fakes import START, FakeEncoder, healthy, make_monitor, register, spans
 from starlette.testclient import TestClient
 from test_api import service_of
@@ -21,7 +22,7 @@ from drift.errors import DeliveryError
 from drift.records import Gap, GapReason, RowReason, Rows, Span, Stream, Window
 from drift.scheduler import Scheduler
 from drift.store import encoders, endpoints, jobs, operations, outbox, writes
-from drift.store.connect import connect
+from drift.store.connect import Connection, connect
 from drift.store.operations import Intake
 from drift.store.outbox import MessageKind, MessageState
 
@@ -37,10 +38,11 @@ def tile(shown: str, name: str) -> int:
     return int(re.search(rf"([\d ]+) {name}", plain(shown))[1].replace(" ", ""))
 
 
-def test_a_healthy_service_keeps_up_and_says_what_it_could_not_measure(page, seeded_url):  # noqa: F811
+def test_a_service_that_keeps_up_says_what_it_could_not_measure_nor_deliver(page, seeded_url):  # noqa: F811
     app = page(seeded_url, "operations")
     shown = plain(text(app))
-    assert "✓ The service keeps up" in shown
+    assert "◆ retrain has not taken 1 message" in shown
+    assert "keeps up" not in shown
     assert "nothing arrived products/lang=de all" in shown
     assert "alertmanager 1 0 0 half within 1 s" in shown
     assert "answered 503 Service Unavailable" in shown
@@ -95,6 +97,27 @@ def test_a_service_that_is_behind_says_by_how_much_and_what_was_given_up(page, t
     assert re.search(r"◆ 2 windows wait, the oldest for 2 h|◆ 2 windows wait, the oldest for 1 h", shown)
     assert "1 message given up" in shown
     assert escape("pager answered <400>") in html(app)
+
+
+def test_the_first_page_that_no_alertmanager_takes_is_told_first(page, postgres_url):  # noqa: F811
+    at, engine = datetime.now(UTC), connect(postgres_url)
+
+    def put(conn: Connection, name: str) -> None:
+        outbox.put(conn, outbox.Draft(name, "alertmanager", MessageKind.ALERT, b"[]"), state=MessageState.DUE, now=at)
+
+    with engine.begin() as conn:
+        writes.register(conn, STREAM, team="search", open_from=at)
+        put(conn, "waits")
+    assert "✓ The service keeps up" in plain(text(page(postgres_url, "operations")))
+    with engine.begin() as conn:
+        put(conn, "refused")
+        tried = outbox.Delivery("refused", "alertmanager", MessageKind.ALERT, b"[]", 0, at, at)
+        outbox.failed(conn, tried, DeliveryError("Connection refused"), again_at=at + DAY, held=True)
+    engine.dispose()
+    st.cache_resource.clear()
+    shown = plain(text(page(postgres_url, "operations")))
+    assert "◆ alertmanager has not taken 1 message" in shown
+    assert "keeps up" not in shown
 
 
 @pytest.fixture

@@ -210,6 +210,7 @@ def test_a_page_stays_a_page_when_windows_stop(config):
         (alert(AlertKind.TICKET), Standing.TICKET),
         (alert(AlertKind.EXHAUSTED), Standing.TICKET),
         (alert(AlertKind.NODATA), Standing.NO_DATA),
+        (alert(AlertKind.INSUFFICIENT), Standing.TOO_LITTLE),
         (alert(AlertKind.PAGE, AlertState.PENDING), Standing.PENDING),
     ],
 )
@@ -235,9 +236,12 @@ def test_a_stream_whose_data_stopped_has_no_data_whatever_waited_to_fire_before(
     assert traffic(lines(fleet(config, alerts=both), Declared.of(config))).standing is Standing.NO_DATA
 
 
-def test_a_bad_newest_window_is_not_called_ok(config):
-    slot = replace(fleet(config).budgets[0], outcome=Outcome.BAD)
-    assert traffic(lines(fleet(config, budgets=(slot,)), Declared.of(config))).standing is Standing.BURNING
+@pytest.mark.parametrize(
+    ("outcome", "standing"), [(Outcome.BAD, Standing.BURNING), (Outcome.INSUFFICIENT, Standing.TOO_LITTLE)]
+)
+def test_a_newest_window_that_is_bad_or_had_too_few_rows_is_not_called_ok(config, outcome, standing):
+    slot = replace(fleet(config).budgets[0], outcome=outcome)
+    assert traffic(lines(fleet(config, budgets=(slot,)), Declared.of(config))).standing is standing
 
 
 @pytest.mark.parametrize(
@@ -247,6 +251,7 @@ def test_a_bad_newest_window_is_not_called_ok(config):
         ((Standing.OK, Standing.RETIRED), "nothing is firing on this stream"),
         ((Standing.OK, Standing.BURNING), "the newest window of traffic is bad; no alert yet"),
         ((Standing.NO_DATA, Standing.OK), "no window in time for rank"),
+        ((Standing.OK, Standing.TOO_LITTLE), "the newest window of traffic had too little to be judged"),
         ((Standing.RETIRED, Standing.RETIRED), "not configured any more"),
     ],
 )

@@ -236,7 +236,7 @@ def test_a_message_that_used_up_its_attempts_is_given_up_when_it_dies_and_not_wh
             tried = outbox.Delivery(f"hook{i}", "hook", MessageKind.EVENT, b"{}", 9, START, last)
             outbox.failed(conn, tried, refused, again_at=last)
             outbox.failed(conn, tried, refused, again_at=None)
-        (hook,) = operations.receivers(conn, since=since)
+        (hook,) = operations.receivers(conn, since=since, now=since)
         assert outgoing.undelivered(conn, since=since, now=since) == 1
         assert [row.delivery.id for row in outgoing.messages(conn, since=since)] == ["hook1"]
     assert (hook.receiver, hook.dead, hook.error) == ("hook", 1, "hook answered 503")

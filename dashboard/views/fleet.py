@@ -103,6 +103,7 @@ def _verdict(every: Sequence[Line], fleet: Fleet) -> str:
         for standing, one, many in (
             (Standing.TICKET, "ticket is open", "tickets are open"),
             (Standing.NO_DATA, "objective has no data", "objectives have no data"),
+            (Standing.TOO_LITTLE, "objective has too little data", "objectives have too little data"),
         )
         if count[standing]
     ]
@@ -118,6 +119,7 @@ def _tiles(every: Sequence[Line], fleet: Fleet) -> str:
         (count[Standing.PENDING], "pending", "pending", markup.slug(Standing.PENDING)),
         (count[Standing.BURNING], "burning", "burning", markup.slug(Standing.BURNING)),
         (count[Standing.NO_DATA], "no data", "no data", markup.slug(Standing.NO_DATA)),
+        (count[Standing.TOO_LITTLE], "too little data", "too little data", markup.slug(Standing.TOO_LITTLE)),
         (count[Standing.OK], "ok", "ok", markup.slug(Standing.OK)),
         (len(fleet.streams), "stream", "streams", ""),
         (behind, "window behind", "windows behind", markup.slug(Standing.TICKET)),

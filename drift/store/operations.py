@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from drift.records import GapReason
 from drift.store import tables
 from drift.store.outbox import died
+from drift.store.outgoing import overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,15 @@ class GapCount:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverRow:
-    """What became of the messages for a receiver; `half` and `most` (19 of 20) arrived within these lengths."""
+    """What became of the messages for a receiver; `half` and `most` (19 of 20) arrived within these lengths.
+
+    `late` of those that wait were tried in vain, or should have been tried long ago.
+    """
 
     receiver: str
     sent: int
     waiting: int
+    late: int
     dead: int
     half: timedelta | None
     most: timedelta | None
@@ -100,7 +105,7 @@ def unmeasured(conn: sa.Connection, *, since: datetime) -> int:
     return conn.execute(sa.select(sa.func.count()).select_from(t).where(t.c.end >= since)).scalar_one()
 
 
-def receivers(conn: sa.Connection, *, since: datetime) -> list[ReceiverRow]:
+def receivers(conn: sa.Connection, *, since: datetime, now: datetime) -> list[ReceiverRow]:
     """How delivery goes: messages that were written, or given up, at or after `since`, and all that wait still."""
     t = tables.outbox
     took = t.c.sent_at - t.c.created_at
@@ -110,6 +115,7 @@ def receivers(conn: sa.Connection, *, since: datetime) -> list[ReceiverRow]:
         t.c.receiver,
         sa.func.count().filter(t.c.state == "sent"),
         sa.func.count().filter(waits),
+        sa.func.count().filter(overdue(now)),
         sa.func.count().filter(t.c.state == "dead"),
         sa.func.percentile_disc(0.5).within_group(took),
         sa.func.percentile_disc(0.95).within_group(took),

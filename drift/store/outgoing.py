@@ -86,9 +86,14 @@ def is_late(sent: DeliveryRow, now: datetime) -> bool:
 
 def undelivered(conn: sa.Connection, *, since: datetime, now: datetime) -> int:
     """How many messages are late (`is_late`), of those that were given up the ones since `since`."""
+    late = overdue(now) | died(since=since)
+    return conn.execute(sa.select(sa.func.count()).select_from(tables.outbox).where(late)).scalar_one()
+
+
+def overdue(now: datetime) -> sa.ColumnElement[bool]:
+    """What is true of messages that wait and are late (`is_late`)."""
     t = tables.outbox
-    waiting = (t.c.state == "due") & ((t.c.attempts > 0) | (t.c.due_at < now - PATIENCE))
-    return conn.execute(sa.select(sa.func.count()).where(waiting | died(since=since))).scalar_one()
+    return (t.c.state == "due") & ((t.c.attempts > 0) | (t.c.due_at < now - PATIENCE))
 
 
 def _names(among: Collection[str]) -> sa.ColumnElement[bool]:
