@@ -98,8 +98,8 @@ def length(span: timedelta) -> str:
 
 
 def clock(at: datetime, now: datetime) -> str:
-    """A moment in UTC: the time if it is near `now`, with the date if it is another day's."""
-    time = f"{at:%H:%M:%S}" if at.second and abs(now - at) < timedelta(hours=2) else f"{at:%H:%M}"
+    """A moment in UTC: the time, with its seconds if it is near `now`, with the date if it is another day's."""
+    time = f"{at:%H:%M:%S}" if abs(now - at) < timedelta(hours=2) else f"{at:%H:%M}"
     if at.date() == now.date():
         return f"{time}{FIXED}UTC"
     year = f" {at.year}" if at.year != now.year else ""

@@ -46,6 +46,7 @@ def test_lengths_are_told_in_two_units_at_most(seconds, text):
 
 def test_clocks_name_the_day_when_it_is_another():
     assert plain(words.clock(NOW, NOW)) == "12:00:30 UTC"
+    assert plain(words.clock(NOW.replace(second=0), NOW)) == "12:00:00 UTC"
     assert plain(words.clock(NOW - 3 * HOUR, NOW)) == "09:00 UTC"
     assert plain(words.clock(NOW - 24 * HOUR, NOW)) == "1 Mar 12:00 UTC"
     assert plain(words.clock(NOW.replace(year=2025), NOW)) == "2 Mar 2025 12:00 UTC"
