@@ -131,10 +131,17 @@ def _item(incident: Incident, step: Step) -> str:
 
 def _measured(incident: Incident) -> str:
     notes, counted = incident.row.annotations, incident.verdicts
-    numbers = (
-        f"{notes['value']} {'now' if incident.is_open else 'at its end'}, good is {notes['threshold']}"
-        if {"value", "threshold"} <= set(notes)
-        else ""
-    )
+    when = "now" if incident.is_open else "at its end"
+    known = {"value", "threshold"} <= set(notes)
+    numbers = f"{_number(incident, notes['value'])} {when}, good is {notes['threshold']}" if known else ""
     bad = f"{counted.bad} of {words.several(counted.judged, 'window')} bad since then" if counted.judged else ""
     return "; ".join(part for part in (numbers, bad) if part)
+
+
+def _number(incident: Incident, value: str) -> str:
+    """The number that was judged by its name, and whether it is good: a small effect may be where the bounds say no."""
+    if incident.series is None:
+        return value
+    sli, number = incident.series.slo.sli, float(value)
+    verdict = " (good)" if sli.allows(number) else "" if sli.effect_at_least else " (bad)"
+    return f"{words.measured(sli, number)}{verdict}"

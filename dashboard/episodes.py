@@ -11,6 +11,7 @@ from dashboard.burning import burning
 from dashboard.series import around, moment
 from dashboard.standing import ORDER, Line, Standing, standing_of
 from drift.alert import AlertKind, AlertState
+from drift.slo import Quantity
 from drift.store import outgoing
 from drift.store.outgoing import MessageRow, Told
 from drift.store.reads import AlertRow, DeliveryRow
@@ -41,7 +42,7 @@ def planned(line: Line, now: datetime, *, can_act: bool) -> str:
 
 
 def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> str:
-    """One open alert: what it says, since when, how sure, and what to do next."""
+    """One open alert: what it says, since when, what others see, and what to do next."""
     notes = row.annotations
     standing = standing_of(row)
     runbook = notes.get("runbook_url") or line.runbook_url
@@ -50,7 +51,7 @@ def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> 
         ("Acknowledged", escape(said.taken(row))),
         ("Now", escape(_now(line))),
         ("Cause", escape(notes.get("diagnosis", ""))),
-        ("How sure", escape(_agreement(peers))),
+        ("Other objectives", escape(_agreement(line, peers))),
         ("Budget", escape(_budget(line))),
         ("Next", escape(notes.get("next_step", ""))),
         ("Runbook", markup.outside(runbook, runbook) if runbook else "none is configured for this stream"),
@@ -220,19 +221,19 @@ def _now(line: Line) -> str:
     if line.number is None or line.newest is None or line.slo is None:
         return "no measurement"
     stale = f", {words.length(line.age)} ago: no window has come since" if line.late and line.age else ""
-    spread = ""
-    if line.newest.low is not None and line.newest.high is not None:
-        spread = f" (value {words.number(line.newest.value)}, 95 % interval {words.number(line.newest.low)} to "
-        spread += f"{words.number(line.newest.high)})"
+    sli, newest = line.slo.sli, line.newest
     verdict = "bad" if line.bad else "good again"
-    number = words.number(line.number)
-    return f"{number}{spread}, {verdict}: good is {words.good(line.slo.sli)}; {line.newest.rows} rows{stale}"
+    spread = f"; {words.value(sli.detector, newest.value)}" if sli.quantity is Quantity.P_VALUE else ""
+    if newest.low is not None and newest.high is not None:
+        spread += f", 95 % interval {words.number(newest.low)} to {words.number(newest.high)}"
+    number = f"{words.measured(sli, line.number)} ({verdict})"
+    return f"{number}{spread}; good is {words.good(sli)}; {newest.rows} rows{stale}"
 
 
-def _agreement(peers: Sequence[Line]) -> str:
-    """Which objectives of the stream see it in the newest window: several that look at different things seldom err."""
-    known = [line for line in peers if line.number is not None]
-    bad, fine = [line.name for line in known if line.bad], [line.name for line in known if not line.bad]
+def _agreement(line: Line, peers: Sequence[Line]) -> str:
+    """Which others of the stream see it in the newest window: several that look at different things seldom err."""
+    known = [peer for peer in peers if peer.number is not None and peer.name != line.name]
+    bad, fine = [peer.name for peer in known if peer.bad], [peer.name for peer in known if not peer.bad]
     if not known:
         return ""
     told = f"{len(bad)} of {words.several(len(known), 'objective')} bad in the newest window"

@@ -32,13 +32,25 @@ _LOOKS_AT: Final = {
     "refit_probe": "accuracy of a linear probe fitted on the window itself",
     "knn_probe": "accuracy of a vote of the nearest reference rows",
     "recall": "share of rows that find their own label in the reference",
-    "skew": "distance between served and re-encoded vectors",
+    "skew": "share of rows that are not as the encoder gives them",
     "canary": "share of golden inputs that production gives another vector",
     "canary_probe": "accuracy of a linear probe on golden inputs, as production embeds them",
     "environment": "share of the reference's inputs that get another vector here",
     "duplicates": "share of rows that copy another, beyond the reference's own",
     "quantised": "share of rows that were rounded to few bits, beyond the reference's own",
     "valid_ratio": "share of rows that could be used",
+}
+# Of what a detector's value is the share, where it is one.
+_SHARE_OF: Final = {
+    "ks": "dimensions",
+    "novelty": "rows",
+    "recall": "labelled rows",
+    "skew": "rows",
+    "canary": "golden inputs",
+    "environment": "the reference's inputs",
+    "duplicates": "rows",
+    "quantised": "rows",
+    "valid_ratio": "rows",
 }
 KINDS: Final = {
     AlertKind.PAGE: "page",
@@ -93,8 +105,8 @@ def after(span: timedelta) -> str:
 
 
 def clock(at: datetime, now: datetime) -> str:
-    """A moment in UTC: the time if it is near `now`, with the date if it is another day's."""
-    time = f"{at:%H:%M:%S}" if at.second and abs(now - at) < timedelta(hours=2) else f"{at:%H:%M}"
+    """A moment in UTC: the time, with its seconds if it is near `now`, with the date if it is another day's."""
+    time = f"{at:%H:%M:%S}" if abs(now - at) < timedelta(hours=2) else f"{at:%H:%M}"
     if at.date() == now.date():
         return f"{time}{FIXED}UTC"
     year = f" {at.year}" if at.year != now.year else ""
@@ -134,6 +146,17 @@ def times(burn: float) -> str:
     """How many times too fast: `14.4` and the sign for times."""
     text = f"{burn:.0f}" if burn >= 99.95 else f"{burn:.1f}".removesuffix(".0")
     return f"{text}\N{MULTIPLICATION SIGN}"
+
+
+def measured(sli: Sli, judged: float) -> str:
+    """The number that is judged, by its name: `p-value 0.2`, `40 % of rows`, `effective_rank 0.93`."""
+    return f"p-value {number(judged)}" if sli.quantity is Quantity.P_VALUE else value(sli.detector, judged)
+
+
+def value(detector: str, found: float) -> str:
+    """A detector's value, by its name or by what it is a share of."""
+    of = _SHARE_OF.get(parse_name(detector)[0])
+    return f"{share(found)} of {of}" if of else f"{detector} {number(found)}"
 
 
 def good(sli: Sli) -> str:

@@ -122,7 +122,7 @@ def test_stream_page_says_what_fires_how_sure_and_what_next(page, seeded_url):
     assert "▲ page, firing" in shown
     assert seed.MEANING in shown
     assert "bad since" in shown
-    assert "3 of 7 objectives bad in the newest window" in shown
+    assert "2 of 6 objectives bad in the newest window" in shown
     assert "good: duplicates, precision, spread, valid" in shown
     assert escape(seed.WHY.causes[0].next_step) in shown
     assert 'href="https://runbooks.example/docs-search"' in html(app)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from fakes import variance_slo
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
-from dashboard import diagnosis, episodes, incident, past, postmortem
+from dashboard import account, diagnosis, episodes, incident, past, postmortem
 from dashboard.declared import Declared
 from dashboard.series import Range
 from drift.alert import AlertKind
@@ -145,6 +145,23 @@ def test_the_rule_on_which_it_fired_is_told_where_it_is_known_and_no_later_one(r
 
     assert told(fired_by="fast") == ("rule fast", "- Alert: page, resolved, fired by rule fast", "rule fast")
     assert told() == ("", "- Alert: page, resolved", "")
+
+
+def test_the_judged_number_has_its_name_and_whether_it_is_good(reader, config_file):  # noqa: F811
+    live = found(reader, config_file, "docs-search")
+    assert live.series.slo.sli.effect_at_least
+
+    def head(value: str, **changes: object) -> str:
+        row = replace(live.row, annotations=live.row.annotations | {"value": value})
+        slo = replace(live.series.slo, sli=replace(live.series.slo.sli, **changes))
+        return account.head(replace(live, row=row, series=replace(live.series, slo=slo)))
+
+    assert "p-value 1 (good) now, good is joint p-value &gt;= 0.005" in head("1")
+    assert "p-value 0.001 now, good is" in head("0.001")
+    assert "p-value 0.001 (bad) now, good is" in head("0.001", effect_at_least=None)
+    assert "<dd>1 now, good is" in account.head(
+        replace(live, series=None, row=replace(live.row, annotations={"value": "1", "threshold": "x"}))
+    )
 
 
 def test_a_change_of_the_reference_is_a_step(reader, config_file):  # noqa: F811

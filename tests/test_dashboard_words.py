@@ -1,5 +1,6 @@
 """The pure parts of the dashboard: words, ranges of time, and how objectives stand."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -45,6 +46,7 @@ def test_lengths_are_told_in_two_units_at_most(seconds, text):
 
 def test_clocks_name_the_day_when_it_is_another():
     assert plain(words.clock(NOW, NOW)) == "12:00:30 UTC"
+    assert plain(words.clock(NOW.replace(second=0), NOW)) == "12:00:00 UTC"
     assert plain(words.clock(NOW - 3 * HOUR, NOW)) == "09:00 UTC"
     assert plain(words.clock(NOW - 24 * HOUR, NOW)) == "1 Mar 12:00 UTC"
     assert plain(words.clock(NOW.replace(year=2025), NOW)) == "2 Mar 2025 12:00 UTC"
@@ -300,3 +302,43 @@ def test_what_fires_is_told_by_its_own_rule_and_cools_down_once_that_is_not_true
     assert told("6.5", "0.0")[0] == f"6.5x long, 0x short{cooling}"
     assert told("0.0", "0.0")[0] == f"0x long, 0x short{cooling}"
     assert told("7.0", "6.5", AlertKind.NODATA, "")[0] == '<span class="soft">not burning</span>'
+
+
+@pytest.mark.parametrize(
+    ("detector", "quantity", "number", "text"),
+    [
+        ("joint", Quantity.P_VALUE, 1.0, "p-value 1"),
+        ("skew", Quantity.VALUE, 1.0, "100 % of rows"),
+        ("ks_x12", Quantity.VALUE, 0.031, "3.1 % of dimensions"),
+        ("duplicates", Quantity.VALUE, 0.0, "0 % of rows"),
+        ("effective_rank", Quantity.VALUE, 0.934, "effective_rank 0.934"),
+    ],
+)
+def test_a_judged_number_has_a_name(detector, quantity, number, text):
+    assert plain(words.measured(Sli(detector, quantity, at_least=0.1), number)) == text
+
+
+def test_what_is_measured_now_says_of_each_number_which_it_is_and_whether_it_is_good(config):
+    fires = alert(AlertKind.PAGE)
+    base = fleet(config, alerts=(fires,))
+    (measured,) = base.measurements
+
+    def now(**changed: object) -> str:
+        seen = replace(base, measurements=(replace(measured, **changed),))
+        line = traffic(lines(seen, Declared.of(config)))
+        return re.search("<dt>Now</dt><dd>(.*?)</dd>", plain(episodes.callout(line, fires, [line], NOW)))[1]
+
+    good = "good is p-value ≥ 0.005; 400 rows"
+    assert now(p_value=1.0) == f"p-value 1 (good again); mmd 0; {good}"
+    spread = "mmd 0.0772, 95 % interval 0 to 0.234"
+    assert now(p_value=0.001, value=0.0772, low=0.0, high=0.234) == f"p-value 0.001 (bad); {spread}; {good}"
+
+
+def test_how_others_see_it_is_told_of_the_others_alone(config):
+    fires = alert(AlertKind.PAGE)
+    line = traffic(lines(fleet(config, alerts=(fires,)), Declared.of(config)))
+    others = [replace(line, name="rank"), replace(line, name="skew", newest=replace(line.newest, p_value=0.001))]
+    shown = episodes.callout(line, fires, [line, *others], NOW)
+    told = "1 of 2 objectives bad in the newest window: skew; good: rank"
+    assert f"<dt>Other objectives</dt><dd>{told}</dd>" in shown
+    assert "Other objectives" not in episodes.callout(line, fires, [line], NOW)

@@ -194,6 +194,18 @@ def test_where_the_reference_has_no_segments_the_clusters_say_what_changed():
     assert _shares(replace(joint, attribution=unknown)).startswith("cluster 3 went from 8% to 22%")
 
 
+def test_another_fault_that_was_seen_is_told_and_not_ruled_out():
+    rng = np.random.default_rng(0)
+    y, x = s1(2048, rng), s1(512, rng)
+    x[:384, 16:32] = 0
+    x[384:] = x[400]
+    found = diagnose(window(x), reference(y), None, rng=rng)
+    (cause,) = found.causes
+    assert cause.cause == "constant-output"
+    assert "Seen too, zeroed-dimensions: 16 dimensions are zero in 75% of rows." in cause.evidence
+    assert not {"zeroed-dimensions", "dimensional-collapse"} & set(found.ruled_out)
+
+
 def test_only_what_was_looked_at_is_ruled_out():
     rng = np.random.default_rng(2)
     x = s1(ROWS, rng)

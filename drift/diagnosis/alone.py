@@ -1,6 +1,7 @@
 """What vectors alone tell, where no input can be encoded again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -32,7 +33,7 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
         TooFewRowsError: the window has fewer rows than its shape can be judged by.
     """
     seen = [cause for look in LOOKS if (cause := look(window.vectors, reference.vectors)) is not None]
-    found = seen[:1] or list(_shape(window, reference))
+    found = _first(seen) or list(_shape(window, reference))
     against: Mapping[str, str] = {}
     if not found:
         data = from_data(window, reference, rng)
@@ -45,6 +46,13 @@ def from_vectors(window: Window, reference: Reference, rng: np.random.Generator)
     # What else was seen may come of the first, and what was not looked at for it may be so as well.
     left_open = {cause.cause for cause in seen} | (set() if against else set(SHAPES))
     return diagnosis_of(causes, (*(slug for slug in VISIBLE if slug not in left_open), *against), against)
+
+
+def _first(seen: Sequence[Cause]) -> list[Cause]:
+    """The first fault that was seen; its evidence has the others too, which may come of it or be their own."""
+    others = {cause.cause: cause.evidence for cause in reversed(seen) if cause.cause != seen[0].cause}
+    also = "".join(f" Seen too, {slug}: {evidence}" for slug, evidence in reversed(others.items()))
+    return [replace(cause, evidence=f"{cause.evidence}{also}") for cause in seen[:1]]
 
 
 def _data(window: Window, reference: Reference, data: Changes, rng: np.random.Generator) -> list[Cause]:

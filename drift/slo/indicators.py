@@ -79,10 +79,14 @@ class Sli:
 
     def judge(self, measurement: Measurement) -> Outcome:
         """GOOD or BAD."""
-        number = self.number(measurement)
+        good = self.allows(self.number(measurement)) or self.negligible(measurement)
+        return Outcome.GOOD if good else Outcome.BAD
+
+    def allows(self, number: float) -> bool:
+        """Whether `number`, as it is judged, lies within the bounds."""
         low = -math.inf if self.at_least is None else self.at_least
         high = math.inf if self.at_most is None else self.at_most
-        return Outcome.GOOD if low <= number <= high or self.negligible(measurement) else Outcome.BAD
+        return low <= number <= high
 
     def events(self, measurement: Measurement) -> Events:
         """The rows of which the value is a share: of good ones where it must be at least so much, else of bad ones.
