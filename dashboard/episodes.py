@@ -43,8 +43,7 @@ def planned(line: Line, now: datetime, *, can_act: bool) -> str:
 
 def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> str:
     """One open alert: what it says, since when, what others see, and what to do next."""
-    notes = row.annotations
-    standing = standing_of(row)
+    notes, standing = row.annotations, standing_of(row)
     runbook = notes.get("runbook_url") or line.runbook_url
     pairs = [
         ("Since", escape(_since(row, now))),
@@ -155,9 +154,8 @@ def cells(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple
 def why(row: AlertRow) -> str:
     """By which rule and number."""
     notes, last = row.annotations, " at its end" if row.alert.resolved_at else ""
-    measured = (
-        f"measured {notes['value']}{last}, good is {notes['threshold']}" if {"value", "threshold"} <= set(notes) else ""
-    )
+    is_known = {"value", "threshold"} <= set(notes)
+    measured = f"measured {notes['value']}{last}, good is {notes['threshold']}" if is_known else ""
     return "; ".join(part for part in (said.fired_by(row), measured) if part)
 
 

@@ -138,10 +138,10 @@ def test_a_diagnosis_says_of_which_day_it_is():
 @pytest.mark.parametrize(
     ("kind", "state", "said"),
     [
-        ("nodata", "firing", "firing since 11:00 UTC (1 h)"),
-        ("exhausted", "pending", "pending since 11:00 UTC (1 h)"),
-        ("ticket", "pending", "burning too fast since 11:00 UTC (1 h), bad since 09:00 UTC"),
-        ("page", "firing", "firing since 11:00 UTC (1 h), bad since 09:00 UTC"),
+        ("nodata", "firing", "firing since 11:00:00 UTC (1 h)"),
+        ("exhausted", "pending", "pending since 11:00:00 UTC (1 h)"),
+        ("ticket", "pending", "burning too fast since 11:00:00 UTC (1 h), bad since 09:00 UTC"),
+        ("page", "firing", "firing since 11:00:00 UTC (1 h), bad since 09:00 UTC"),
     ],
 )
 def test_only_a_burning_budget_burns_and_was_bad_since_some_window(config, kind, state, said):
