@@ -27,7 +27,7 @@ def show() -> None:
     if found is None:
         return
     every = together.groups(found.alerts, found.at)
-    chosen = [group for group in every if any(map(matches, group))]
+    chosen = [group for group in every if matches(group)]
     chosen.sort(key=lambda group: group[0].alert.is_over)
     parts.html(_verdict(every), parts.as_of(found.at, EVERY))
     if chosen:
@@ -39,7 +39,7 @@ def show() -> None:
     _messages(found)
 
 
-def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
+def _filters() -> tuple[str, Callable[[Sequence[AlertRow]], bool]]:
     """How far back to look, and what to show of it. Both live in the address, so that a link shows the same."""
     options = {"within": list(RANGES), "episode": STATES, "kind": list(words.KINDS.values())}
     for name, known in options.items():
@@ -60,11 +60,12 @@ def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
         kinds = _pills("Kind", options["kind"], "kind")
         text = st.text_input("Stream", placeholder="part of its name", key="of", bind="query-params", width=180) or ""
 
-    def matches(row: AlertRow) -> bool:
+    def matches(group: Sequence[AlertRow]) -> bool:
+        first = group[0].alert
         return (
-            (not states or STATES[row.alert.is_over] in states)
-            and (not kinds or words.KINDS[row.alert.kind] in kinds)
-            and text.casefold() in row.alert.stream.casefold()
+            (not states or STATES[first.is_over] in states)
+            and (not kinds or any(words.KINDS[row.alert.kind] in kinds for row in group))
+            and text.casefold() in first.stream.casefold()
         )
 
     return within or ALL, matches
