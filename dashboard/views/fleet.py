@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import alive, data, markup, parts, unknown, words
+from dashboard import alive, data, markup, parts, said, unknown, words
 from dashboard.standing import Fleet, Line, Standing, lines
 
 EVERY: Final = 5.0
@@ -88,7 +88,7 @@ def _chosen(every: Sequence[Line]) -> list[Line]:
 def _verdict(every: Sequence[Line], fleet: Fleet) -> str:
     """The first sentence that is read at three in the morning."""
     count = Counter(line.standing for line in every)
-    firing = [line for line in every if line.standing is Standing.PAGE]
+    firing = said.unknown_first([line for line in every if line.standing is Standing.PAGE])
     if firing:
         named = [
             f"<li>{markup.link('stream', line.row.stream.key, stream=line.row.stream.key, slo=line.name)}: "
@@ -96,8 +96,7 @@ def _verdict(every: Sequence[Line], fleet: Fleet) -> str:
             for line in firing[:3]
         ]
         more = [f"<li>and {len(firing) - 3} more</li>"] if len(firing) > 3 else []
-        text = f"{words.several(len(firing), 'page')} {'is' if len(firing) == 1 else 'are'} firing"
-        return f'<p class="verdict">▲ {text}</p><ul>{"".join(named + more)}</ul>'
+        return f'<p class="verdict">▲ {escape(said.firing(firing))}</p><ul>{"".join(named + more)}</ul>'
     rest = [
         words.several(count[standing], one, many)
         for standing, one, many in (
