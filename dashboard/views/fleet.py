@@ -17,16 +17,19 @@ MOST: Final = 100  # more is read by nobody, and takes the browser as long as al
 @st.fragment(run_every=EVERY)
 def show() -> None:
     """The whole page; it renews itself and keeps its place."""
-    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
-    if fleet is None:
+    found = parts.shown(data.fleet, lambda fleet: fleet.at)
+    if found is None:
         return
+    fleet = found.value
     declared, _ = data.config()
     every = lines(fleet, declared)
     if not fleet.streams:
         _empty(fleet)
         return
     banner = alive.banner(alive.silent_for(fleet.streams, declared, fleet.at))
-    parts.html(banner, _verdict(every, fleet), _tiles(every, fleet), parts.as_of(fleet.at, EVERY))
+    pages = sum(line.standing is Standing.PAGE for line in every)
+    verdict = parts.verdict(_verdict(every, fleet), found, fleet.at, f"{words.several(pages, 'page')} firing")
+    parts.html(banner, verdict, _tiles(every, fleet), parts.as_of(fleet.at, EVERY))
     parts.declared_notice()
     chosen = _chosen(every)
     parts.html(markup.fleet_table(data.newest(chosen[:MOST]), fleet.at))

@@ -23,13 +23,14 @@ STATES: Final = ("open", "resolved")
 def show() -> None:
     """The whole page; it renews itself and keeps its place."""
     within, matches = _filters()
-    found = parts.known(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
-    if found is None:
+    shown = parts.shown(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
+    if shown is None:
         return
+    found = shown.value
     every = together.groups(found.alerts, found.at)
     chosen = [group for group in every if matches(group)]
     chosen.sort(key=lambda group: group[0].alert.is_over)
-    parts.html(_verdict(every), parts.as_of(found.at, EVERY))
+    parts.html(parts.verdict(_verdict(every), shown, found.at), parts.as_of(found.at, EVERY))
     if chosen:
         parts.html(together.table(chosen[:MOST], found.told, found.at))
     else:
