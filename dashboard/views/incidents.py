@@ -97,7 +97,9 @@ def _verdict(every: Sequence[Sequence[AlertRow]]) -> str:
 def _messages(found: Incidents) -> None:
     late = [message for message in found.messages if outgoing.is_late(message.delivery, found.at)]
     text = f"{words.several(len(late), 'message')} not delivered" if late else "Every message was delivered"
-    parts.html(f"<h3>{escape(text)}</h3>")
+    parts.html(f"<h3>{escape(text if found.messages else 'No message was written')}</h3>")
+    if not found.messages:
+        return
     if late:
         parts.html(episodes.message_table(late[:MOST], found.at))
     with st.expander(f"The newest of {words.several(len(found.messages), 'message')}"):
