@@ -1,7 +1,6 @@
 """The account of one incident in HTML: what fired, its steps in time, which rows, what to run next. Pure."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from html import escape
 from pathlib import Path
 from shlex import quote
@@ -9,7 +8,8 @@ from typing import Final
 
 from dashboard import changes, episodes, markup, moved, said, words
 from dashboard.changes import Step
-from dashboard.incident import BURNS, Incident, to_recover
+from dashboard.episodes import BURNS
+from dashboard.incident import Incident, to_recover
 from dashboard.standing import standing_of
 from drift.alert import AlertState
 from drift.records import parse_name
@@ -125,15 +125,8 @@ def _item(incident: Incident, step: Step) -> str:
     return (
         f'<li class="{style}"><span class="name">{escape(step.name)}</span> '
         f'<span><time datetime="{step.at.isoformat()}">{clock}</time> UTC{markup.small(step.detail)}</span>'
-        f'<span class="after">{escape(_after(after))}</span></li>'
+        f'<span class="after">{escape(words.after(after))}</span></li>'
     )
-
-
-def _after(length: timedelta) -> str:
-    if not length:
-        return "start"
-    sign = words.MINUS if length < timedelta() else "+"
-    return f"{sign}{words.NARROW}{words.length(abs(length))}"
 
 
 def _measured(incident: Incident) -> str:

@@ -51,7 +51,7 @@ def _most(parts: Sequence[Part], kept: KeptAttribution) -> str:
 def _others(incident: Incident) -> Iterator[tuple[str, tuple[str, ...]]]:
     for row in incident.others:
         alert = row.alert
-        began = alert.began
+        began = episodes.first_sign(row)
         lasted = words.length((alert.resolved_at or incident.at) - began)
         yield (
             "",

@@ -33,12 +33,16 @@ class Narrow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """Episodes of alerts, open ones first, with who was told of each, and all messages of that time."""
+    """Episodes of alerts, open ones first, with who was told of each, and all messages of that time.
+
+    `is_whole` says that there are no older ones.
+    """
 
     at: datetime
     alerts: tuple[AlertRow, ...]
     told: Told
     messages: tuple[MessageRow, ...]
+    is_whole: bool = True
 
     def only(self, sees: Sees) -> Self:
         """Those of the streams that may be seen."""

@@ -1,11 +1,12 @@
 """What was done about an incident, as steps in time. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
+from dashboard.answers import Sees
 from drift.records import Canary, CanaryState, Retrain, RetrainState
 from drift.store.changes import Changes, Served
 
@@ -24,6 +25,18 @@ class Step:
     name: str
     at: datetime | None
     detail: str = ""
+
+
+def only(changes: Changes, sees: Sees) -> Changes:
+    """The same for a visitor who may see some streams: nothing of others, and none of the words about all rows."""
+    retrains = tuple(intent for intent in changes.retrains if sees(intent.stream))
+    mine = {intent.id for intent in retrains}
+    # Its reasons name segments of everybody's.
+    gates = (replace(one, judgement=replace(one.judgement, reasons=(), report="")) for one in changes.gates)
+    trials = (trial if sees(trial.baseline) else replace(trial, detail="") for trial in changes.trials)
+    return replace(
+        changes, retrains=retrains, gates=tuple(one for one in gates if one.id in mine), trials=tuple(trials)
+    )
 
 
 def steps(changes: Changes) -> Iterator[Step]:
@@ -59,8 +72,9 @@ def _of_retrain(intent: Retrain) -> Iterator[Step]:
 
 
 def _of_trial(trial: Canary) -> str:
-    back = f"back to {trial.baseline_version}; " if trial.state is CanaryState.ROLL_BACK else ""
-    return f"{trial.candidate_version} beside {trial.baseline_version}: {back}{trial.detail}"
+    back = f"back to {trial.baseline_version}" if trial.state is CanaryState.ROLL_BACK else ""
+    why = "; ".join(one for one in (back, trial.detail) if one)
+    return f"{trial.candidate_version} beside {trial.baseline_version}" + (f": {why}" if why else "")
 
 
 def _of_versions(served: tuple[Served, ...]) -> Iterator[Step]:

@@ -35,6 +35,36 @@ from drift.store.reads import BudgetRow
 TALL: Final = 230
 LOW: Final = 140
 _DOTS: Final = 150  # lines with more windows than this have dots for bad ones only
+_SEEN: Final = (("window", palette.LINE, "mark dot"), ("bad window", palette.BAD, "mark bad"))
+_MEASURED: Final = (
+    *_SEEN,
+    ("95 % interval", palette.LINE, "faint"),
+    ("where healthy windows lie", palette.BAND, "faint"),
+    ("bound", palette.BAD, "dash"),
+)
+_AROUND: Final = (
+    ("page firing", palette.BAD, "faint"),
+    ("ticket firing", palette.WARN, "faint"),
+    ("not measured", palette.GREY, "mark gap"),
+    ("maintenance", palette.SHORT, "faint"),
+    ("change of version or reference", palette.GREY, "dash"),
+)
+
+
+def in_full(series: Series) -> Iterator[Chart]:
+    """The charts of an objective, one below the other."""
+    if series.slo.sli.quantity is Quantity.P_VALUE:
+        surprise = p_values(series, TALL)
+        yield replace(surprise, heading="How surprising each window is", key=(*_SEEN, _MEASURED[-1], *_AROUND))
+        yield replace(values(series, TALL), heading="How far each window is off", key=_MEASURED[:-1])
+    else:
+        yield replace(values(series, TALL), heading="What was measured", key=(*_MEASURED, *_AROUND))
+    if not series.budgets:
+        return
+    yield replace(left(series), heading="Error budget", key=(("left", palette.GOOD, "line"),))
+    look_backs = (("long look-back", palette.LINE, "line"), ("short look-back", palette.SHORT, "dash"))
+    nearest = "Burn over what the nearest rule asks for: it fires when both are above 1"
+    yield replace(burning(series), heading=nearest, key=look_backs)
 
 
 def judged(series: Series, height: int) -> Chart:
@@ -55,8 +85,7 @@ def of_segment(series: Series) -> Chart:
     slo, name = series.slo, series.slo.stream.rpartition("/")[2]
     heading = name if "/" in slo.stream else "all of it"
     newest = f"newest {words.number(slo.sli.number(series.measurements[-1]))}" if series.measurements else "no window"
-    bad = sum(slo.sli.judge(m) is Outcome.BAD for m in series.measurements)
-    note = f"{newest}, {words.several(bad, 'bad window')}" if bad else newest
+    note = f"{newest}, {words.several(series.bad, 'bad window')}" if series.bad else newest
     href = markup.address("stream", stream=slo.stream, slo=slo.name)
     return replace(judged(series, LOW), heading=heading, href=href, note=note)
 

@@ -174,18 +174,18 @@ def _ask(key: tuple[Hashable, ...], chosen: Slo, wanted: Range, read: Callable[[
 
 
 def _has_rows(found: Compared, chosen: Slo) -> bool:
-    if found.sides is None:
+    if found.sizes is None:
         st.info(NO_ROWS.format(chosen.stream))
-    return found.sides is not None
+    return found.sizes is not None
 
 
 def _rows(found: Compared) -> str:
     """Which rows were compared."""
-    if (of := found.sides) is None:
+    if (of := found.sizes) is None:
         return ""
     said = (
-        f"{words.several(len(of.window), 'row')} of windows of {of.span.start:%-d %b %H:%M:%S} to "
-        f"{of.span.end:%-d %b %H:%M:%S} UTC, against {words.several(len(of.reference), 'row')} of the reference "
+        f"{words.several(of.window, 'row')} of windows of {of.span.start:%-d %b %H:%M:%S} to "
+        f"{of.span.end:%-d %b %H:%M:%S} UTC, against {words.several(of.reference, 'row')} of the reference "
         f"{of.version[:12]}."
     )
     return f'<p class="soft">{escape(said)}</p>{_as_of(found.at)}'

@@ -3,7 +3,6 @@
 Here, and nowhere else, it is seen to that nobody is shown streams that are not for that visitor.
 """
 
-import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -14,12 +13,13 @@ import streamlit as st
 from dashboard import past
 from dashboard.answers import Incidents, Narrow, Newest, Registered, Shown
 from dashboard.door import HiddenError, config, sees, visitor
+from dashboard.kept import Kept
 from dashboard.past import EPISODES, EVERY
 from dashboard.questions import Questions
 from dashboard.series import History, Range
 from dashboard.standing import Fleet, Line, measured, unjudged
 from drift.config import Settings
-from drift.errors import PrometheusError, StoreError
+from drift.errors import StoreError
 from drift.records import Measurement
 from drift.slo import Slo
 from drift.store import maintenance, operations, outgoing, reads, views
@@ -123,9 +123,11 @@ def incidents(last: timedelta | None) -> Shown[Incidents]:
     def read(conn: Connection) -> Incidents:
         at = views.now(conn)
         since = None if last is None else at - last
-        alerts = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES)
+        found = reads.alerts(conn, states=EVERY, since=since, among=mine, limit=EPISODES + 1)
+        alerts = tuple(found[:EPISODES])
         told = outgoing.of_alerts(conn, [row.alert for row in alerts])
-        return Incidents(at, tuple(alerts), told, tuple(outgoing.messages(conn, among=mine, since=since)))
+        messages = tuple(outgoing.messages(conn, among=mine, since=since))
+        return Incidents(at, alerts, told, messages, is_whole=len(found) <= EPISODES)
 
     return asked(("incidents", last, mine), read)
 
@@ -196,27 +198,12 @@ def _shown(key: Hashable, read: Callable[[], T], *, of: str | None = None, ttl: 
 
 def _kept_or_read(key: Hashable, read: Callable[[], T], ttl: timedelta | None) -> Shown[T]:
     """One answer serves all visitors for as long as `ttl`, whatever they may see of it."""
-    kept, at = _kept(), time.monotonic()
-    known = cast(tuple[T, float] | None, kept.get(key))
-    if known is not None and at - known[1] < (TTL if ttl is None else ttl).total_seconds():
-        return Shown(known[0], timedelta(seconds=at - known[1]))
-    try:
-        value = read()
-    except (StoreError, PrometheusError) as error:
-        if known is None:
-            raise
-        return Shown(known[0], timedelta(seconds=time.monotonic() - known[1]), str(error))
-    kept.pop(key, None)
-    kept[key] = (value, at)
-    while len(kept) > KEPT:
-        kept.pop(next(iter(kept)), None)
-    return Shown(value, timedelta())
+    return _kept().answer(key, read, ttl=TTL if ttl is None else ttl, pause=TTL)
 
 
 @st.cache_resource(show_spinner=False)
-def _kept() -> dict[Hashable, tuple[object, float]]:
-    """Answers by question, with the moment of the process's clock; the longest not renewed comes first."""
-    return {}
+def _kept() -> Kept:
+    return Kept(KEPT)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, on_release=lambda reader: reader.dispose())

@@ -5,20 +5,36 @@ from html import escape
 from typing import Final
 
 from dashboard import markup, words
-from drift.records import Cause, Diagnosed, Diagnosis
+from dashboard.layers import when
+from drift.records import NONE, Cause, Diagnosed, Diagnosis
+from drift.store.reads import AlertRow
 
 RULED_OUT: Final = "What was ruled out, and by which number"
+HEALTHY: Final = "This window looks healthy: why others were bad is not known."
 HEADS: Final = ("Cause", "How likely", "What speaks for it", "Next step")
 
 
 def section(made: Diagnosed, which: str) -> str:
     """The diagnosis, of which stretch it is, and `which` of all it is."""
-    span = made.span
-    title = f"Why: the window of {span.start:%Y-%m-%d %H:%M:%S} to {span.end:%H:%M:%S} UTC"
+    title = f"Why: the window of {when(made.span)}"
     asked = f"asked by {made.slo}" if made.slo else "asked by hand"
-    text = f"{which}, made {made.made_at:%H:%M:%S} UTC, {asked}."
+    text = f"{which}, made {made.made_at:%-d %b %Y %H:%M:%S} UTC, {asked}."
+    healthy = f'<p class="summary">{HEALTHY}</p>' if made.found.causes[0].cause == NONE else ""
     causes = markup.table("Causes", HEADS, [("", _cells(cause)) for cause in made.found.causes])
-    return f'<h3>{escape(title)}</h3><p class="soft">{escape(text)}</p>{causes}'
+    return f'<h3>{escape(title)}</h3><p class="soft">{escape(text)}</p>{healthy}{causes}'
+
+
+def of_alert(made: Diagnosed, row: AlertRow) -> str:
+    """Which diagnosis of all it is, on the page of an alert."""
+    own = made.slo == row.alert.slo
+    return f"A diagnosis {'that this objective asked for' if own else 'of a window that was bad for this objective'}"
+
+
+def of_stream(made: Diagnosed, alerts: Iterable[AlertRow]) -> str:
+    """Which diagnosis of all it is, on the page of a stream."""
+    cause = made.found.causes[0].cause
+    told = any(row.annotations.get("cause") == cause for row in alerts if not row.alert.is_over)
+    return "The diagnosis that an open alert tells of" if told else "The newest diagnosis in this range"
 
 
 def ruled_out(found: Diagnosis) -> str:

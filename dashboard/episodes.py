@@ -1,22 +1,28 @@
 """Alerts in HTML: what fires now and what to do about it, what fired before, and who was told. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
 from dashboard import markup, said, words
-from dashboard.series import around
+from dashboard.burning import burning
+from dashboard.series import around, moment
 from dashboard.standing import ORDER, Line, Standing, standing_of
-from drift.alert import Alert, AlertKind, AlertState
+from drift.alert import AlertKind, AlertState
 from drift.store import outgoing
 from drift.store.outgoing import MessageRow, Told
 from drift.store.reads import AlertRow, DeliveryRow
 
 HEADS: Final = ("State", "Stream", "What", "When", "How long", "Told")
-MESSAGE_HEADS: Final = ("State", "Receiver", "About", "Written", "Attempts", "Answer")
+MESSAGE_HEADS: Final = ("State", "Receiver", "About", "Happened", "Attempts", "Answer")
 RETRAIN: Final = "retrain"
+TOLD_AFTER: Final = (
+    '<p class="soft">How long telling took is counted from what is told: of an alert the end of its window, so that '
+    "waiting for late rows and measuring are part of it.</p>"
+)
+BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 
 
 def planned(line: Line, now: datetime, *, can_act: bool) -> str:
@@ -36,11 +42,11 @@ def planned(line: Line, now: datetime, *, can_act: bool) -> str:
 
 def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> str:
     """One open alert: what it says, since when, how sure, and what to do next."""
-    alert, notes = row.alert, row.annotations
+    notes = row.annotations
     standing = standing_of(row)
     runbook = notes.get("runbook_url") or line.runbook_url
     pairs = [
-        ("Since", escape(_since(alert, notes, now))),
+        ("Since", escape(_since(row, now))),
         ("Acknowledged", escape(said.taken(row))),
         ("Now", escape(_now(line))),
         ("Cause", escape(notes.get("diagnosis", ""))),
@@ -60,7 +66,7 @@ def callout(line: Line, row: AlertRow, peers: Sequence[Line], now: datetime) -> 
 def brief(line: Line, row: AlertRow, now: datetime) -> str:
     """One open alert in a line, with a link to the whole of it."""
     key = line.row.stream.key
-    text = f"{_since(row.alert, row.annotations, now)}; {_now(line)}"
+    text = f"{_since(row, now)}; {_now(line)}"
     name = markup.link("stream", line.name, stream=key, slo=line.name)
     return f'<p class="brief">{state(row)} <b>{name}</b> {escape(text)}</p>'
 
@@ -86,7 +92,7 @@ def table(rows: Iterable[AlertRow], messages: Told, now: datetime) -> str:
 def message_table(rows: Iterable[MessageRow], now: datetime) -> str:
     """Messages, one a row."""
     cells = ((_trouble(row.delivery, now), _message(row, now)) for row in rows)
-    return markup.table("Messages", MESSAGE_HEADS, cells)
+    return markup.table("Messages", MESSAGE_HEADS, cells) + TOLD_AFTER
 
 
 def state(row: AlertRow) -> str:
@@ -104,6 +110,22 @@ def link(row: AlertRow, text: str) -> str:
     return markup.link("incident", text, stream=alert.stream, slo=alert.slo, kind=alert.kind, since=since)
 
 
+def first_sign(row: AlertRow) -> datetime:
+    """Where a budget burns, its first bad window, as people were told; else when the alert began. How long an incident
+    takes is counted from here, on every page."""
+    try:
+        said = moment(row.annotations["since"]) if row.alert.kind in BURNS else None
+    except (KeyError, ValueError):
+        said = None
+    return said or row.alert.started_at
+
+
+def bad_since(rows: Iterable[AlertRow], now: datetime) -> str:
+    """Since when windows were bad, as those of `rows` say where a budget burns."""
+    signs = [first_sign(row) for row in rows if row.alert.kind in BURNS]
+    return f"bad since {words.clock(min(signs), now)}" if signs else ""
+
+
 def style(row: AlertRow) -> str:
     """How its line looks."""
     return "resolved" if row.alert.is_over else markup.slug(standing_of(row))
@@ -116,16 +138,15 @@ def cells(row: AlertRow, messages: Sequence[MessageRow], now: datetime) -> tuple
     span = around(began, ended or now)
     query = {"stream": alert.stream, "slo": alert.slo}
     past = {"from": span.start.isoformat(), "to": span.end.isoformat()} if ended else {}
-    burns = alert.kind in {AlertKind.PAGE, AlertKind.TICKET}
-    first = markup.small(f"bad since {_clock(row.annotations, began, now)}") if burns else ""
     return (
         state(row) + "".join(map(markup.small, said.lines(row))),
         f'<span class="name">{markup.link("stream", alert.stream, **query, **past)}</span>' + markup.small(alert.slo),
         link(row, row.annotations.get("summary") or f"{words.KINDS[alert.kind]} of {alert.slo}")
         + markup.small(why(row)),
         escape(words.clock(began, now))
-        + (markup.small(f"to{words.FIXED}{words.clock(ended, now)}") if ended else first),
-        escape(words.length((ended or now) - began)) + markup.small("" if ended else "so far"),
+        + markup.small(f"to{words.FIXED}{words.clock(ended, now)}" if ended else "")
+        + markup.small(bad_since([row], now)),
+        escape(words.length((ended or now) - first_sign(row))) + markup.small("" if ended else "so far"),
         told(messages, now),
     )
 
@@ -136,7 +157,7 @@ def why(row: AlertRow) -> str:
     measured = (
         f"measured {notes['value']}{last}, good is {notes['threshold']}" if {"value", "threshold"} <= set(notes) else ""
     )
-    return "; ".join(part for part in (f"rule {row.alert.rule}" if row.alert.rule else "", measured) if part)
+    return "; ".join(part for part in (said.fired_by(row), measured) if part)
 
 
 def told(messages: Sequence[MessageRow], now: datetime) -> str:
@@ -186,19 +207,13 @@ def _message(row: MessageRow, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _since(alert: Alert, notes: Mapping[str, str], now: datetime) -> str:
-    began = alert.began
+def _since(row: AlertRow, now: datetime) -> str:
+    alert, began = row.alert, row.alert.began
+    since = f"since {words.clock(began, now)} ({words.length(now - began)})"
+    if alert.kind not in BURNS:
+        return f"{alert.state.value} {since}"
     verb = "firing" if alert.state is AlertState.FIRING else "burning too fast"
-    return (
-        f"{verb} since {words.clock(began, now)} ({words.length(now - began)}), bad since {_clock(notes, began, now)}"
-    )
-
-
-def _clock(notes: Mapping[str, str], began: datetime, now: datetime) -> str:
-    try:
-        return words.clock(datetime.fromisoformat(notes["since"]), now)
-    except (KeyError, ValueError):
-        return words.clock(began, now)
+    return f"{verb} {since}, {bad_since([row], now)}"
 
 
 def _now(line: Line) -> str:
@@ -229,7 +244,8 @@ def _budget(line: Line) -> str:
         return ""
     lasts = line.budget.exhausts_in
     more = f", lasts {words.length(lasts)} at this burn" if lasts and lasts < timedelta(days=365) else ""
-    burns = (
-        f"{words.times(line.budget.burn_long)} over the long and {words.times(line.budget.burn_short)} over the short"
-    )
-    return f"{words.share(line.budget.remaining)} left{more}; burns {burns} look-back of rule {line.budget.rule}"
+    left = f"{words.share(line.budget.remaining)} left{more}"
+    if (burns := burning(line)) is None:
+        return left
+    each = f"{words.times(burns.long)} over the long and {words.times(burns.short)} over the short look-back"
+    return f"{left}; burns {each}, {burns.says}"

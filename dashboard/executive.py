@@ -5,7 +5,8 @@ from html import escape
 from typing import Final
 
 from dashboard import episodes, markup, quarters, together, words
-from dashboard.quarters import Attained, FalsePages, Quarter, Report, by_team, lasted, recovery, team_of
+from dashboard.attained import Attained
+from dashboard.quarters import FalsePages, Quarter, Report, by_team, lasted, recovery, team_of
 from drift.alert import AlertKind
 from drift.store.reads import AlertRow
 
@@ -28,9 +29,11 @@ FALSE: Final = (
 def verdict(report: Report) -> str:
     """The first sentence."""
     now = report.quarters[0]
-    met, every = sum(one.is_met for one in now.attained), len(now.attained)
+    met, every = sum(one.is_met for one in now.promised), len(now.promised)
     text = f"{now.name}: {words.count(met)} of {words.several(every, 'objective')} met so far"
-    over = sum(map(len, report.overspent.values()))
+    if now.attained and not every:
+        text = f"{now.name}: how many objectives are met is not known"
+    over = sum(map(len, (report.overspent or {}).values()))
     said = (
         f"{words.several(over, 'objective has', 'objectives have')} spent the budget of the last period."
         if over
@@ -49,7 +52,7 @@ def teams(report: Report) -> str:
             "",
             (
                 f'<span class="name">{escape(team)}</span>',
-                _over(len(report.overspent.get(team, ()))),
+                _over(report, team),
                 *(_kept(found[i].get(team, ())) for i in known),
             ),
         )
@@ -75,7 +78,9 @@ def recoveries(report: Report) -> str:
         )
         for team in names
     )
-    return markup.table("Incidents by team and quarter", heads, rows)
+    cut = f"Only the newest {words.count(quarters.ALERTS)} alerts are counted; there are more in these quarters."
+    note = "" if report.is_whole else f'<p class="soft">{escape(cut)}</p>'
+    return markup.table("Incidents by team and quarter", heads, rows) + note
 
 
 def falsely(report: Report) -> str:
@@ -93,7 +98,9 @@ def falsely(report: Report) -> str:
 
 def worst(quarter: Quarter) -> str:
     """The objectives that were not met, or have spent most."""
-    spent = sorted((one for one in quarter.attained if one.spent >= LEAST), key=lambda one: -one.spent)[:WORST]
+    if quarter.attained and not quarter.promised:
+        return '<p class="soft">What the objectives promise is not known.</p>'
+    spent = sorted((one for one in quarter.promised if one.spent >= LEAST), key=lambda one: -one.spent)[:WORST]
     if not spent:
         return '<p class="soft">No objective has spent any of its budget to speak of in this quarter.</p>'
     heads = ("Stream", "Objective", "Attained", "Promised", "Of what may be bad")
@@ -137,26 +144,29 @@ def _spent(spent: Sequence[Attained]) -> Iterator[tuple[str, tuple[str, ...]]]:
                 + markup.small(one.team),
                 escape(one.slo),
                 escape(words.share(one.share)) + markup.small(_verdict_of(one)),
-                escape("-" if one.target is None else words.share(one.target)),
-                "-" if one.target is None else bar + escape(words.share(one.spent)),
+                escape(words.share(one.target or 0.0)),
+                bar + escape(words.share(one.spent)),
             ),
         )
 
 
 def _verdict_of(one: Attained) -> str:
     """In words, since what was attained and what was promised may be rounded to the same."""
-    return "" if one.target is None else "met" if one.is_met else "not met"
+    return "met" if one.is_met else "not met"
 
 
 def _kept(found: Sequence[Attained]) -> str:
     """How many were met, and the one that is furthest off."""
     if not found:
         return '<span class="soft">-</span>'
-    met = sum(one.is_met for one in found)
-    text = f"{words.count(met)} of {words.count(len(found))} met"
-    if met == len(found):
+    promised = [one for one in found if one.target is not None]
+    if not promised:
+        return '<span class="soft">not known</span>'
+    met = sum(one.is_met for one in promised)
+    text = f"{words.count(met)} of {words.count(len(promised))} met"
+    if met == len(promised):
         return f"✓ {escape(text)}"
-    first = found[0]
+    first = promised[0]
     return f'<span class="off">{escape(text)}</span>' + markup.small(
         f"{first.stream}: {first.slo} {words.share(first.share)}"
     )
@@ -188,7 +198,10 @@ def _false(found: FalsePages | None) -> str:
     return f'<span class="{style}">{escape(text)}</span>' + expected
 
 
-def _over(count: int) -> str:
+def _over(report: Report, team: str) -> str:
+    if report.overspent is None:
+        return '<span class="soft">not known</span>'
+    count = len(report.overspent.get(team, ()))
     return (
         f'<span class="off">{words.several(count, "objective")}</span>' if count else '<span class="soft">none</span>'
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from dashboard import changes, episodes, past, words
+from dashboard import changes, episodes, past, said, words
 from dashboard.changes import Step
-from dashboard.series import Series, around
+from dashboard.episodes import BURNS
+from dashboard.series import Series, around, moment
 from drift.alert import AlertKind, AlertState
 from drift.records import EPOCH, Diagnosed, Measurement, Span
 from drift.slo import Outcome, Slo, Slot
@@ -22,7 +23,6 @@ from drift.store.reads import AlertRow
 POINTS: Final = 1000
 LATE: Final = timedelta(days=1)  # how long after its end something may still be done about it
 BEFORE: Final = timedelta(days=1)  # how long before it something may have changed that it comes of
-BURNS: Final = frozenset({AlertKind.PAGE, AlertKind.TICKET})
 RECOVERED: Final = "Recovered"
 TICK: Final = timedelta(microseconds=1)
 
@@ -83,19 +83,19 @@ class Found:
     incident: Incident | None
 
     def only(self, sees: Callable[[str], bool]) -> Self:
-        """The same with those other alerts that may be seen."""
+        """The same with those other alerts, and of what was done, that may be seen."""
         if self.incident is None:
             return self
         others = tuple(row for row in self.incident.others if sees(row.alert.stream))
-        return replace(self, incident=replace(self.incident, others=others))
+        done = changes.only(self.incident.changes, sees)
+        return replace(self, incident=replace(self.incident, others=others, changes=done))
 
 
 def named(query: Mapping[str, str]) -> Named | None:
     """The episode that an address names; None where it names none."""
     try:
-        began = datetime.fromisoformat(query["since"]).astimezone(UTC)
-        kind = AlertKind(query["kind"])
-    except (KeyError, ValueError, OverflowError):
+        began, kind = moment(query["since"]), AlertKind(query["kind"])
+    except (KeyError, ValueError):
         return None
     return Named(query.get("stream", ""), query.get("slo", ""), kind, began) if began > EPOCH else None
 
@@ -165,9 +165,9 @@ def _of_alert(incident: Incident) -> Iterator[Step]:
         yield Step("Detected", alert.started_at, "the budget burns too fast")
     else:
         yield Step("Began", alert.started_at, words.KINDS[alert.kind])
-    rule = f"rule {alert.rule}" if alert.rule else ""
     if alert.fired_at is not None or incident.is_open:
-        yield Step("Fired", alert.fired_at, rule if alert.fired_at else "not yet: it waits to be sure")
+        how = said.fired_by(incident.row) if alert.fired_at else "not yet: it waits to be sure"
+        yield Step("Fired", alert.fired_at, how)
     if burns and counted.last_bad is not None and not incident.is_open:
         told = f"{counted.bad} of {words.several(counted.judged, 'window')} were bad"
         yield Step("Last bad window ended", counted.last_bad.end, told)
@@ -220,7 +220,7 @@ def _bad_since(conn: Connection, row: AlertRow, slo: Slo | None) -> datetime:
     """The first bad window, as the alert was told of it; else the start of the run in which it was detected."""
     alert = row.alert
     if slo is None or alert.kind not in BURNS:
-        return alert.started_at
+        return episodes.first_sign(row).astimezone(UTC)
     detected_in = Slot(Span(alert.started_at - slo.interval, alert.started_at), Outcome.BAD)
     return objectives.since(conn, slo, alert, detected_in).astimezone(UTC)
 

@@ -210,7 +210,7 @@ def _episode(alert: Alert, span: Span) -> Iterator[_Stretch]:
     if alert.fired_at is None or alert.fired_at >= span.end or (alert.resolved_at or span.end) <= span.start:
         return
     seen = Span(max(alert.fired_at, span.start), min(alert.resolved_at or span.end, span.end))
-    rule = f", rule {alert.rule}" if alert.rule else ""
+    rule = f", last by rule {alert.rule}" if alert.rule else ""
     until = "and still fires" if alert.resolved_at is None else f"to {alert.resolved_at:%-d %b %H:%M:%S} UTC"
     tip = f"{words.KINDS[alert.kind]} firing{rule}\n{alert.fired_at:%-d %b %H:%M:%S} {until}"
     yield seen, _KINDS.get(alert.kind, palette.WARN), tip

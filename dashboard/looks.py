@@ -9,11 +9,11 @@ from typing import Final, Self
 from dashboard import dimensions, past, sides, spectrum
 from dashboard.dimensions import Dimensions
 from dashboard.series import Range, Series
-from dashboard.sides import Sides
+from dashboard.sides import Sizes
 from dashboard.spectrum import Spectrum
 from drift.records import Measurement, Span
 from drift.slo import Sli, Slo
-from drift.store import views
+from drift.store import attainment, views
 from drift.store.connect import Connection
 from drift.store.reads import StreamRow
 
@@ -41,13 +41,13 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """Rows of windows and of the reference, as they are known at `at`, with what a look made of them.
+    """What a look made of rows of windows and of the reference, as they are known at `at`, and of how many.
 
     All None where there is no reference, or too few rows are kept still.
     """
 
     at: datetime
-    sides: Sides | None
+    sizes: Sizes | None
     dimensions: Dimensions | None = None
     spectrum: Spectrum | None = None
 
@@ -55,13 +55,15 @@ class Compared:
 def by_dimension(conn: Connection, chosen: Slo, wanted: Range, also: int | None) -> Compared:
     """The newest rows in `wanted`, dimension by dimension; `also` is one that is wanted in any case."""
     at, found = views.now(conn), sides.read(conn, chosen.stream, _span(conn, chosen, wanted))
-    return Compared(at, found, dimensions=dimensions.compare(found, also=also) if found else None)
+    return Compared(
+        at, found.sizes if found else None, dimensions=dimensions.compare(found, also=also) if found else None
+    )
 
 
 def by_direction(conn: Connection, chosen: Slo, wanted: Range) -> Compared:
     """The spectrum of the newest rows in `wanted`."""
     at, found = views.now(conn), sides.read(conn, chosen.stream, _span(conn, chosen, wanted))
-    return Compared(at, found, spectrum=spectrum.compare(found) if found else None)
+    return Compared(at, found.sizes if found else None, spectrum=spectrum.compare(found) if found else None)
 
 
 def measured(conn: Connection, chosen: Slo, wanted: Range, detectors: Sequence[str], guess: str = "") -> Measured:
@@ -90,7 +92,9 @@ def segments(chosen: Slo, known: Sequence[StreamRow], declared: Mapping[str, Slo
 def by_segment(conn: Connection, chosen: Slo, wanted: Range, slos: Sequence[Slo]) -> Measured:
     """What was measured for each of `slos` in the span that is `wanted` of `chosen`."""
     span = _span(conn, chosen, wanted)
-    return Measured(views.now(conn), tuple(past.series(conn, slo, span, most=past.FEW_POINTS) for slo in slos))
+    bad = attainment.bad_windows(conn, [slo.stream for slo in slos], chosen.name, span)
+    found = ((past.series(conn, slo, span, most=past.FEW_POINTS), bad.get(slo.stream, 0)) for slo in slos)
+    return Measured(views.now(conn), tuple(replace(series, bad=count) for series, count in found))
 
 
 def _span(conn: Connection, chosen: Slo, wanted: Range) -> Span:

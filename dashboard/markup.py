@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from dashboard import said, words
+from dashboard.burning import burning
 from dashboard.spark import spark
 from dashboard.standing import Line, Standing
 from drift.slo import Outcome
@@ -161,15 +162,12 @@ def budget_cell(line: Line) -> str:
 
 
 def burn_cell(line: Line) -> str:
-    """Both burns of the rule that is nearest to firing, and what it asks for."""
-    if line.budget is None:
+    """Both burns by the rule that fires or is nearest to it, and what that asks for."""
+    if (burns := burning(line)) is None:
         return '<span class="soft">-</span>'
-    if not max(line.budget.burn_long, line.budget.burn_short):
+    if not burns.fires and not max(burns.long, burns.short):
         return '<span class="soft">not burning</span>'
-    rule = next((r for r in line.slo.rules if r.name == line.budget.rule), None) if line.slo else None
-    asks = f" fires above {words.times(float(line.slo.threshold(rule)))}" if line.slo and rule else ""
-    burns = f"{words.times(line.budget.burn_long)} long, {words.times(line.budget.burn_short)} short"
-    return escape(burns) + small(f"rule {line.budget.rule}{asks}")
+    return escape(f"{words.times(burns.long)} long, {words.times(burns.short)} short") + small(burns.says)
 
 
 def age_cell(line: Line) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from dashboard.standing import unjudged
-from drift.records import Measurement, Reference, Sketch, Span
+from drift.records import Measurement, Span
 from drift.slo import Slo
-from drift.store import reads, references, sketches, views
+from drift.store import references, sketches, views
 from drift.store.connect import Connection
 from drift.store.reads import BudgetRow
 
@@ -38,6 +38,14 @@ class Matrix:
 
     def span(self, i: int) -> Span:
         return Span(self.starts[i], self.starts[i] + self.step)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """A reference's centre (d,), and its total variance: the mean squared distance of its rows from there."""
+
+    centre: Float64[np.ndarray, "d"]
+    variance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +87,22 @@ def _read(conn: Connection, stream: str, last: timedelta, at: datetime) -> Matri
     span = Span(max(at - last, kept.start), at)
     step = step_for(span)
     found = sketches.binned(conn, stream, KEPT_BY, span, step)
-    held = {s.reference: references.reference(conn, stream, s.reference) for s in _one_of_each(found)}
+    held = {version: _held(conn, stream, version) for version in {sketch.reference for _, sketch in found}}
     usable = [(start, sketch, known) for start, sketch in found if (known := held[sketch.reference]) is not None]
     if not usable:
         return None
     newest = usable[-1][2]
-    usable = [row for row in usable if row[2].vectors.shape[1] == newest.vectors.shape[1]]
-    centres = {known.version: known.vectors.mean(0, dtype=np.float64) for _, _, known in usable}
-    means = np.array([centres[sketch.reference] + sketch.sums / sketch.rows for _, sketch, _ in usable])
+    usable = [row for row in usable if len(row[2].centre) == len(newest.centre)]
+    means = np.array([known.centre + sketch.sums / sketch.rows for _, sketch, known in usable])
     rows = tuple(sketch.rows for _, sketch, _ in usable)
-    return Matrix(step, tuple(start for start, *_ in usable), rows, distances(means, rows, spread(newest)))
+    return Matrix(step, tuple(start for start, *_ in usable), rows, distances(means, rows, newest.variance))
 
 
-def spread(reference: Reference) -> float:
-    """The reference's total variance: the mean squared distance of its rows from their centre."""
-    return float(reference.vectors.var(0, ddof=1, dtype=np.float64).sum())
+def _held(conn: Connection, stream: str, version: str) -> _Held | None:
+    vectors = references.vectors(conn, stream, version)
+    if vectors is None:
+        return None
+    return _Held(vectors.mean(0, dtype=np.float64), float(vectors.var(0, ddof=1, dtype=np.float64).sum()))
 
 
 def distances(means: Float64[np.ndarray, "n d"], rows: Sequence[int], variance: float) -> Float64[np.ndarray, "n n"]:
@@ -119,9 +128,4 @@ def pair(conn: Connection, stream: str, first: Span, second: Span, slos: Sequenc
 
 
 def _newest(conn: Connection, stream: str, span: Span) -> Mapping[str, Measurement]:
-    # Oldest first, so that of each detector the newest stays.
-    return {m.detector: m for m in reads.measurements(conn, stream, span.start, span.end)}
-
-
-def _one_of_each(found: Sequence[tuple[datetime, Sketch]]) -> Sequence[Sketch]:
-    return list({sketch.reference: sketch for _, sketch in found}.values())
+    return {m.detector: m for m in views.newest_within(conn, stream, span)}

@@ -7,7 +7,7 @@ from typing import Final
 from dashboard.moments import moments
 from dashboard.series import History, Range, Series
 from drift.alert import Alert, AlertState
-from drift.records import Maintenance, Retrain, RetrainState, Span, Stream
+from drift.records import Diagnosed, Maintenance, Retrain, RetrainState, Span, Stream
 from drift.slo import Slo
 from drift.store import diagnoses, maintenance, objectives, outgoing, reads, retrains, versions, views
 from drift.store.connect import Connection
@@ -38,7 +38,7 @@ def read(conn: Connection, chosen: Slo, others: Sequence[Slo], wanted: Range) ->
     full = replace(around(chosen, POINTS), budgets=tuple(budgets))
     moved = views.attributed(conn, chosen.stream, span.start, span.end, detector=chosen.sli.detector)
     told = outgoing.of_alerts(conn, [row.alert for row in alerts])
-    why = next(iter(diagnoses.made(conn, chosen.stream, since=span.start, until=span.end, limit=1)), None)
+    why = _why(conn, chosen, alerts, span)
     rest = tuple(around(slo, FEW_POINTS) for slo in others)
     return History(span, full, rest, alerts, told, next(iter(moved), None), why)
 
@@ -47,6 +47,15 @@ def series(conn: Connection, slo: Slo, span: Span, *, most: int) -> Series:
     """What was measured for `slo` and what was not, about `most` windows."""
     measured = views.thinned_measurements(conn, slo, span, most=most)
     return Series(slo, span, tuple(measured), tuple(views.gap_runs(conn, slo.stream, slo.sli.detector, span)))
+
+
+def _why(conn: Connection, chosen: Slo, alerts: Sequence[AlertRow], span: Span) -> Diagnosed | None:
+    """The diagnosis that an open alert tells of, one of `chosen` first; else the newest in `span`."""
+    still_open = (row for row in alerts if not row.alert.is_over)
+    for row in sorted(still_open, key=lambda row: row.alert.slo != chosen.name):
+        if (made := diagnoses.told(conn, row)) is not None:
+            return made
+    return next(iter(diagnoses.made(conn, chosen.stream, since=span.start, until=span.end, limit=1)), None)
 
 
 def _planned(conn: Connection, stream: Stream | None, span: Span) -> tuple[Maintenance, ...]:

@@ -13,11 +13,12 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 def document(incident: Incident, steps: Sequence[Step]) -> str:
     """The whole text; times are UTC, and what nobody can know from here is left open."""
     alert, notes = incident.row.alert, incident.row.annotations
+    rule = said.fired_by(incident.row)
     state = "so far" if incident.is_open else "from the first bad window to recovery"
     facts = [
         ("Stream", alert.stream),
         ("Objective", f"{alert.slo}: {notes['threshold']}" if "threshold" in notes else alert.slo),
-        ("Alert", f"{words.KINDS[alert.kind]}, {alert.state.value}" + (f", rule {alert.rule}" if alert.rule else "")),
+        ("Alert", f"{words.KINDS[alert.kind]}, {alert.state.value}" + (f", fired by {rule}" if rule else "")),
         ("Team", incident.row.labels.get("team", "")),
         ("Lasted", f"{words.length(to_recover(incident))} {state}"),
         ("Windows", f"{incident.verdicts.bad} bad of {incident.verdicts.judged}"),
@@ -57,7 +58,7 @@ def _row(incident: Incident, step: Step) -> tuple[str, ...]:
     if step.at is None:
         return ("-", "-", plain(step.name), plain(step.detail))
     after = step.at - incident.bad_since
-    return (f"{step.at:%Y-%m-%d %H:%M:%S}", words.length(after), plain(step.name), plain(step.detail))
+    return (f"{step.at:%Y-%m-%d %H:%M:%S}", words.after(after), plain(step.name), plain(step.detail))
 
 
 def _cause(incident: Incident) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What people have said about an alert: who looks after it, and whether it was false. Pure."""
+"""What was said of an alert: by which rule it fired, who looks after it, and whether it was false. Pure."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,14 @@ def taken(row: AlertRow) -> str:
     return f"by {said.by} after {words.length(said.at - fired)}" + (f": {said.note}" if said.note else "")
 
 
+def fired_by(row: AlertRow) -> str:
+    """`rule fast`, on which it fired; "" where that is not known."""
+    rule = row.annotations.get("fired_by", "")
+    return f"rule {rule}" if rule else ""
+
+
 def lines(row: AlertRow) -> list[str]:
-    """All of it."""
+    """What people have said."""
     found = [f"acknowledged {taken(row)}"] if row.acknowledged else []
     return found + ([f"marked as false by {row.false_by}"] if row.false_by else [])
 

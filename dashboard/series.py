@@ -25,7 +25,8 @@ class Series:
     """One objective over `span`: its measurements and gaps, its slots, the episodes of its alerts, and maintenance.
 
     `calibration` says whether a test keeps its level of late; None where nothing is promised. `moments` are changes of
-    version and of the reference.
+    version and of the reference. `bad` is how many windows were, of all, which `measurements` need not be: None where
+    nobody counted.
     """
 
     slo: Slo
@@ -37,6 +38,7 @@ class Series:
     calibration: Calibration | None = None
     maintenance: tuple[Maintenance, ...] = ()
     moments: tuple[Moment, ...] = ()
+    bad: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class History:
     and `told` says who was told of each.
 
     `moved` is the newest window that looks changed to the chosen objective's detector, and says where that comes from;
-    `diagnosed` says why the stream is as it is.
+    `diagnosed` is the diagnosis that an open alert tells of, else the newest.
     """
 
     span: Span
@@ -91,11 +93,26 @@ def sensible(interval: timedelta, age: timedelta | None) -> str:
     return next((name for name, length in LENGTHS.items() if length >= needed), ALL)
 
 
+def moment(text: str) -> datetime:
+    """The time of ISO 8601 that an address has.
+
+    Raises:
+        ValueError: it is none, or has no offset: which of many times it means nobody can know.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+    raise ValueError(f"{text!r} has no offset: needed is, as in 2026-03-01T12:00:00Z, one to UTC")
+
+
 def fixed(start: str, end: str) -> Span | None:
     """The span that a link names by two times of ISO 8601; None unless it does, with an offset and in order."""
     try:
-        first, last = (datetime.fromisoformat(text).astimezone(UTC) for text in (start, end))
-    except (ValueError, OverflowError):
+        first, last = moment(start), moment(end)
+    except ValueError:
         return None
     return Span(first, last) if EPOCH < first < last else None
 

@@ -22,13 +22,15 @@ ALIVE: Final = timedelta(minutes=5)  # processes tell of their encoders each min
 class Operations:
     """All of it at `at`, counts being of the time `OVER` before that; `bytes` is the size of the whole database.
 
-    `closed` are the receivers that get nothing now, by name.
+    `gaps` are of the most windows; `unmeasured` is how many windows could not be measured, each counted once for every
+    detector that could not. `closed` are the receivers that get nothing now, by name.
     """
 
     at: datetime
     streams: tuple[StreamRow, ...]
     queue: tuple[QueueRow, ...]
     gaps: tuple[GapCount, ...]
+    unmeasured: int
     receivers: tuple[ReceiverRow, ...]
     closed: Mapping[str, EndpointRow]
     intake: tuple[Intake, ...]
@@ -65,11 +67,6 @@ class Operations:
         """Receivers that get nothing until somebody enables them."""
         return [row for row in self.closed.values() if row.disabled_at is not None]
 
-    @property
-    def unmeasured(self) -> int:
-        """Windows that could not be measured, each counted once for every detector that could not."""
-        return sum(row.windows for row in self.gaps)
-
 
 def read(conn: Connection) -> Operations:
     """What is known now."""
@@ -80,6 +77,7 @@ def read(conn: Connection) -> Operations:
         streams=tuple(reads.streams(conn)),
         queue=tuple(operations.queue(conn)),
         gaps=tuple(operations.gap_counts(conn, since=at - OVER)),
+        unmeasured=operations.unmeasured(conn, since=at - OVER),
         receivers=tuple(operations.receivers(conn, since=at - OVER, now=at)),
         closed={name: row for name, row in endpoints.endpoints(conn).items() if row.is_closed(at)},
         intake=tuple(operations.intake(conn, since=at - OVER)),

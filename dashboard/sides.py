@@ -16,6 +16,16 @@ MOST: Final = 2048  # rows of windows
 LEAST: Final = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many rows of windows from `span` are held against how many of the reference of that `version`."""
+
+    window: int
+    reference: int
+    span: Span
+    version: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sides:
     """Rows of windows (n, d) from `span`, and of the reference of that `version` (m, d)."""
@@ -29,6 +39,11 @@ class Sides:
     def rows(self) -> int:
         """How many rows both sides can be held against each other with: a reference must give subsets as large."""
         return min(len(self.window), len(self.reference) // 2)
+
+    @property
+    def sizes(self) -> Sizes:
+        """What there is of them, without the rows."""
+        return Sizes(len(self.window), len(self.reference), self.span, self.version)
 
     def subsets(self, draws: int) -> Iterator[Float32[np.ndarray, "k d"]]:
         """Random subsets of the reference that are as large as the window; always the same ones."""

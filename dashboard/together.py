@@ -45,6 +45,11 @@ def began(group: Sequence[AlertRow]) -> datetime:
     return min(row.alert.began for row in group)
 
 
+def first_sign(group: Sequence[AlertRow]) -> datetime:
+    """Since when any of it was bad."""
+    return min(map(episodes.first_sign, group))
+
+
 def table(found: Iterable[Sequence[AlertRow]], messages: Told, now: datetime) -> str:
     """Groups, one a row."""
     cells = ((episodes.style(group[0]), _line(group, messages, now)) for group in found)
@@ -64,8 +69,8 @@ def _line(group: Sequence[AlertRow], messages: Told, now: datetime) -> tuple[str
         episodes.state(first) + markup.small(f"and {words.several(len(others), 'other alert')}"),
         f'<span class="name">{markup.link("stream", first.alert.stream, **named, **past)}</span>',
         "".join(_inside(group, now)),
-        escape(words.clock(first_at, now)) + until,
-        escape(words.length(ended - first_at)) + markup.small("" if first.alert.is_over else "so far"),
+        escape(words.clock(first_at, now)) + until + markup.small(episodes.bad_since(group, now)),
+        escape(words.length(ended - first_sign(group))) + markup.small("" if first.alert.is_over else "so far"),
         episodes.told(told, now),
     )
 
@@ -73,7 +78,7 @@ def _line(group: Sequence[AlertRow], messages: Told, now: datetime) -> tuple[str
 def _inside(group: Sequence[AlertRow], now: datetime) -> Iterator[str]:
     for row in group:
         kind, first_at = words.KINDS[row.alert.kind], row.alert.began
-        when = f"{kind}, {words.clock(first_at, now)}, {words.length(_ended(row, now) - first_at)}"
+        when = f"{kind}, {words.clock(first_at, now)}, {words.length(_ended(row, now) - episodes.first_sign(row))}"
         more = "; ".join(part for part in (when, episodes.why(row), *said.lines(row)) if part)
         yield f"<div>{episodes.link(row, row.alert.slo)}{markup.small(more)}</div>"
 

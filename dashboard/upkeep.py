@@ -6,6 +6,7 @@ from html import escape
 from typing import Final
 
 from dashboard import alive, markup, palette, words
+from dashboard.episodes import TOLD_AFTER
 from dashboard.layers import Axis, Bars, Chart, Kind, millis, over, when
 from dashboard.service import OVER, SLOW, Operations
 from drift.records import Span
@@ -15,7 +16,7 @@ from drift.store.operations import Intake
 HOUR: Final = timedelta(hours=1)
 QUEUE_HEADS: Final = ("Stream", "Windows waiting", "The oldest waits for", "Attempts", "What failed last")
 GAP_HEADS: Final = ("Windows", "Why", "Stream", "Detector", "Newest", "For example")
-RECEIVER_HEADS: Final = ("Receiver", "Delivered", "Waiting", "Given up", "Time to deliver", "Last answer to the rest")
+RECEIVER_HEADS: Final = ("Receiver", "Delivered", "Waiting", "Given up", "Told after", "Last answer to the rest")
 LARGEST: Final = 8  # tables that are listed
 SIZE_HEADS: Final = ("Table", "Size", "Rows, about")
 ENCODER_HEADS: Final = (
@@ -97,7 +98,10 @@ def gaps(found: Operations) -> str:
         )
         for row in found.gaps
     )
-    return markup.table("Windows that could not be measured", GAP_HEADS, rows)
+    shown = sum(row.windows for row in found.gaps)
+    more = f"Of {words.several(found.unmeasured, 'window')} these are {words.count(shown)}: the largest groups."
+    note = f'<p class="soft">{escape(more)}</p>' if shown < found.unmeasured else ""
+    return markup.table("Windows that could not be measured", GAP_HEADS, rows) + note
 
 
 def receivers(found: Operations) -> str:
@@ -119,7 +123,7 @@ def receivers(found: Operations) -> str:
         )
         for row in found.receivers
     )
-    return closed + markup.table("Deliveries by receiver", RECEIVER_HEADS, rows)
+    return closed + markup.table("Deliveries by receiver", RECEIVER_HEADS, rows) + TOLD_AFTER
 
 
 def _closed(row: EndpointRow, now: datetime) -> str:
@@ -163,7 +167,7 @@ def encoders(found: Operations) -> str:
                 words.count(row.inputs),
                 "-" if row.per_second is None else f"{row.per_second:,.1f}",
                 escape(words.length(timedelta(seconds=row.seconds))),
-                "no price" if row.per_million is None else f"{row.per_million:.4g}",
+                "no price" if row.per_million is None else escape(words.number(row.per_million)),
                 escape(words.size(row.gpu_memory)) if row.gpu_memory else "on the CPU",
             ),
         )
@@ -175,19 +179,21 @@ def encoders(found: Operations) -> str:
 def taken_in(found: Operations) -> Chart:
     """Rows by the hour: kept as a sample, received and not sampled, refused."""
     most = max((hour.received for hour in found.intake), default=0)
-    bars = tuple(_bars(found.intake, i) for i in range(len(PARTS)))
+    shown = Span(found.at - OVER, found.at)
+    bars = tuple(_bars(found.intake, i, shown) for i in range(len(PARTS)))
     axis = Axis(Kind.LINEAR, 0.0, 1.05 * most or 1.0, "rows an hour")
-    return Chart("rows by the hour", 140, over(Span(found.at - OVER, found.at)), axis, bars)
+    return Chart("rows by the hour", 140, over(shown), axis, bars)
 
 
-def _bars(hours: Sequence[Intake], part: int) -> Bars:
+def _bars(hours: Sequence[Intake], part: int, shown: Span) -> Bars:
     """One part of each hour, upon those before it."""
     name, colour = PARTS[part]
     counts = [(hour.kept, max(0, hour.received - hour.kept - hour.refused), hour.refused) for hour in hours]
     low, high = (tuple(float(sum(rows[:end])) for rows in counts) for end in (part, part + 1))
     spans = [Span(hour.start, hour.start + HOUR) for hour in hours]
     # A hair's breadth between two hours.
-    start, end = (tuple(millis(span.start + part * HOUR) for span in spans) for part in (1 / 30, 29 / 30))
+    start = tuple(millis(min(max(span.start + HOUR / 30, shown.start), shown.end)) for span in spans)
+    end = tuple(millis(max(min(span.end - HOUR / 30, shown.end), shown.start)) for span in spans)
     tips = tuple(
         f"{words.several(rows[part], 'row')} {name}, of {words.count(hour.received)} received\n{when(span)}"
         for rows, hour, span in zip(counts, hours, spans, strict=True)

@@ -85,6 +85,13 @@ def length(span: timedelta) -> str:
     return f"0{NARROW}s"
 
 
+def after(span: timedelta) -> str:
+    """How long after the start of something, or before: `+ 3 min`, `- 2 h` with a minus sign, `start`."""
+    if not span:
+        return "start"
+    return f"{MINUS if span < timedelta() else '+'}{NARROW}{length(abs(span))}"
+
+
 def clock(at: datetime, now: datetime) -> str:
     """A moment in UTC: the time if it is near `now`, with the date if it is another day's."""
     time = f"{at:%H:%M:%S}" if at.second and abs(now - at) < timedelta(hours=2) else f"{at:%H:%M}"
@@ -109,8 +116,9 @@ def signed(ratio: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:.3g}".replace("-", MINUS)
+    """Three significant digits, and all of a whole number from a thousand to a thousand million: `1 235`."""
+    text = count(round(value)) if 999.5 <= abs(value) < 1e9 else f"{value:.3g}"
+    return text.replace("-", MINUS)
 
 
 def size(count: float) -> str:

@@ -167,10 +167,11 @@ class Actor:
 
     def _tell(self, alert: Alert, slo: Slo, slot: Slot, left: Budget, measured: Measurement | None) -> None:
         since = objectives.since(self.conn, slo, alert, slot)
+        fired_by = alert.rule if alert.fired_at == slot.span.end else objectives.fired_by(self.conn, alert)
         context = compose.Context(
             stream=self.stream, team=self.declared.team, runbook_url=self.declared.runbook_url,
             dashboard_url=self.config.dashboard_url, slo=slo, budget=left, since=since,
-            measurement=measured, meaning=MEANING, next_step=NEXT_STEP,
+            measurement=measured, meaning=MEANING, next_step=NEXT_STEP, fired_by=fired_by,
         )  # fmt: skip
         labels, annotations = compose.labels(alert, context), compose.annotations(alert, context)
         writes.save_alert(self.conn, alert, labels=labels, annotations=annotations, muted=False)

@@ -166,7 +166,7 @@ def test_firing_alerts_are_shaded_within_the_range_and_pending_ones_are_not():
     ends = [(millis(SPAN.start), millis(SPAN.end)), (millis(START + MINUTE), millis(START + 5 * MINUTE))]
     assert list(zip(shade["x"], shade["end"], strict=True)) == ends
     assert shade["colours"] == [palette.BAD, palette.WARN]
-    assert shade["tips"][0].startswith("page firing, rule fast\n")
+    assert shade["tips"][0].startswith("page firing, last by rule fast\n")
 
 
 def test_an_overspent_budget_is_drawn_below_nothing():

@@ -209,7 +209,7 @@ def test_incidents_puts_open_ones_first_and_says_who_was_told(page, seeded_url):
     assert "retrain: waiting, 1 attempt" in mine
 
 
-def test_incidents_count_what_was_told_and_name_what_was_replayed(page, postgres_url):
+def test_incidents_count_what_was_told_and_name_what_was_replayed(page, postgres_url, monkeypatch):
     at = datetime.now(UTC) - timedelta(hours=3)
     engine = connect(postgres_url)
     with engine.begin() as conn:
@@ -220,6 +220,10 @@ def test_incidents_count_what_was_told_and_name_what_was_replayed(page, postgres
     engine.dispose()
     shown = page(postgres_url, "incidents")
     assert "No incident is open, 1 resolved in this time 2 more of replayed history" in text(shown)
+    monkeypatch.setattr(data, "EPISODES", 2)
+    st.cache_resource.clear()
+    cut = text(page(postgres_url, "incidents"))
+    assert "Of the alerts of this time the newest 2 are counted" in cut
     assert sum("resolved page (replayed)" in row for row in rows(shown)) == 2
 
 

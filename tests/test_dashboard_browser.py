@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import pytest
+from peers import until
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from test_dashboard import config_file, seeded_url  # noqa: F401
 from test_dashboard_incident import episode, link, reader  # noqa: F401
@@ -161,7 +162,7 @@ def test_a_click_on_a_cell_compares_its_two_times(tab, address):
 
 def test_the_projection_is_drawn_by_webgl_and_tells_of_the_row_at_the_pointer_or_the_cross(tab, address):
     tab.goto(f"{address}/projection?stream=support-tickets&last=7+d")
-    expect(tab.locator(".points .names span", has_text="billing")).to_be_visible(timeout=20_000)
+    expect(tab.locator(".points .names span", has_text=re.compile("^billing$"))).to_be_visible(timeout=20_000)
     assert tab.locator(".points .canvas").evaluate(DRAWN) > 100
     tab.locator(".points .surface").focus()
     tab.keyboard.press("+")
@@ -231,8 +232,12 @@ def test_each_choice_can_be_seen_and_reached_however_narrow_the_screen(tab, addr
     tab.goto(f"{address}/{view}")
     choices = tab.locator("[data-testid=stButtonGroup] button")
     expect(choices.first).to_be_visible(timeout=20_000)
-    boxes = [choice.bounding_box() for choice in choices.all()]
-    assert all(box["x"] >= 0 and box["x"] + box["width"] <= tab.viewport_size["width"] for box in boxes)
+
+    def fit() -> bool:
+        boxes = [choice.bounding_box() for choice in choices.all()]
+        return all(box["x"] >= 0 and box["x"] + box["width"] <= tab.viewport_size["width"] for box in boxes)
+
+    assert until(fit)
 
 
 def test_a_row_that_is_ok_hides_nothing_on_a_narrow_screen(tab, address):

@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 from test_dashboard import config_file, page, rows, seeded_url, text  # noqa: F401
 
-from dashboard import executive, quarters, spending
+from dashboard import attained, executive, quarters, spending
+from dashboard.attained import Attained
 from dashboard.declared import Declared
-from dashboard.quarters import Attained
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.config import load
 from drift.records import Measurement, Span
-from drift.slo import Ledger, Outcome, Slot, budget
+from drift.slo import BudgetingMethod, Events, Ledger, Outcome, Slot, budget
 from drift.slo.false_alarms import false_alarms
 from drift.store import attainment, encoders, false_alerts, writes
 from drift.store.attainment import Begun
@@ -82,6 +82,48 @@ def test_attainment_is_of_time_and_each_quarter_has_its_own(engine, declared):
     assert [quarter.attained for quarter in report.quarters[2:]] == [(), ()]
 
 
+def test_what_is_not_declared_any_more_is_neither_met_nor_missed(engine, declared):
+    with engine.begin() as conn:
+        live(conn, declared, "B" * 60, quarter_start())  # its budget is spent
+        known, unknown = quarters.read(conn, Declared.of(declared)), quarters.read(conn, None)
+        retired = replace(Declared.of(declared), objectives={STREAM: {}})
+        gone = quarters.read(conn, retired)
+    assert (known.overspent, gone.overspent, unknown.overspent) == ({"care": [STREAM]}, {}, None)
+    assert "0 of 1 objective met so far" in executive.verdict(known)
+    for report in (unknown, gone):
+        assert "how many objectives are met is not known" in executive.verdict(report)
+        assert "not known" in executive.teams(report)
+        assert "✓" not in executive.teams(report)
+        assert "is not known" in executive.worst(report.quarters[0])
+
+
+def test_a_file_that_changes_is_read_anew_and_not_after_minutes(page, seeded_url, config_file, tmp_path, monkeypatch):  # noqa: F811
+    path = tmp_path / "drift.yaml"
+    path.write_text(config_file.read_text())
+    monkeypatch.setattr("sys.argv", ["app.py", "--config", str(path)])
+    assert "objectives met so far" in text(page(seeded_url, "executive"))
+    path.write_text("streams: 7")
+    assert "how many objectives are met is not known" in text(page(seeded_url, "executive"))
+
+
+def test_an_objective_that_counts_events_attains_the_share_of_good_ones(engine, declared):
+    start, known = quarter_start(), Declared.of(declared)
+    slo = replace(known.slos(STREAM)["rank"], method=BudgetingMethod.OCCURRENCES)
+    counts = replace(known, objectives={STREAM: {"rank": slo}})
+    with engine.begin() as conn:
+        live(conn, declared, "G", start - HOUR)
+        for i, good in enumerate((98, 9_900)):  # one bad window of two is half of the time, and 1 % of the events
+            span = Span(start + i * HOUR, start + (i + 1) * HOUR)
+            outcome, events = (Outcome.GOOD if i else Outcome.BAD), Events(good, 10_000 if i else 100)
+            writes.save_slot(
+                conn, slo, Slot(span, outcome, events), budget(slo, Ledger().spent(slo, span.end), span.end)
+            )
+        report = quarters.read(conn, counts)
+    now, before = (quarter.attained[0] for quarter in report.quarters[:2])
+    assert (now.share, now.is_met) == (pytest.approx(9_998 / 10_100), True)
+    assert before.share == 1  # nothing was counted
+
+
 def save_page(
     conn, began, ended, *, state=AlertState.RESOLVED, muted=False, slo="rank", kind=AlertKind.PAGE, stream=STREAM
 ) -> Alert:
@@ -133,6 +175,20 @@ def test_replayed_alerts_are_listed_as_such_and_counted_nowhere(engine, declared
     assert quarters.false_pages(report.quarters[0])["care"].pages == 1
     assert executive.latest(report).count("✓ resolved page (replayed)<") == 1
     assert f"{start:%Y-%m-%d %H:%M} UTC" in executive.latest(report)
+
+
+def test_of_more_alerts_than_are_read_it_is_said_so(engine, declared, monkeypatch):
+    start = quarter_start()
+    with engine.begin() as conn:
+        live(conn, declared, "G" * 24, start)
+        for i in range(3):
+            save_page(conn, start + i * HOUR, start + (i + 0.5) * HOUR)
+        whole = quarters.read(conn, Declared.of(declared))
+        monkeypatch.setattr(quarters, "ALERTS", 2)
+        cut = quarters.read(conn, Declared.of(declared))
+    assert "Only the newest" not in executive.recoveries(whole)
+    assert "2 incidents, 2 paged" in executive.recoveries(cut)
+    assert "Only the newest 2 alerts are counted" in executive.recoveries(cut)
 
 
 def test_the_newest_incidents_come_first_whether_they_are_open_or_over(engine, declared):
@@ -189,7 +245,7 @@ def test_what_chance_may_raise_is_that_of_the_time_that_an_objective_lived(decla
     slo = next(slo for slo in declared.slos_of(declared.stream(STREAM), declared.stream(STREAM).stream) if slo.alpha)
     start = quarter_start()
     begun = [Begun(STREAM, slo.name, start - 400 * 24 * HOUR, start + 73 * 24 * HOUR)]
-    lived = quarters._Lived({STREAM: "care"}, Declared.of(declared), begun, {}, quarters._Chance())
+    lived = attained.Lived({STREAM: "care"}, Declared.of(declared), begun, {}, {}, attained.Chance())
     (one,) = lived.attained(start, start + 90 * 24 * HOUR)
     assert one.false_pages == pytest.approx(false_alarms(slo, float(slo.alpha)).pages * 73 / 365)
 

@@ -8,14 +8,16 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import seed
 import sqlalchemy as sa
+from fakes import variance_slo
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
-from dashboard import incident, postmortem
+from dashboard import diagnosis, episodes, incident, past, postmortem
 from dashboard.declared import Declared
+from dashboard.series import Range
 from drift.alert import AlertKind
 from drift.config import load
 from drift.diagnosis import cause_of
-from drift.records import Diagnosis, Span
+from drift.records import Diagnosed, Diagnosis, Span
 from drift.store import diagnoses, incidents, reads, tables, writes
 from drift.store.connect import connect_reader
 
@@ -131,6 +133,20 @@ def test_alerts_of_the_same_model_or_cause_belong_together_and_those_of_another_
         ]
 
 
+def test_the_rule_on_which_it_fired_is_told_where_it_is_known_and_no_later_one(reader, config_file):  # noqa: F811
+    past = found(reader, config_file, "support-tickets")
+
+    def told(**annotations: str) -> tuple[str, str, str]:
+        row = replace(past.row, alert=replace(past.row.alert, rule="slow"), annotations=annotations)
+        changed = replace(past, row=row)
+        (step,) = [step for step in incident.steps(changed) if step.name == "Fired"]
+        (line,) = [each for each in postmortem.document(changed, []).splitlines() if each.startswith("- Alert")]
+        return step.detail, line, episodes.why(row)
+
+    assert told(fired_by="fast") == ("rule fast", "- Alert: page, resolved, fired by rule fast", "rule fast")
+    assert told() == ("", "- Alert: page, resolved", "")
+
+
 def test_a_change_of_the_reference_is_a_step(reader, config_file):  # noqa: F811
     past = found(reader, config_file, "support-tickets")
     changed = replace(past, held=(*past.held, incidents.Held("e" * 64, past.end)))
@@ -171,6 +187,30 @@ def test_the_cause_is_that_of_its_own_diagnosis_else_of_a_window_that_was_bad_fo
     ]
 
 
+def test_a_window_that_looks_healthy_hides_no_cause_from_incident_or_stream(engine):
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    each = [Span(at + i * seed.HOUR, at + (i + 1) * seed.HOUR) for i in range(3)]
+    alert = reads.Alert("search", "skew", AlertKind.TICKET, reads.AlertState.FIRING, at, at)
+    wanted, whole = incident.Named("search", "skew", AlertKind.TICKET, at), Span(at, each[-1].end)
+    slo = variance_slo(name="skew")
+    with engine.begin() as conn:
+        writes.save_alert(conn, alert, labels={}, annotations={"since": at.isoformat()}, muted=False)
+
+        def shown(span: Span, asked_by: str, cause: str) -> tuple[str, str]:
+            request = diagnoses.Request("search", asked_by, span)
+            diagnoses.ask(conn, request, now=span.end)
+            diagnoses.keep(conn, request, named(cause), now=span.end)
+            own = incident.read(conn, wanted, None, show_inputs=False).incident.diagnosed
+            stream = past.read(conn, slo, (), Range(fixed=whole)).diagnosed
+            return own.found.causes[0].cause, stream.found.causes[0].cause
+
+        assert shown(each[0], "skew", "none") == ("none", "none")
+        assert shown(each[1], "skew", "rotated") == ("rotated", "rotated")
+        assert shown(each[2], "skew", "none") == ("rotated", "rotated")
+    said = {c: diagnosis.section(Diagnosed("search", "skew", whole, at, named(c)), "One") for c in ("none", "rotated")}
+    assert [diagnosis.HEALTHY in section for section in said.values()] == [True, False]
+
+
 def test_the_first_diagnosis_and_each_other_first_cause_is_a_step_and_what_says_the_same_is_none(reader, config_file):  # noqa: F811
     live = found(reader, config_file, "docs-search")
     (made,) = live.diagnoses
@@ -194,7 +234,7 @@ def test_the_export_has_the_steps_and_the_cause_and_nothing_that_is_markup(reade
     document = postmortem.document(live, incident.steps(live))
     assert "| truncation | 82 % |" in document
     assert "cut to \\<64\\> tokens" in document
-    assert f"| {live.bad_since:%Y-%m-%d %H:%M:%S} | 0 s | First bad window |" in document
+    assert f"| {live.bad_since:%Y-%m-%d %H:%M:%S} | start | First bad window |" in document
     assert "query-17" in document
     assert postmortem.plain("a|b\n# c <i>") == "a\\|b \\# c \\<i\\>"
     assert postmortem.name(live).startswith("incident-docs-search-traffic-2")

@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 from test_api import service_of
 from test_dashboard import config_file, html, page, seeded_url, text  # noqa: F401
 
+from dashboard import service, upkeep
+from dashboard.service import Operations
 from drift.api.app import create_app
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.meter import Meter
@@ -21,6 +23,7 @@ from drift.records import Gap, GapReason, RowReason, Rows, Span, Stream, Window
 from drift.scheduler import Scheduler
 from drift.store import encoders, endpoints, jobs, operations, outbox, writes
 from drift.store.connect import Connection, connect
+from drift.store.operations import Intake
 from drift.store.outbox import MessageKind, MessageState
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -178,6 +181,15 @@ def test_rows_are_counted_once_however_the_stream_is_split(engine):
         assert operations.intake(conn, since=span.end) == []
 
 
+def test_hours_that_are_not_in_the_chart_as_a_whole_end_where_it_does():
+    at = datetime(2026, 3, 2, 12, 20, tzinfo=UTC)
+    hours = tuple(Intake(at.replace(minute=0) - i * HOUR, 9, 6, 1, 0) for i in (24, 3, 0))
+    chart = upkeep.taken_in(Operations(at, (), (), (), 0, (), {}, hours, (), 0, ()))
+    for bars in chart.marks:
+        assert (bars.x[0], bars.end[-1]) == (chart.x.start, chart.x.end)
+        assert chart.x.start < bars.end[0] < bars.x[1] < bars.end[1] < bars.x[-1]
+
+
 def test_gaps_are_counted_by_reason_and_old_ones_left_out(engine):
     start = datetime(2026, 3, 2, tzinfo=UTC)
     with engine.begin() as conn:
@@ -186,6 +198,16 @@ def test_gaps_are_counted_by_reason_and_old_ones_left_out(engine):
             writes.record_gaps(conn, [Gap("search", span, "probe", GapReason.NO_LABELS, "no labels")])
         (found,) = operations.gap_counts(conn, since=start + 3 * HOUR)
     assert (found.windows, found.reason, found.newest) == (2, GapReason.NO_LABELS, start + 4 * HOUR)
+
+
+def test_what_was_not_measured_is_all_of_it_however_many_streams_it_is_of(engine):
+    span = Span.containing(datetime.now(UTC) - HOUR, HOUR)
+    with engine.begin() as conn:
+        for i in range(60):
+            writes.record_gaps(conn, [Gap(f"search-{i}", span, "probe", GapReason.NO_LABELS, "no labels")])
+        found = service.read(conn)
+    assert (found.unmeasured, len(found.gaps)) == (60, 50)
+    assert "Of 60 windows these are 50" in plain(upkeep.gaps(found))
 
 
 def test_partitions_count_for_their_table(engine):

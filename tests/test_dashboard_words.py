@@ -7,13 +7,13 @@ from fractions import Fraction
 import pytest
 import seed
 
-from dashboard import episodes, markup, words
+from dashboard import diagnosis, episodes, incident, markup, words
 from dashboard.declared import Declared
 from dashboard.series import Range, around, fixed, sensible
 from dashboard.standing import Fleet, Line, Standing, lines
 from drift.alert import Alert, AlertKind, AlertState
 from drift.config import Config, load
-from drift.records import Measurement, Span
+from drift.records import Cause, Diagnosed, Diagnosis, Measurement, Span
 from drift.slo import Outcome, Quantity, Sli
 from drift.store.fleet import STATES
 from drift.store.operations import QueueRow
@@ -58,6 +58,22 @@ def test_only_a_whole_budget_is_a_hundred_percent(ratio, text):
     assert plain(words.share(ratio)) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0001234, "0.000123"),
+        (999.4, "999"),
+        (999.6, "1 000"),
+        (-1234.5, "\N{MINUS SIGN}1 234"),
+        (2_500_000.0, "2 500 000"),
+        (3e9, "3e+09"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_amounts_of_a_thousand_and_more_are_told_in_whole_numbers(value, text):
+    assert plain(words.number(value)) == text
+
+
 def test_objectives_are_told_with_their_bounds():
     assert words.good(Sli("d", at_least=0.8, at_most=1.25)) == "0.8 ≤ value ≤ 1.25"
     assert words.good(Sli("d", Quantity.P_VALUE, at_least=0.005)) == "p-value ≥ 0.005"
@@ -98,6 +114,39 @@ def test_a_link_to_an_episode_shows_what_came_before_it():
 @pytest.mark.parametrize("end", ["", "yesterday", NOW.isoformat(), "9999-99-99"])
 def test_a_link_that_names_no_stretch_of_time_is_not_followed(end):
     assert fixed(NOW.isoformat(), end) is None
+
+
+def test_a_time_without_its_offset_is_nobodys():
+    naive = [at.replace(tzinfo=None).isoformat() for at in (NOW - HOUR, NOW)]
+    assert fixed(*naive) is None
+    assert fixed(naive[0] + "Z", naive[1] + "Z") == Span(NOW - HOUR, NOW)
+    query = {"stream": "search", "slo": "rank", "kind": "page"}
+    assert incident.named(query | {"since": naive[1]}) is None
+    assert incident.named(query | {"since": NOW.isoformat()}).started_at == NOW
+
+
+def test_a_diagnosis_says_of_which_day_it_is():
+    found = Diagnosis((Cause("mean-shift", 0.9, "it moved", "look"),), ())
+    made = Diagnosed("search", "", Span(NOW - 13 * HOUR, NOW), NOW + 24 * HOUR, found)
+    shown = diagnosis.section(made, "A diagnosis")
+    assert "Why: the window of 1 Mar 2026 23:00:30 to 2 Mar 12:00:30 UTC" in shown
+    assert "made 3 Mar 2026 12:00:30 UTC" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "said"),
+    [
+        ("nodata", "firing", "firing since 11:00 UTC (1 h)"),
+        ("exhausted", "pending", "pending since 11:00 UTC (1 h)"),
+        ("ticket", "pending", "burning too fast since 11:00 UTC (1 h), bad since 09:00 UTC"),
+        ("page", "firing", "firing since 11:00 UTC (1 h), bad since 09:00 UTC"),
+    ],
+)
+def test_only_a_burning_budget_burns_and_was_bad_since_some_window(config, kind, state, said):
+    at, notes = NOW - timedelta(hours=1, seconds=30), {"since": (NOW - 3 * HOUR).isoformat()}
+    row = AlertRow(Alert("products", "rank", AlertKind(kind), AlertState(state), at, at), {}, notes)
+    (line, *_) = lines(fleet(config, alerts=(row,)), Declared.of(config))
+    assert f"</b> {said}; " in plain(episodes.brief(line, row, NOW))
 
 
 @pytest.fixture
@@ -233,3 +282,21 @@ def test_an_overspent_budget_is_told_as_such(config):
 def test_links_leave_only_for_the_web():
     assert "href" not in markup.outside("javascript:alert(1)", "runbook")
     assert 'href="https://a.example/?x=&lt;"' in markup.outside("https://a.example/?x=<", "runbook")
+
+
+def test_what_fires_is_told_by_its_own_rule_and_cools_down_once_that_is_not_true_any_more(config):
+    def told(long: str, short: str, kind: AlertKind = AlertKind.PAGE, rule: str = "slow") -> tuple[str, str]:
+        notes = {"rule": rule, "burn_rate_long": long, "burn_rate_short": short}
+        fires = replace(alert(kind), annotations=notes)
+        found = traffic(lines(fleet(config, alerts=(fires,)), Declared.of(config)))
+        shown = (markup.burn_cell(found), episodes.callout(found, fires, [], NOW))
+        cell, callout = (text.replace("\N{MULTIPLICATION SIGN}", "x") for text in shown)
+        return cell, callout
+
+    cell, callout = told("7.0", "6.5")
+    assert cell == "7x long, 6.5x short<small>rule slow fires above 6x</small>"
+    assert "burns 7x over the long and 6.5x over the short look-back, rule slow fires above 6x" in callout
+    cooling = "<small>cooling down: rule slow fires above 6x</small>"
+    assert told("6.5", "0.0")[0] == f"6.5x long, 0x short{cooling}"
+    assert told("0.0", "0.0")[0] == f"0x long, 0x short{cooling}"
+    assert told("7.0", "6.5", AlertKind.NODATA, "")[0] == '<span class="soft">not burning</span>'

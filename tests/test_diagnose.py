@@ -182,6 +182,35 @@ def test_an_alert_is_told_its_own_diagnosis_or_that_of_a_window_that_was_bad_for
     assert after(Span(half.end, both.end), "traffic", "traffic-mix") == "cls-pooling"
 
 
+def test_a_window_that_looks_healthy_or_cannot_be_explained_takes_no_cause_back_from_an_alert(engine):
+    each = [Span(START + i * DAY / 24, START + (i + 1) * DAY / 24) for i in range(5)]
+    Slots(engine).put("BBBBB", START)
+    fires = Alert("search", "spread", AlertKind.PAGE, AlertState.FIRING, each[0].end, each[0].end)
+    said = {"since": START.isoformat(), "next_step": "the detector's"}
+    with engine.begin() as conn:
+        writes.save_alert(conn, fires, labels={}, annotations=said, muted=False)
+
+    def after(span: Span, slo: str, cause: str) -> dict[str, str]:
+        ask(engine, span, slo=slo)
+        with engine.begin() as conn:
+            made = Diagnosis((cause_of(cause, 0.9, "seen"),), ())
+            diagnose.keep(conn, Request("search", slo, span), made, now=span.end)
+            assert (
+                diagnose.newest(conn, fires, START).found.causes[0].cause == reads.alerts(conn)[0].annotations["cause"]
+            )
+            return reads.alerts(conn)[0].annotations
+
+    healthy_only = after(each[0], "spread", "none")
+    assert healthy_only["diagnosis"].startswith(
+        "The newest window that was diagnosed looks healthy (90%). seen Seen in"
+    )
+    assert healthy_only["next_step"] == "the detector's"
+    assert after(each[1], "novelty", "rotated")["cause"] == "rotated"
+    assert after(each[2], "spread", "none")["cause"] == "rotated"
+    assert after(each[3], "spread", "unknown")["cause"] == "rotated"
+    assert after(each[4], "spread", "truncation")["cause"] == "truncation"
+
+
 def test_one_bad_window_asks_for_nothing(engine):
     service = make_service(engine, Clock(START + DAY), collector=bad(1))
     queue(engine, 1)

@@ -132,6 +132,25 @@ def test_what_was_done_is_found_for_the_alert_and_its_time_alone(engine):
     assert [trial.id for trial in of_segment.trials] == ["canary_1"]
 
 
+def test_who_sees_one_tenant_is_told_nothing_of_what_was_done_about_another(live):
+    mine, theirs = "search/tenant=acme", "search/tenant=globex"
+    asked = (
+        replace(ASKED, id="msg_0", stream=theirs, by="bob", detail="globex again"),
+        replace(ASKED, id="msg_2", stream=mine, state=RetrainState.JOINED, because="msg_0"),
+    )
+    reasons = ("the overlap in segment 'globex' is 0.2",)
+    decided = tuple(Gated(one.id, Judgement("a", "b", "fail", reasons, report="{}"), AT) for one in asked)
+    every = incident.Found(AT, replace(live, changes=Changes(asked, decided, (TRIAL,))))
+    narrowed = every.only(lambda key: key == mine).incident.changes
+    assert told(narrowed) == [
+        ("No retraining asked for", AT, "another request is open: msg_0"),
+        ("Gate: fail", AT, ""),
+        ("Roll back, says the canary", AT + HOUR, "8 beside 7: back to 7"),
+    ]
+    assert "globex" not in repr(narrowed)
+    assert every.only(lambda key: True).incident.changes.retrains == asked
+
+
 @pytest.fixture
 def live(reader, config_file) -> incident.Incident:  # noqa: F811
     """A page that fires, and nothing done about it."""
@@ -168,6 +187,16 @@ def test_who_looks_after_it_is_a_step_with_the_time_it_took(live):
     assert "marked as false" not in account.head(live)
 
 
+def test_what_came_before_the_incident_is_so_told_on_the_page_and_in_the_post_mortem(live):
+    began = live.bad_since
+    steps = [changes.Step(name, began + hours * HOUR) for name, hours in (("Before", -2), ("Began", 0), ("After", 3))]
+    document, page = postmortem.document(live, steps), account.timeline(live, steps)
+    assert [line.split(" | ")[1] for line in document.splitlines() if line.startswith("| 20")] == [
+        "\N{MINUS SIGN} 2 h", "start", "+ 3 h",
+    ]  # fmt: skip
+    assert "\N{MINUS SIGN}\N{NARROW NO-BREAK SPACE}2\N{NARROW NO-BREAK SPACE}h" in page
+
+
 def test_lists_of_alerts_and_the_fleet_say_who_looks_after_one_and_which_was_false():
     taken = replace(FIRES, acknowledged=ANNA, false_by="bob")
     line = Line(StreamRow(Stream("search", "m", "1", 2), "", AT), "traffic", None, Standing.PAGE, (taken,))
@@ -198,7 +227,7 @@ def test_the_first_bad_window_is_the_one_that_people_were_told_of(engine):
     first = AT - 30 * MINUTE  # good windows since then would begin the run anew
     wanted = incident.Named("search", "traffic", AlertKind.PAGE, AT)
     with engine.begin() as conn:
-        for notes in ({"since": first.isoformat()}, {}):
+        for notes, declared in (({"since": first.isoformat()}, slo), ({"since": first.isoformat()}, None), ({}, slo)):
             writes.save_alert(conn, FIRES.alert, labels={}, annotations=notes, muted=False)
-            known = incident.read(conn, wanted, slo, show_inputs=False).incident
+            known = incident.read(conn, wanted, declared, show_inputs=False).incident
             assert known.bad_since == (first if notes else AT - MINUTE)

@@ -133,6 +133,14 @@ def test_a_page_is_written_down_for_every_receiver_in_the_same_transaction(engin
     assert said["moved_most"].startswith("variance_ratio 2")
 
 
+def test_an_alert_remembers_by_which_rule_it_fired_when_another_is_true(engine):
+    play(engine, "B" * 30 + "GGG")
+    with engine.connect() as conn:
+        (page,) = (row for row in reads.alerts(conn, stream="search") if row.alert.kind == "page")
+    assert page.alert.state is AlertState.FIRING
+    assert (page.annotations["fired_by"], page.annotations["rule"], page.alert.rule) == ("fast", "slow", "slow")
+
+
 @pytest.mark.parametrize(
     ("segment", "more"),
     [("lang=de", {"segment": "lang=de"}), ("tenant=acme", {"segment": "tenant=acme", "tenant": "acme"})],

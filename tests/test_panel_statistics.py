@@ -124,16 +124,17 @@ def test_novelty_is_the_share_beyond_the_reference_rows_own(small: tuple[Matrix,
     assert values(fitted(x, calibration), calibration)["novelty"] == 4 / 500
 
 
-def test_windows_evaluated_together_are_what_each_is_alone():
+@pytest.mark.parametrize(("windows", "size"), [(40, 60), (200, 120)])  # the second by one product of all rows
+def test_windows_evaluated_together_are_what_each_is_alone(windows: int, size: int):
     rng = np.random.default_rng(2)
     space = fitted(s1(600, rng), s1(300, rng))
     rows = observe(space, space.centred(torch.tensor(s1(400, rng))))
-    picks = torch.from_numpy(np.stack([rng.permutation(400)[:60] for _ in range(40)]))
+    picks = torch.from_numpy(rng.integers(400, size=(windows, size)))
     done: list[tuple[int, int]] = []
     together = evaluate(space, rows, picks, lambda now, of: done.append((now, of)))
     alone = torch.cat([evaluate(space, rows, pick[None]) for pick in picks])
     np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
-    assert done[-1] == (40, 40)
+    assert done[-1] == (windows, windows)
     assert done == sorted(done)
 
 

@@ -7,7 +7,9 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from dashboard import charts, looks, matrix, past, words
 from dashboard.declared import Declared
+from dashboard.series import Range
 from dashboard.standing import Fleet, lines
 from drift.alert import Alert, AlertKind, AlertState, Watch
 from drift.config import AccessConfig, StreamConfig
@@ -60,12 +62,40 @@ def test_thinning_keeps_the_worst_and_the_best_of_each_stretch(engine):
     assert found == sorted(found, key=lambda m: m.span)
 
 
+def test_of_a_long_range_a_segment_has_its_newest_number_and_all_of_its_bad_windows(engine, monkeypatch):
+    monkeypatch.setattr(past, "FEW_POINTS", 12)
+    values = [0.5 + (i + 4) % 7 / 10 for i in range(120)]  # the newest is neither least nor greatest
+    record(engine, [measured(i, value) for i, value in enumerate(values)])
+    with engine.begin() as conn:
+        for i, value in enumerate(values):
+            slot(conn, i, 1, Outcome.BAD if value < 0.8 else Outcome.GOOD)
+    with views.reading(engine) as conn:
+        (found,) = looks.by_segment(conn, SLO, Range(fixed=Span(START, START + 120 * MINUTE)), [SLO]).series
+    assert len(found.measurements) <= 13
+    assert (found.measurements[-1].value, found.bad) == (values[-1], sum(value < 0.8 for value in values))
+    assert charts.of_segment(found).note == f"newest {words.number(values[-1])}, {found.bad} bad windows"
+
+
 def test_the_newest_measurement_of_each_pair_is_found_across_months(engine):
     record(engine, [measured(0, 1), measured(90, 2), measured(0, 3, "mmd")])
     with views.reading(engine) as conn:
         found = views.latest_measurements(conn, [("s", "rank"), ("s", "mmd"), ("s", "skew"), ("t", "rank")])
         assert views.latest_measurements(conn, []) == []
     assert {(m.detector, m.value) for m in found} == {("rank", 2), ("mmd", 3)}
+
+
+def test_of_each_detector_the_newest_window_of_a_stretch_is_read_and_no_other(engine, monkeypatch):
+    for detector, far in (("rank", 90), ("mmd", 50)):
+        record(engine, [measured(i, i, detector) for i in (*range(40), far)])
+    record(engine, [measured(99, 1, "probe")])
+    made, read = reads.measurement_of, []
+    monkeypatch.setattr(reads, "measurement_of", lambda row: read.append(row) or made(row))
+    with views.reading(engine) as conn:
+        found = matrix.pair(conn, "s", *(Span(START, START + n * MINUTE) for n in (20, 60)), slos=())
+        nothing = views.newest_within(conn, "t", DAY)
+    first, second = ({name: m.value for name, m in of.items()} for of in (found.first, found.second))
+    assert (first, second, nothing) == ({"rank": 19, "mmd": 19}, {"rank": 39, "mmd": 50}, [])
+    assert len(read) == 4
 
 
 def test_trails_have_the_newest_numbers_of_each_pair_in_order(engine):
@@ -96,9 +126,9 @@ def test_gaps_that_follow_each_other_for_one_reason_are_one(engine):
     assert newest == found[-1:]
 
 
-def slot(conn: sa.Connection, i: int, burn: int) -> None:
+def slot(conn: sa.Connection, i: int, burn: int, outcome: Outcome = Outcome.GOOD) -> None:
     burns = tuple(Burn(rule, Fraction(burn), Fraction(burn), 1, None, False, False) for rule in SLO.rules)
-    writes.save_slot(conn, SLO, Slot(minute(i), Outcome.GOOD), Budget(minute(i).end, Fraction(1), burns))
+    writes.save_slot(conn, SLO, Slot(minute(i), outcome), Budget(minute(i).end, Fraction(1), burns))
 
 
 def test_reach_is_from_the_first_slot_to_the_end_of_the_last(engine):

@@ -1,8 +1,9 @@
 """Alerts of one stream that were open at one time are one line on the page Incidents."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from dashboard import together
+from dashboard import quarters, together, words
 from drift.alert import Alert, AlertKind, AlertState
 from drift.store.reads import AlertRow
 
@@ -66,3 +67,20 @@ def test_an_alert_by_itself_is_told_whole():
     table = together.table(together.groups([row("a", 0, 2)], NOW), {}, NOW)
     assert "other alert" not in table
     assert "resolved page" in table
+
+
+def test_an_incident_takes_as_long_on_every_page_from_its_first_bad_window_on():
+    since = {"since": (AT - HOUR).isoformat()}
+    page = replace(row("rank", 0, 2), annotations=since)
+    late = replace(row("spread", 1, 3, kind=AlertKind.TICKET), annotations={"since": AT.isoformat()})
+    assert [quarters.lasted(group) for group in ([page], [late, page], [row("rank", 0, 2)])] == [
+        *(3 * HOUR, 4 * HOUR, 2 * HOUR),
+    ]
+    for group, lasts in (([page], "3"), ([page, late], "4")):
+        shown = together.table([group], {}, NOW)
+        assert f"{lasts}{words.NARROW}h</div>" in shown
+        assert f"bad since 1 Mar{words.FIXED}23:00".replace(" ", words.FIXED) in shown.replace(" ", words.FIXED)
+    quiet = replace(row("rank", 0, 2, kind=AlertKind.NODATA), annotations=since)
+    shown = together.table([[quiet]], {}, NOW)
+    assert "bad since" not in shown
+    assert f"2{words.NARROW}h</div>" in shown

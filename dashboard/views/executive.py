@@ -42,8 +42,9 @@ def show() -> None:
     parts.html(
         f'<p class="when">As of {found.at:%Y-%m-%d %H:%M} UTC, read again after {TTL // timedelta(minutes=1)} minutes. '
         "An incident is the alerts of one stream that were open at one time, with a page or ticket among them, as on "
-        "Incidents. A quarter's attainment is one less the share of its time in bad windows; time without a verdict is "
-        "good. Replayed history counts in it; alerts of replayed history called nobody, so they are not counted. The "
+        "Incidents. A quarter's attainment is one less the share of its time in bad windows, where time without a "
+        "verdict is good; of objectives that count events it is the share of good ones. Replayed history counts in "
+        "it; alerts of replayed history called nobody, so they are not counted. The "
         "browser prints this page, or makes a PDF of it, without what is only for the screen.</p>"
     )
 
@@ -103,7 +104,7 @@ def _ask() -> Shown[Report]:
     def read(conn: Connection) -> Report:
         return quarters.read(conn, declared)
 
-    return data.asked("quarters", read, ttl=TTL)
+    return data.asked(("quarters", declared), read, ttl=TTL)
 
 
 if __name__ == "__main__":

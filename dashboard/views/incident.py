@@ -113,7 +113,7 @@ def _shown(found: Incident, every: float | None, *, allowed: bool) -> None:
             help="This page as Markdown, without inputs",
         )
     if found.diagnosed is not None:
-        parts.html(diagnosis.section(found.diagnosed, "A diagnosis of a window that was bad for this objective"))
+        parts.html(diagnosis.section(found.diagnosed, diagnosis.of_alert(found.diagnosed, found.row)))
         parts.folded(diagnosis.RULED_OUT, diagnosis.ruled_out(found.diagnosed.found))
     if found.series is not None:
         _chart(found.series)

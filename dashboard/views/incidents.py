@@ -30,7 +30,8 @@ def show() -> None:
     every = together.groups(found.alerts, found.at)
     chosen = [group for group in every if matches(group)]
     chosen.sort(key=lambda group: group[0].alert.is_over)
-    parts.html(parts.verdict(_verdict(every), shown, found.at), parts.as_of(found.at, EVERY))
+    first = parts.verdict(_verdict(every), shown, found.at)
+    parts.html(first, "" if found.is_whole else _cut(found), parts.as_of(found.at, EVERY))
     if chosen:
         parts.html(together.table(chosen[:MOST], found.told, found.at))
     else:
@@ -92,6 +93,11 @@ def _verdict(every: Sequence[Sequence[AlertRow]]) -> str:
     text += f", {words.count(len(told) - count)} resolved in this time"
     more = f"{words.count(replayed)} more of replayed history, of which nobody was told." if replayed else ""
     return f'<p class="verdict">{escape(text)}</p>' + (f"<p>{escape(more)}</p>" if more else "")
+
+
+def _cut(found: Incidents) -> str:
+    text = f"Of the alerts of this time the newest {words.count(len(found.alerts))} are counted: choose a shorter one."
+    return f"<p>{escape(text)}</p>"
 
 
 def _messages(found: Incidents) -> None:

@@ -1,7 +1,6 @@
 """One stream: what fires and why, and what each of its objectives went through."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from html import escape
 from typing import Final
 
@@ -17,35 +16,19 @@ from dashboard import (
     episodes,
     markup,
     moved,
-    palette,
     parts,
     unknown,
     words,
 )
-from dashboard.layers import Chart
 from dashboard.series import ALL, LENGTHS, History, Range, Series, fixed, sensible
 from dashboard.standing import Fleet, Line, lines
 from drift.alert import AlertKind, AlertState
 from drift.errors import StoreError
 from drift.records import Role
-from drift.slo import Quantity, Slo
+from drift.slo import Slo
 from drift.store.reads import AlertRow
 
 EVERY: Final = 5.0
-_SEEN: Final = (("window", palette.LINE, "mark dot"), ("bad window", palette.BAD, "mark bad"))
-_MEASURED: Final = (
-    *_SEEN,
-    ("95 % interval", palette.LINE, "faint"),
-    ("where healthy windows lie", palette.BAND, "faint"),
-    ("bound", palette.BAD, "dash"),
-)
-_AROUND: Final = (
-    ("page firing", palette.BAD, "faint"),
-    ("ticket firing", palette.WARN, "faint"),
-    ("not measured", palette.GREY, "mark gap"),
-    ("maintenance", palette.SHORT, "faint"),
-    ("change of version or reference", palette.GREY, "dash"),
-)
 
 
 def show() -> None:
@@ -199,9 +182,9 @@ def _charts(chosen: Slo, others: tuple[Slo, ...], wanted: Range) -> None:
     history = parts.known(lambda: data.history(chosen, others, wanted), lambda history: history.span.end)
     if history is None:
         return
-    if history.diagnosed is not None:
-        parts.html(diagnosis.section(history.diagnosed, "The newest diagnosis in this range"))
-        parts.folded(diagnosis.RULED_OUT, diagnosis.ruled_out(history.diagnosed.found))
+    if (made := history.diagnosed) is not None:
+        parts.html(diagnosis.section(made, diagnosis.of_stream(made, history.alerts)))
+        parts.folded(diagnosis.RULED_OUT, diagnosis.ruled_out(made.found))
     _full(history.chosen)
     if history.moved is not None:
         parts.html(moved.section(history.moved))
@@ -225,23 +208,7 @@ def _full(series: Series) -> None:
     if not series.measurements and not series.gaps:
         st.info("No window in this range.")
         return
-    drawn.charts("full", *_in_full(series), least=2000)
-
-
-def _in_full(series: Series) -> Iterator[Chart]:
-    """The charts of an objective, one below the other."""
-    if series.slo.sli.quantity is Quantity.P_VALUE:
-        surprise = charts.p_values(series, charts.TALL)
-        yield replace(surprise, heading="How surprising each window is", key=(*_SEEN, _MEASURED[-1], *_AROUND))
-        yield replace(charts.values(series, charts.TALL), heading="How far each window is off", key=_MEASURED[:-1])
-    else:
-        yield replace(charts.values(series, charts.TALL), heading="What was measured", key=(*_MEASURED, *_AROUND))
-    if not series.budgets:
-        return
-    yield replace(charts.left(series), heading="Error budget", key=(("left", palette.GOOD, "line"),))
-    look_backs = (("long look-back", palette.LINE, "line"), ("short look-back", palette.SHORT, "dash"))
-    nearest = "Burn over what the nearest rule asks for: it fires when both are above 1"
-    yield replace(charts.burning(series), heading=nearest, key=look_backs)
+    drawn.charts("full", *charts.in_full(series), least=2000)
 
 
 def _episodes(history: History) -> None:

@@ -1,7 +1,7 @@
 """Any two times: all windows against all others, so that regimes, weekends and the moment of a change are seen."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import streamlit as st
@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import data, drawn, matrix, pairs, parts, unknown, words
 from dashboard.data import Registered, Shown
 from dashboard.matrix import LENGTHS, Kept, Matrix, Pair
+from dashboard.series import moment
 from drift.slo import Slo
 from drift.store import sketches
 from drift.store.connect import Connection
@@ -86,9 +87,9 @@ def _drawn(kept: Matrix) -> tuple[int, int] | None:
 def _place(kept: Matrix, text: str) -> int | None:
     """Which stretch holds the moment that `text` names; None where none does."""
     try:
-        at = datetime.fromisoformat(text)
+        at = moment(text)
         return next((i for i in range(len(kept.starts)) if kept.span(i).contains(at)), None)
-    except (ValueError, TypeError):
+    except ValueError:
         return None
 
 

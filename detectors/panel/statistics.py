@@ -8,7 +8,7 @@ from jaxtyping import Float32, Float64, Int
 from torch import Tensor
 
 from detectors.panel.grid import BINS
-from detectors.panel.space import Rows, Space, pair_means
+from detectors.panel.space import Rows, Space, exponents, pair_means
 
 NAMES: Final = (
     "mmd_narrow",
@@ -55,10 +55,12 @@ def evaluate(
     # A few windows at a time: their Gram matrices and counts should stay in the cache.
     at_once = max(1, 1_600_000 // max(n * n, n * d, d * BINS))
     axes = space.axes.double()
+    within = _by_all_rows(space, rows, picks)
     groups = []
     # The axes do not fit there, so one product has the means of many windows; its two columns follow those of MMD.
     for start in range(0, len(picks), GROUP):
-        means, found = _measured(space, rows, picks[start : start + GROUP], at_once)
+        some = slice(start, start + GROUP)
+        means, found = _measured(space, rows, picks[some], None if within is None else within[some], at_once)
         groups.append(torch.cat([found[:, :2], hotelling(space, axes, means), found[:, 2:]], 1))
         if progress is not None:
             progress(min(start + GROUP, len(picks)), len(picks))
@@ -66,23 +68,47 @@ def evaluate(
 
 
 def _measured(
-    space: Space, rows: Rows, picks: Int[Tensor, "b n"], at_once: int
+    space: Space, rows: Rows, picks: Int[Tensor, "b n"], within: Float64[Tensor, "b 2"] | None, at_once: int
 ) -> tuple[Float64[Tensor, "b d"], Float64[Tensor, "b s"]]:
     """The means of windows, and all of their statistics but Hotelling's."""
-    means, found = zip(*(_block(space, rows, some) for some in torch.split(picks, at_once)), strict=True)
+    blocks = torch.split(picks, at_once)
+    known = [None] * len(blocks) if within is None else torch.split(within, at_once)
+    means, found = zip(*(_block(space, rows, *each) for each in zip(blocks, known, strict=True)), strict=True)
     return torch.cat(means), torch.cat(found)
 
 
+def _by_all_rows(space: Space, rows: Rows, picks: Int[Tensor, "b n"]) -> Float64[Tensor, "b 2"] | None:
+    """`pair_means` of each window, by one product of all rows' kernel with all windows; None where that is more work.
+
+    With many windows of many rows the kernel of two rows is needed again and again; here it is made once, in tiles.
+    """
+    (b, n), (m, d) = picks.shape, rows.centred.shape
+    if m * m * (d + 2 * b) > b * n * n * d:
+        return None
+    held = torch.zeros(m, b, device=picks.device)
+    held.scatter_add_(0, picks.mT, torch.ones_like(picks.mT, dtype=held.dtype))
+    sums = torch.zeros(b, 2, dtype=torch.float64, device=picks.device)
+    for start in range(0, m, 1024):
+        tile = held[start : start + 1024]
+        k = exponents(rows.centred[start : start + 1024], rows.centred, space.scale).exp_()
+        k.diagonal(start).fill_(1)
+        sums[:, 1] += ((k @ held) * tile).sum(0)
+        sums[:, 0] += ((k.square_().square_() @ held) * tile).sum(0)
+    return (sums - n) / (n * (n - 1))
+
+
 def _block(
-    space: Space, rows: Rows, picks: Int[Tensor, "b n"]
+    space: Space, rows: Rows, picks: Int[Tensor, "b n"], within: Float64[Tensor, "b 2"] | None
 ) -> tuple[Float64[Tensor, "b d"], Float64[Tensor, "b s"]]:
     x = rows.centred[picks]
+    if within is None:
+        within = pair_means(x, space.scale).mean(1)
     mean = x.mean(1, dtype=torch.float64)
     n = x.shape[1]
     total = (x.square().sum((1, 2), dtype=torch.float64) - n * mean.square().sum(1)) / (n - 1)
     score = rows.score[picks]
     columns = [
-        *mmd2(space, pair_means(x, space.scale).mean(1), rows.near[picks].mean(1)).unbind(1),
+        *mmd2(space, within, rows.near[picks].mean(1)).unbind(1),
         frechet(space, mean, rows.lead[picks], total),
         space.partitions.distances(rows.clusters[picks]),
         score.mean(1),

@@ -48,7 +48,7 @@ NEXT_STEP: Final[Mapping[str, str]] = {
     **SERVING,
     **DATA,
     SEASONALITY: "Nothing to repair: give the objective `calibrate: windows`, or the reference rows of these hours.",
-    NONE: "Nothing to do.",
+    NONE: "Nothing to do about this window; while an alert fires, have one that was bad diagnosed.",
     UNKNOWN: "Compare model, tokenizer, pooling, precision and library versions of the serving path with the recipe; "
     "diagnose with the model that may be served instead.",
 }

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from drift.alert import Alert, AlertKind, digest
 from drift.config.values import format_duration
 from drift.notify.base import Notice
-from drift.records import Diagnosed, Measurement, Stream, parse_name
+from drift.records import NONE, Diagnosed, Measurement, Stream, parse_name
 from drift.slo import Budget, BudgetingMethod, Burn, Conformal, Slo
 
 
@@ -18,9 +18,10 @@ class Context:
     """All that is known when an alert changes: `measurement` is the window's as it was judged, None where it has none.
 
     `meaning` and `next_step` are the detector's plain words. `conformal` says where the judged p-value comes from,
-    where the objective is calibrated on windows. `diagnosed` is the newest diagnosis since it began. `moved` says what
+    where the objective is calibrated on windows. `diagnosed` is the diagnosis to believe first. `moved` says what
     has moved most. In `runbook_url`, "{alert}" stands for the page on the alert. `api_url` is where the service itself
-    answers. `tenant` is whose traffic it is, "" where it is not one tenant's.
+    answers. `tenant` is whose traffic it is, "" where it is not one tenant's. `fired_by` is the rule on which
+    the alert fired, where it has: the alert's own is the one that was true last.
     """
 
     stream: Stream
@@ -38,6 +39,7 @@ class Context:
     moved: str = ""
     api_url: str = ""
     tenant: str = ""
+    fired_by: str = ""
 
 
 ALERT_NAMES: Final = {
@@ -82,6 +84,7 @@ def annotations(alert: Alert, context: Context) -> dict[str, str]:
         "threshold": str(context.slo.sli),
         "calibration": str(context.conformal or ""),
         "rule": alert.rule,
+        "fired_by": context.fired_by,
         "window_long": format_duration(context.slo.long(burn.rule)),
         "window_short": format_duration(context.slo.short(burn.rule)),
         "burn_rate_long": f"{float(burn.long):.1f}",
@@ -115,7 +118,9 @@ def diagnosed(diagnosed: Diagnosed) -> dict[str, str]:
     """What the alerts of a stream say about their cause: its slug, how likely it is with the evidence, what to do."""
     first, span = diagnosed.found.causes[0], diagnosed.span
     when = f"Seen in rows of {span.start:%H:%M:%S} to {span.end:%H:%M:%S} UTC"
-    said = {"cause": first.cause, "diagnosis": f"{first.cause} ({first.score:.0%}). {first.evidence} {when}."}
+    healthy = first.cause == NONE
+    name = "The newest window that was diagnosed looks healthy" if healthy else first.cause
+    said = {"cause": first.cause, "diagnosis": f"{name} ({first.score:.0%}). {first.evidence} {when}."}
     return said | ({"next_step": first.next_step} if first.is_named else {})
 
 

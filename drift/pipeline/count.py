@@ -55,9 +55,11 @@ def count(conn: Connection, monitor: Monitor, slo: Slo, findings: Findings) -> N
 
 
 def of_episode(conn: Connection, alert: Alert, context: compose.Context, slot: Slot) -> compose.Context:
-    """`context` with what is known of this very episode: since when, and why."""
+    """`context` with what is known of this very episode: since when, by which rule it fired, and why."""
     since = objectives.since(conn, context.slo, alert, slot)
-    return replace(context, since=since, diagnosed=diagnose.newest(conn, alert, since))
+    fires_now = alert.fired_at == slot.span.end
+    fired_by = alert.rule if fires_now else objectives.fired_by(conn, alert)
+    return replace(context, since=since, fired_by=fired_by, diagnosed=diagnose.newest(conn, alert, since))
 
 
 def enqueue(conn: Connection, monitor: Monitor, alert: Alert, context: compose.Context) -> None:

@@ -100,10 +100,8 @@ def keep(conn: Connection, request: Request, found: Diagnosis, *, now: datetime)
     """Keep the diagnosis, and have the open alerts that it serves tell of it from now on."""
     made = diagnoses.keep(conn, request, found, now=now)
     for row in reads.alerts(conn, states=(AlertState.PENDING, AlertState.FIRING), stream=made.stream):
-        alert = row.alert
-        since = datetime.fromisoformat(row.annotations.get("since") or alert.started_at.isoformat())
-        if alert.kind in diagnoses.TOLD and (best := newest(conn, alert, since)) is not None:
-            diagnoses.annotate(conn, alert, compose.diagnosed(best))
+        if (best := diagnoses.told(conn, row)) is not None:
+            diagnoses.annotate(conn, row.alert, compose.diagnosed(best))
     return made
 
 

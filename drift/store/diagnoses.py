@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from drift.alert import Alert, AlertKind
-from drift.records import Diagnosed, Diagnosis, Span
+from drift.records import NONE, UNKNOWN, Diagnosed, Diagnosis, Span
 from drift.store import alert_ids, codec, tables
+from drift.store.reads import AlertRow
 
 TOLD: tuple[AlertKind, ...] = (AlertKind.PAGE, AlertKind.TICKET, AlertKind.EXHAUSTED)
 """The alerts that a diagnosis says something about."""
@@ -65,8 +66,23 @@ def made(
 def serving(
     conn: sa.Connection, stream: str, slo: str, *, since: datetime, until: datetime | None = None, limit: int = 100
 ) -> list[Diagnosed]:
-    """Those among `made` that speak of what was bad for the objective `slo`: first what it asked for itself."""
-    return _read(conn, _serves(stream, slo), since, until, limit, tables.diagnosis.c.slo == slo)
+    """Those among `made` that speak of what was bad for the objective `slo`.
+
+    First come those that name a cause: a window that looks healthy, or that cannot be explained, takes nothing back of
+    what is wrong with others. Among these come first what the objective asked for itself.
+    """
+    t = tables.diagnosis
+    named = t.c.found["causes"][0]["cause"].astext.not_in([NONE, UNKNOWN])
+    return _read(conn, _serves(stream, slo), since, until, limit, named, t.c.slo == slo)
+
+
+def told(conn: sa.Connection, row: AlertRow) -> Diagnosed | None:
+    """The diagnosis that the alert `row` tells of, where one was made of what has been bad since it began."""
+    alert = row.alert
+    if alert.kind not in TOLD:
+        return None
+    since = datetime.fromisoformat(row.annotations.get("since") or alert.started_at.isoformat())
+    return next(iter(serving(conn, alert.stream, alert.slo, since=since, limit=1)), None)
 
 
 def _read(

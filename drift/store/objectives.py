@@ -73,10 +73,19 @@ def since(conn: sa.Connection, slo: Slo, alert: Alert, slot: Slot) -> datetime:
 
     Good windows in which it goes on would begin the run anew, while the episode is one.
     """
-    t = tables.alert
-    said = sa.select(t.c.annotations["since"].astext).where(alert_ids.same(alert))
-    kept = conn.execute(said).scalar()
+    kept = _said(conn, alert, "since")
     return datetime.fromisoformat(kept) if kept else bad_since(conn, slo, slot)
+
+
+def fired_by(conn: sa.Connection, alert: Alert) -> str:
+    """The rule on which the episode `alert` fired, as it was said then; "" where it was not."""
+    return _said(conn, alert, "fired_by")
+
+
+def _said(conn: sa.Connection, alert: Alert, name: str) -> str:
+    t = tables.alert
+    kept = sa.select(t.c.annotations[name].astext).where(alert_ids.same(alert))
+    return conn.execute(kept).scalar() or ""
 
 
 def bad_since(conn: sa.Connection, slo: Slo, slot: Slot) -> datetime:

@@ -99,6 +99,12 @@ def gap_counts(conn: sa.Connection, *, since: datetime, limit: int = 50) -> list
     return [GapCount(r[0], r[1], GapReason(r[2]), r[3], r[4].astimezone(UTC), r[5]) for r in rows]
 
 
+def unmeasured(conn: sa.Connection, *, since: datetime) -> int:
+    """How many windows that ended at or after `since` could not be measured, once for every detector that could not."""
+    t = tables.gap
+    return conn.execute(sa.select(sa.func.count()).select_from(t).where(t.c.end >= since)).scalar_one()
+
+
 def receivers(conn: sa.Connection, *, since: datetime, now: datetime) -> list[ReceiverRow]:
     """How delivery goes: messages that were written, or given up, at or after `since`, and all that wait still."""
     t = tables.outbox

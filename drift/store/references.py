@@ -68,6 +68,14 @@ def reference(conn: sa.Connection, stream: str, version: str) -> Reference | Non
     return Reference(stream, rows, row.created_at, row.fingerprint, row.version, lineage)
 
 
+def vectors(conn: sa.Connection, stream: str, version: str) -> npt.NDArray[np.float32] | None:
+    """The vectors of that reference alone."""
+    t = tables.reference
+    mine = sa.select(t.c.vectors, t.c.dim).where(t.c.stream == stream, t.c.version == version)
+    row = conn.execute(mine).first()
+    return None if row is None else codec.vectors(row.vectors, row.dim)
+
+
 def references(conn: sa.Connection, stream: str | None = None) -> list[ReferenceRow]:
     """All references, or those of one stream: by stream, the newest first."""
     t, c = tables.reference, tables.choice

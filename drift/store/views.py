@@ -59,6 +59,20 @@ def latest_measurements(conn: sa.Connection, of: Sequence[tuple[str, str]]) -> l
     return [reads.measurement_of(row) for row in rows]
 
 
+def newest_within(conn: sa.Connection, stream: str, span: Span) -> list[Measurement]:
+    """The newest measurement by each detector of the windows of `stream` that start in `span`."""
+    t = tables.measurement
+    of, name = t.c.stream == stream, sa.func.min(t.c.detector)
+    # From one detector to the next through the index: there may be a million rows of each.
+    seen = sa.select(name.label("name")).where(of).cte("seen", recursive=True)
+    following = sa.select(name).where(of, t.c.detector > seen.c.name).scalar_subquery()
+    seen = seen.union_all(sa.select(following).where(seen.c.name.is_not(None)))
+    mine = (of, t.c.detector == seen.c.name, *_starts_in(t, span))
+    newest = sa.select(t).where(*mine).order_by(t.c.start.desc()).limit(1).lateral()
+    rows = conn.execute(sa.select(newest).select_from(seen.join(newest, sa.true())))
+    return [reads.measurement_of(row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Trail:
     """The newest values of a detector on a stream and their p-values, oldest first."""
@@ -121,7 +135,8 @@ def reach(conn: sa.Connection, stream: str, slo: str) -> Span | None:
 def thinned_measurements(conn: sa.Connection, slo: Slo, span: Span, *, most: int) -> list[Measurement]:
     """Measurements of windows that start in `span`, oldest first, about `most` of them where there are more.
 
-    What stays is real: of each stretch of time the windows with the least and the greatest number that `slo` judged.
+    What stays is real: of each stretch of time the windows with the least and the greatest number that `slo` judged,
+    and the newest of all.
     Where it is calibrated on windows, the p-values are those that were judged.
     """
     t, s = tables.measurement, tables.slot
@@ -139,7 +154,7 @@ def thinned_measurements(conn: sa.Connection, slo: Slo, span: Span, *, most: int
 
 
 def thinned(conn: sa.Connection, stream: str, detector: str, span: Span, *, most: int) -> list[Measurement]:
-    """Measurements of `detector` as above, judged or not: what stays has the least and the greatest value.
+    """Measurements of `detector` as above, judged or not: what stays is newest, or has the least or greatest value.
 
     Where rows have percentiles, it has the least and the greatest of the last of them.
     """
@@ -152,7 +167,7 @@ def thinned(conn: sa.Connection, stream: str, detector: str, span: Span, *, most
 def thinned_budgets(conn: sa.Connection, stream: str, slo: str, span: Span, *, most: int) -> list[BudgetRow]:
     """Slots that start in `span`, oldest first, about `most` of them where there are more.
 
-    Of each stretch of time those with the least and the greatest burn stay.
+    Of each stretch of time those with the least and the greatest burn stay, and the newest of all.
     """
     t = tables.slot
     query = sa.select(t).where(t.c.stream == stream, t.c.slo == slo, *_starts_in(t, span))
@@ -192,10 +207,12 @@ def _thinned(
     lot = sa.func.width_bucket(seconds, span.start.timestamp(), span.end.timestamp(), max(1, most // 2))
     ranked = query.add_columns(
         sa.func.count().over().label("found"),
+        sa.func.max(t.c.start).over().label("newest"),
         sa.func.row_number().over(partition_by=lot, order_by=(number, t.c.start)).label("from_least"),
         sa.func.row_number().over(partition_by=lot, order_by=(number.desc(), t.c.start)).label("from_greatest"),
     ).subquery()
-    kept = (ranked.c.found <= most) | (ranked.c.from_least == 1) | (ranked.c.from_greatest == 1)
+    extreme = (ranked.c.from_least == 1) | (ranked.c.from_greatest == 1)
+    kept = (ranked.c.found <= most) | extreme | (ranked.c.start == ranked.c.newest)
     return sa.select(*(ranked.c[column.name] for column in t.c)).where(kept).order_by(ranked.c.start)
 
 
