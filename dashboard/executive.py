@@ -176,10 +176,12 @@ def _told(found: Sequence[Sequence[AlertRow]]) -> str:
     if not found:
         return '<span class="soft">none</span>'
     paged = sum(any(row.alert.kind is AlertKind.PAGE for row in group) for group in found)
+    still = sum(not group[0].alert.is_over for group in found)
     text = f"{words.several(len(found), 'incident')}, {words.count(paged)} paged"
-    took = recovery(found)
+    text += f", {words.count(still)} still open" if still else ""
+    took, half = recovery(found), "half of the others" if still else "half"
     return escape(text) + markup.small(
-        f"half recovered within {words.length(took)}" if took is not None else "none over yet"
+        f"{half} recovered within {words.length(took)}" if took is not None else "none over yet"
     )
 
 

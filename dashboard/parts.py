@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from html import escape
 from typing import Final, TypeVar
 
 import streamlit as st
@@ -35,9 +36,15 @@ def folded(name: str, inner: str) -> None:
 
 def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:
     """What is known, with a notice when the database is away; None, and the reason shown, when nothing is known."""
+    found = shown(ask, at)
+    return None if found is None else found.value
+
+
+def shown(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> Shown[T] | None:
+    """The same with its age, for a page whose first line says how things are now (`verdict`)."""
     try:
         with st.spinner("Reading the database", show_time=False):
-            shown = ask()
+            found = ask()
     except (HiddenError, SignInError) as error:
         st.warning(str(error))
         return None
@@ -45,13 +52,21 @@ def known(ask: Callable[[], Shown[T]], at: Callable[[T], datetime]) -> T | None:
         why = detail(error) or "The database does not answer"
         st.error(f"**Nothing can be shown.** {why}. This page tries again by itself.")
         return None
-    if shown.fault:
+    if found.fault:
         st.warning(
-            f"**The database does not answer.** Below is what was known {words.length(shown.age)} ago, "
-            f"at {words.clock(at(shown.value), at(shown.value))}. Alerts still go out only if the service itself can "
-            f"reach its database. {detail(shown.fault)}"
+            f"**The database does not answer.** Below is what was known {words.length(found.age)} ago, "
+            f"at {words.clock(at(found.value), at(found.value))}. Alerts still go out only if the service itself can "
+            f"reach its database. {detail(found.fault)}"
         )
-    return shown.value
+    return found
+
+
+def verdict(now: str, found: Shown[T], at: datetime, then: str = "") -> str:
+    """`now`, HTML that says how things are; where the database is away, that this is not known, and what was `then`."""
+    if not found.fault:
+        return now
+    was = f"; at {words.clock(at, at)}: {then}" if then else ""
+    return f'<p class="verdict">{escape(f"○ How things are now is not known{was}")}</p>'
 
 
 def detail(fault: object) -> str:

@@ -14,23 +14,30 @@ ORDER = tuple(AlertKind)
 
 
 def groups(rows: Iterable[AlertRow], now: datetime) -> list[list[AlertRow]]:
-    """`rows` by stream and time, those that began last first; in each, pages before tickets.
+    """`rows` by stream and time, those that began last first; in each, what is open first, then pages before tickets.
 
-    There is a moment at which all of one group were open: by mere chains of overlaps, an alert that burns for weeks
-    would make one of all that happened meanwhile. What is open is no group with what is over.
+    So a group is open while any of it is, as its first alert says.
     """
     found: list[list[AlertRow]] = []
-    newest: dict[tuple[str, bool], list[AlertRow]] = {}
+    newest: dict[str, list[AlertRow]] = {}
     for row in sorted(rows, key=lambda row: row.alert.began):
-        key = row.alert.stream, row.alert.is_over
-        group = newest.get(key, [])
-        if group and row.alert.began < min(_ended(one, now) for one in group):
+        group = newest.get(row.alert.stream, [])
+        if group and row.alert.began < _reach(group, now):
             group.append(row)
         else:
-            newest[key] = [row]
-            found.append(newest[key])
+            newest[row.alert.stream] = [row]
+            found.append(newest[row.alert.stream])
     ordered = sorted(found, key=lambda group: group[-1].alert.began, reverse=True)
-    return [sorted(group, key=lambda row: ORDER.index(row.alert.kind)) for group in ordered]
+    return [sorted(group, key=lambda row: (row.alert.is_over, ORDER.index(row.alert.kind))) for group in ordered]
+
+
+def _reach(group: Sequence[AlertRow], now: datetime) -> datetime:
+    """Until when what begins belongs to `group`: while a page of it is open, or, where it has none, all of it is.
+
+    By mere chains of overlaps, a ticket that burns for weeks would make one of all that happened meanwhile.
+    """
+    pages = [_ended(row, now) for row in group if row.alert.kind is AlertKind.PAGE]
+    return max(pages) if pages else min(_ended(row, now) for row in group)
 
 
 def began(group: Sequence[AlertRow]) -> datetime:

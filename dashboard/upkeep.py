@@ -33,7 +33,7 @@ PARTS: Final = (("kept", palette.LINE), ("not sampled", palette.BAND), ("refused
 
 
 def verdict(found: Operations, silent: timedelta | None) -> str:
-    """Whether the service runs and keeps up, in one line, and its numbers; `silent` is how long none has written."""
+    """Whether the service runs and keeps up, in one line; `silent` is how long none has written."""
     faults = [alive.notice(silent)] if silent else []
     if found.is_late:
         faults.append(f"{words.several(found.waiting, 'window')} wait, the oldest for {words.length(found.lag)}")
@@ -42,6 +42,11 @@ def verdict(found: Operations, silent: timedelta | None) -> str:
     faults += [f"{row.receiver} has not taken {words.several(row.late, 'message')}" for row in found.unreached]
     faults += [f"receiver {row.receiver} is disabled" for row in found.disabled]
     line = f"◆ {'; '.join(faults)}" if faults else "✓ The service keeps up"
+    return f'<p class="verdict">{escape(line)}</p>'
+
+
+def numbers(found: Operations) -> str:
+    """Its numbers."""
     tiles = [
         ("windows waiting", found.waiting, "ticket" if found.is_late else ""),
         ("not measured", found.unmeasured, "no-data" if found.unmeasured else ""),
@@ -52,7 +57,7 @@ def verdict(found: Operations, silent: timedelta | None) -> str:
         ("streams", len(found.streams), ""),
     ]
     note = f'<p class="soft">Counts are of the last {words.length(OVER)}; waiting windows and streams are of now.</p>'
-    return f'<p class="verdict">{escape(line)}</p>{markup.tiles(tiles)}{note}'
+    return markup.tiles(tiles) + note
 
 
 def queue(found: Operations) -> str:

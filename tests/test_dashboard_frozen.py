@@ -1,6 +1,7 @@
 """A Postgres that is frozen, with its connections open: a page says so in time, and goes on when it does."""
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -57,13 +58,22 @@ def test_a_frozen_server_is_away_and_what_was_known_stays_with_its_age(page, oth
     monkeypatch.setattr(questions, "BRIEFLY", 0.2)
     url, tell = other
     app = page(url)
+    assert "✓ No page is firing" in text(app)
     assert not app.warning
+    known = {"stream": page(url, "stream", stream="docs-search"), "incidents": page(url, "incidents")}
+    assert "No incident is open" in text(known["incidents"])
     tell(signal.SIGSTOP)
     app.run()
     assert "The database does not answer" in app.warning[0].value
     assert "what was known" in app.warning[0].value
     assert "it was asked, and has said nothing for 1.5 s" in app.warning[0].value
     assert "docs-search" in text(app)
+    assert re.search(r"○ How things are now is not known; at [\d:]+.UTC: 0 pages firing", text(app))
+    assert "No page is firing" not in text(app)
+    for tab, calm in (("stream", "no window in time for"), ("incidents", "No incident is open")):
+        shown = text(known[tab].run())
+        assert "How things are now is not known" in shown
+        assert calm not in shown
     fresh = page(url, "operations")
     assert "Nothing can be shown" in fresh.error[0].value
     assert "has said nothing for 0.2 s" in fresh.error[0].value  # nobody waits in full for what is known to be silent

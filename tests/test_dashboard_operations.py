@@ -144,6 +144,12 @@ def test_a_receiver_that_is_disabled_is_told_with_what_waits_for_it(page, disabl
     assert "1 message undelivered" in plain(text(page(disabled_url, "fleet")))
 
 
+def test_where_no_message_was_written_none_was_delivered(page, postgres_url):  # noqa: F811
+    shown = plain(text(page(postgres_url, "incidents")))
+    assert "No message was written" in shown
+    assert "delivered" not in shown
+
+
 def test_its_numbers_are_those_of_the_metrics(page, engine):  # noqa: F811
     monitor = make_monitor(engine)
     register(engine, monitor)

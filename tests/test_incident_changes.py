@@ -16,8 +16,10 @@ from drift.records import (
     Canary,
     CanaryRule,
     CanaryState,
+    Coverage,
     Gated,
     Judgement,
+    Maintenance,
     Retrain,
     RetrainState,
     Rows,
@@ -40,6 +42,7 @@ TRIAL = Canary(
     state=CanaryState.ROLL_BACK, decided_at=AT + HOUR, detail="probe loses 4 % to 9 %",
 )  # fmt: skip
 FIRES = AlertRow(Alert("search", "traffic", AlertKind.PAGE, AlertState.FIRING, AT, AT), {}, {"summary": "it moved"})
+CARE = Maintenance("care", Coverage("search"), (Span(AT, AT + HOUR),), "care", "index", "", "UTC", AT, "anna")
 ANNA = Acknowledgement("anna", AT + 4 * MINUTE, "on <it>")
 
 
@@ -202,6 +205,14 @@ def test_lists_of_alerts_and_the_fleet_say_who_looks_after_one_and_which_was_fal
         assert "on &lt;it&gt;" in shown
         assert "marked as false by bob" in shown
     assert said.lines(FIRES) == []
+
+
+def test_the_first_line_of_the_fleet_counts_the_pages_that_somebody_knows_of_by_themselves():
+    line = Line(StreamRow(Stream("search", "m", "1", 2), "", AT), "traffic", None, Standing.PAGE, (FIRES,))
+    known = replace(line, alerts=(replace(FIRES, acknowledged=ANNA),), maintenance=CARE)
+    assert said.unknown_first([known, line]) == [line, known]
+    assert said.firing([line]) == "1 page is firing"
+    assert said.firing([line, known]) == "2 pages are firing, of which 1 in maintenance and 1 acknowledged"
 
 
 def test_what_comes_of_an_alert_at_the_moment_it_fires_is_told_after_it(reader, config_file):  # noqa: F811

@@ -32,15 +32,24 @@ def test_pages_come_before_tickets_however_late_they_began():
 
 
 def test_an_alert_that_burns_for_long_makes_no_group_of_all_that_happened_meanwhile():
-    assert names([row("long", 0, 9), row("a", 1, 2), row("b", 5, 6)]) == [["b"], ["long", "a"]]
+    long = row("long", 0, 9, kind=AlertKind.TICKET)
+    assert names([long, row("a", 1, 2), row("b", 5, 6)]) == [["b"], ["a", "long"]]
 
 
-def test_what_is_open_is_no_group_with_what_is_over_nor_with_other_streams():
-    assert names([row("open", 1), row("over", 0, 2), row("other", 1, stream="ads"), row("late", 8)]) == [
-        ["open", "late"],
-        ["other"],
-        ["over"],
+def test_what_begins_while_a_page_is_open_is_the_same_incident_however_short_the_others_were():
+    assert names([row("long", 0), row("a", 1, 2), row("b", 5, 6), row("c", 8)]) == [["long", "c", "a", "b"]]
+
+
+def test_an_incident_is_open_while_any_of_it_is_and_is_of_one_stream():
+    ticket = row("open", 1, kind=AlertKind.TICKET)
+    found = together.groups([ticket, row("over", 0, 2), row("other", 1, 3, stream="ads")], NOW)
+    assert [[(each.alert.slo, each.alert.is_over) for each in group] for group in found] == [
+        [("open", False), ("over", True)],
+        [("other", True)],
     ]
+    table = together.table(found, {}, NOW)
+    assert "ticket, firing" in table
+    assert "so far" in table
 
 
 def test_a_line_has_each_objective_with_its_link_and_its_time():

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import alive, data, markup, parts, unknown, words
+from dashboard import alive, data, markup, parts, said, unknown, words
 from dashboard.standing import Fleet, Line, Standing, lines
 
 EVERY: Final = 5.0
@@ -17,16 +17,19 @@ MOST: Final = 100  # more is read by nobody, and takes the browser as long as al
 @st.fragment(run_every=EVERY)
 def show() -> None:
     """The whole page; it renews itself and keeps its place."""
-    fleet = parts.known(data.fleet, lambda fleet: fleet.at)
-    if fleet is None:
+    found = parts.shown(data.fleet, lambda fleet: fleet.at)
+    if found is None:
         return
+    fleet = found.value
     declared, _ = data.config()
     every = lines(fleet, declared)
     if not fleet.streams:
         _empty(fleet)
         return
     banner = alive.banner(alive.silent_for(fleet.streams, declared, fleet.at))
-    parts.html(banner, _verdict(every, fleet), _tiles(every, fleet), parts.as_of(fleet.at, EVERY))
+    pages = sum(line.standing is Standing.PAGE for line in every)
+    verdict = parts.verdict(_verdict(every, fleet), found, fleet.at, f"{words.several(pages, 'page')} firing")
+    parts.html(banner, verdict, _tiles(every, fleet), parts.as_of(fleet.at, EVERY))
     parts.declared_notice()
     chosen = _chosen(every)
     parts.html(markup.fleet_table(data.newest(chosen[:MOST]), fleet.at))
@@ -88,7 +91,7 @@ def _chosen(every: Sequence[Line]) -> list[Line]:
 def _verdict(every: Sequence[Line], fleet: Fleet) -> str:
     """The first sentence that is read at three in the morning."""
     count = Counter(line.standing for line in every)
-    firing = [line for line in every if line.standing is Standing.PAGE]
+    firing = said.unknown_first([line for line in every if line.standing is Standing.PAGE])
     if firing:
         named = [
             f"<li>{markup.link('stream', line.row.stream.key, stream=line.row.stream.key, slo=line.name)}: "
@@ -96,8 +99,7 @@ def _verdict(every: Sequence[Line], fleet: Fleet) -> str:
             for line in firing[:3]
         ]
         more = [f"<li>and {len(firing) - 3} more</li>"] if len(firing) > 3 else []
-        text = f"{words.several(len(firing), 'page')} {'is' if len(firing) == 1 else 'are'} firing"
-        return f'<p class="verdict">▲ {text}</p><ul>{"".join(named + more)}</ul>'
+        return f'<p class="verdict">▲ {escape(said.firing(firing))}</p><ul>{"".join(named + more)}</ul>'
     rest = [
         words.several(count[standing], one, many)
         for standing, one, many in (

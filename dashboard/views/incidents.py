@@ -23,13 +23,15 @@ STATES: Final = ("open", "resolved")
 def show() -> None:
     """The whole page; it renews itself and keeps its place."""
     within, matches = _filters()
-    found = parts.known(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
-    if found is None:
+    shown = parts.shown(lambda: data.incidents(RANGES[within]), lambda incidents: incidents.at)
+    if shown is None:
         return
+    found = shown.value
     every = together.groups(found.alerts, found.at)
-    chosen = [group for group in every if any(map(matches, group))]
+    chosen = [group for group in every if matches(group)]
     chosen.sort(key=lambda group: group[0].alert.is_over)
-    parts.html(_verdict(every), "" if found.is_whole else _cut(found), parts.as_of(found.at, EVERY))
+    first = parts.verdict(_verdict(every), shown, found.at)
+    parts.html(first, "" if found.is_whole else _cut(found), parts.as_of(found.at, EVERY))
     if chosen:
         parts.html(together.table(chosen[:MOST], found.told, found.at))
     else:
@@ -39,7 +41,7 @@ def show() -> None:
     _messages(found)
 
 
-def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
+def _filters() -> tuple[str, Callable[[Sequence[AlertRow]], bool]]:
     """How far back to look, and what to show of it. Both live in the address, so that a link shows the same."""
     options = {"within": list(RANGES), "episode": STATES, "kind": list(words.KINDS.values())}
     for name, known in options.items():
@@ -60,11 +62,12 @@ def _filters() -> tuple[str, Callable[[AlertRow], bool]]:
         kinds = _pills("Kind", options["kind"], "kind")
         text = st.text_input("Stream", placeholder="part of its name", key="of", bind="query-params", width=180) or ""
 
-    def matches(row: AlertRow) -> bool:
+    def matches(group: Sequence[AlertRow]) -> bool:
+        first = group[0].alert
         return (
-            (not states or STATES[row.alert.is_over] in states)
-            and (not kinds or words.KINDS[row.alert.kind] in kinds)
-            and text.casefold() in row.alert.stream.casefold()
+            (not states or STATES[first.is_over] in states)
+            and (not kinds or any(words.KINDS[row.alert.kind] in kinds for row in group))
+            and text.casefold() in first.stream.casefold()
         )
 
     return within or ALL, matches
@@ -100,7 +103,9 @@ def _cut(found: Incidents) -> str:
 def _messages(found: Incidents) -> None:
     late = [message for message in found.messages if outgoing.is_late(message.delivery, found.at)]
     text = f"{words.several(len(late), 'message')} not delivered" if late else "Every message was delivered"
-    parts.html(f"<h3>{escape(text)}</h3>")
+    parts.html(f"<h3>{escape(text if found.messages else 'No message was written')}</h3>")
+    if not found.messages:
+        return
     if late:
         parts.html(episodes.message_table(late[:MOST], found.at))
     with st.expander(f"The newest of {words.several(len(found.messages), 'message')}"):

@@ -13,17 +13,19 @@ EVERY: Final = 30.0
 @st.fragment(run_every=EVERY)
 def show() -> None:
     """The whole page; it renews itself."""
-    found = parts.known(
+    shown = parts.shown(
         lambda: data.asked("operations", service.read, ttl=timedelta(seconds=EVERY / 2)), lambda found: found.at
     )
-    if found is None:
+    if shown is None:
         return
+    found = shown.value
     if not found.streams:
         st.info(parts.NO_STREAM)
         parts.html(parts.as_of(found.at, EVERY))
         return
     silent = alive.silent_for(found.streams, data.config()[0], found.at)
-    parts.html(upkeep.verdict(found, silent), parts.as_of(found.at, EVERY))
+    first = parts.verdict(upkeep.verdict(found, silent), shown, found.at)
+    parts.html(first, upkeep.numbers(found), parts.as_of(found.at, EVERY))
     parts.html("<h3>Windows that wait to be measured</h3>", upkeep.queue(found))
     title = "Rows by the hour, of all streams"
     parts.html(f"<h3>{title}</h3>", markup.key([(name, colour, "") for name, colour in upkeep.PARTS]))

@@ -107,16 +107,18 @@ def _header(mine: Sequence[Line]) -> bool:
 
 def _firing(key: str, every: float | None) -> None:
     """What fires on this stream, in words."""
-    fleet = parts.known(lambda: data.fleet(key), lambda fleet: fleet.at)
-    if fleet is None:
+    found = parts.shown(lambda: data.fleet(key), lambda fleet: fleet.at)
+    if found is None:
         return
+    fleet = found.value
     mine = lines(fleet, data.config()[0])
     if not mine:
         st.rerun()  # it has no objective any more, of which the whole page says so
     asked = st.query_params.get("slo", "")
     alerts = [(line, row) for line in mine for row in line.alerts if not _inhibited(row, line.alerts)]
     alerts.sort(key=lambda pair: pair[0].name != asked)  # whoever came by an alert's link reads that one first
-    first = [episodes.callout(line, row, mine, fleet.at) for line, row in alerts[:1]] or [episodes.calm(mine)]
+    calm = parts.verdict(episodes.calm(mine), found, fleet.at)
+    first = [episodes.callout(line, row, mine, fleet.at) for line, row in alerts[:1]] or [calm]
     rest = [episodes.brief(line, row, fleet.at) for line, row in alerts[1:]]
     can_act = data.visitor().role is Role.OPERATOR
     parts.html(episodes.planned(mine[0], fleet.at, can_act=can_act), *first, *rest, parts.as_of(fleet.at, every))
