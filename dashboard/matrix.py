@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -68,10 +69,14 @@ class Pair:
     slots: Mapping[tuple[str, datetime], BudgetRow]
 
 
-def step_for(span: Span) -> timedelta:
-    """The shortest round length of which not more than `MOST` lie in `span`."""
-    fitting = (timedelta(minutes=m) for m in MINUTES if span.length / timedelta(minutes=m) <= MOST)
-    return next(fitting, span.length / MOST)
+def step_for(span: Span, window: timedelta) -> timedelta:
+    """The shortest round length of which not more than `MOST` lie in `span`, and in which windows fit without a rest.
+
+    With a rest some stretches would have fewer windows than others, or none, and look like a gap.
+    """
+    least = window * max(1, ceil(span.length / MOST / window))
+    lengths = (timedelta(minutes=m) for m in MINUTES)
+    return next((length for length in lengths if least <= length <= 2 * least and not length % window), least)
 
 
 def read(conn: Connection, stream: str, last: timedelta) -> Kept:
@@ -85,7 +90,10 @@ def _read(conn: Connection, stream: str, last: timedelta, at: datetime) -> Matri
     if kept is None or kept.end <= at - last:
         return None
     span = Span(max(at - last, kept.start), at)
-    step = step_for(span)
+    window = sketches.spacing(conn, stream, KEPT_BY, span)
+    if window is None:
+        return None
+    step = step_for(span, window)
     found = sketches.binned(conn, stream, KEPT_BY, span, step)
     held = {version: _held(conn, stream, version) for version in {sketch.reference for _, sketch in found}}
     usable = [(start, sketch, known) for start, sketch in found if (known := held[sketch.reference]) is not None]

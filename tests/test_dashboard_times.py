@@ -47,9 +47,28 @@ def test_distances_are_in_standard_deviations_of_a_row_less_what_chance_gives():
 
 
 def test_the_step_is_a_round_length_of_which_few_enough_lie_in_the_range():
-    assert matrix.step_for(Span(START, START + DAY)) == timedelta(minutes=10)
-    assert matrix.step_for(Span(START, START + 7 * DAY)) == HOUR
-    assert matrix.step_for(Span(START, START + 90 * DAY)) == 12 * HOUR
+    minute = timedelta(minutes=1)
+    assert matrix.step_for(Span(START, START + DAY), minute) == 10 * minute
+    assert matrix.step_for(Span(START, START + 7 * DAY), HOUR) == HOUR
+    assert matrix.step_for(Span(START, START + 90 * DAY), HOUR) == 12 * HOUR
+
+
+def test_whole_windows_fit_into_a_step():
+    assert matrix.step_for(Span(START, START + 20 * DAY), 4 * HOUR) == 4 * HOUR  # 3 h would leave each fourth empty
+    assert matrix.step_for(Span(START, START + DAY), 7 * timedelta(minutes=1)) == 14 * timedelta(minutes=1)
+    assert matrix.step_for(Span(START, START + DAY), 3 * DAY) == 3 * DAY
+
+
+def test_how_long_windows_are_is_not_changed_by_a_gap_or_by_a_few_that_are_shorter(engine):
+    starts = [i * HOUR for i in range(48) if not 10 <= i < 20] + [
+        48 * HOUR + i * timedelta(minutes=1) for i in range(60)
+    ]
+    with engine.begin() as conn:
+        for start in starts:
+            save(conn, reference(), START + start, np.zeros(DIM))
+        span = Span(START, START + 3 * DAY)
+        assert sketches.spacing(conn, STREAM, BY, span) == HOUR
+        assert sketches.spacing(conn, STREAM, BY, Span(START, START + HOUR)) is None
 
 
 def test_of_each_stretch_a_bounded_number_of_windows_is_read_spread_over_it(engine):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import reduce
+from itertools import accumulate
 
 import sqlalchemy as sa
 
@@ -24,6 +25,22 @@ def first_stream(conn: sa.Connection) -> str | None:
     t, s = tables.sketch, tables.stream
     has = sa.exists().where(t.c.stream == s.c.key)
     return conn.execute(sa.select(s.c.key).where(has).order_by(s.c.key).limit(1)).scalar_one_or_none()
+
+
+def spacing(conn: sa.Connection, stream: str, detector: str, span: Span) -> timedelta | None:
+    """How long windows of `span` are: for half of the time between the first and the last, starts lie no further apart.
+
+    So neither a gap nor a few shorter windows make it another. None where fewer than two windows start in `span`.
+    """
+    t = tables.sketch
+    mine = (t.c.stream == stream) & (t.c.detector == detector) & (t.c.start >= span.start) & (t.c.start < span.end)
+    apart = (t.c.start - sa.func.lag(t.c.start).over(order_by=t.c.start)).label("apart")
+    gaps = sa.select(apart).where(mine).subquery()
+    often = sa.select(gaps.c.apart, sa.func.count()).where(gaps.c.apart.is_not(None)).group_by(gaps.c.apart)
+    found = [(length, length * count) for length, count in conn.execute(often.order_by(gaps.c.apart))]
+    half = sum((time for _, time in found), timedelta(0)) / 2
+    reached = accumulate(time for _, time in found)
+    return next((length for (length, _), sofar in zip(found, reached, strict=True) if sofar >= half), None)
 
 
 def binned(
