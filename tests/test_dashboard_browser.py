@@ -258,3 +258,14 @@ def test_a_closer_look_is_one_key_away_from_the_top(tab, address):
     expect(tab.locator("#a-closer-look")).to_be_in_viewport()
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.innerText") == "dimensions"
+
+
+def test_a_cell_is_chosen_by_keyboard_and_the_address_keeps_it(tab, address):
+    tab.goto(f"{address}/times?stream=support-tickets&last=30+d")
+    picture = tab.locator("svg.matrix")
+    expect(picture).to_be_visible(timeout=20_000)
+    picture.focus()
+    for key in ("ArrowUp", "ArrowLeft", "Enter"):
+        tab.keyboard.press(key)
+    expect(tab.get_by_text("These two")).to_be_visible(timeout=20_000)
+    expect(tab).to_have_url(re.compile(r"[?&]a=.+&b="))
