@@ -21,7 +21,7 @@ MOST_CASES: Final = 4_000_000
 @dataclass(frozen=True, slots=True)
 class Attained:
     """An objective over a quarter: the share of good time, or of good events, and what was promised (None where it is
-    not declared).
+    not declared). It lived `lived` of the quarter so far.
 
     `false_pages` are those that chance alone may have raised in that time, by what its test promises; None where it
     promises nothing.
@@ -32,6 +32,7 @@ class Attained:
     slo: str
     share: float
     target: float | None
+    lived: timedelta
     false_pages: float | None = None
 
     @property
@@ -91,7 +92,7 @@ class Lived:
             if slo and slo.method is BudgetingMethod.OCCURRENCES:
                 share = _good(self.events.get((one.stream, one.slo, start)))
             target = float(slo.target) if slo else None
-            yield Attained(self.teams[one.stream], one.stream, one.slo, max(0.0, share), target, expected)
+            yield Attained(self.teams[one.stream], one.stream, one.slo, max(0.0, share), target, last - first, expected)
 
 
 def _good(events: Events | None) -> float:

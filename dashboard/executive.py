@@ -151,8 +151,8 @@ def _spent(spent: Sequence[Attained]) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _verdict_of(one: Attained) -> str:
-    """In words, since what was attained and what was promised may be rounded to the same."""
-    return "met" if one.is_met else "not met"
+    """In words, since what was attained and what was promised may be rounded to the same; and of how long it is."""
+    return f"{'met' if one.is_met else 'not met'}, over {words.length(one.lived)}"
 
 
 def _kept(found: Sequence[Attained]) -> str:

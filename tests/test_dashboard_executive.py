@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from test_dashboard import config_file, page, rows, seeded_url, text  # noqa: F401
 
-from dashboard import attained, executive, quarters, spending
+from dashboard import attained, executive, quarters, spending, words
 from dashboard.attained import Attained
 from dashboard.declared import Declared
 from drift.alert import Alert, AlertKind, AlertState, Watch
@@ -230,14 +230,16 @@ def test_a_bar_that_is_nearly_spent_is_not_green_and_what_was_kept_is_told_in_wo
     quarter = quarters.Quarter(
         quarter_start(),
         quarter_start() + HOUR,
-        tuple(Attained("care", STREAM, f"slo-{share}", share, 0.95) for share in (0.9499, 0.9525, 0.99, 0.99999)),
+        tuple(
+            Attained("care", STREAM, f"slo-{share}", share, 0.95, 2 * HOUR) for share in (0.9499, 0.9525, 0.99, 0.99999)
+        ),
         (),
     )
     missed, late, fine = executive.worst(quarter).split("<tr")[2:]
     assert 'class="bar spent"' in missed
-    assert "<small>not met</small>" in missed
+    assert f"<small>not met, over 2{words.FIXED}h</small>" in missed
     assert 'class="bar low"' in late
-    assert "<small>met</small>" in late
+    assert f"<small>met, over 2{words.FIXED}h</small>" in late
     assert 'class="bar "' in fine
 
 
