@@ -237,9 +237,9 @@ def test_a_bar_that_is_nearly_spent_is_not_green_and_what_was_kept_is_told_in_wo
     )
     missed, late, fine = executive.worst(quarter).split("<tr")[2:]
     assert 'class="bar spent"' in missed
-    assert f"<small>not met, over 2{words.FIXED}h</small>" in missed
+    assert f"<small>not met, over {words.length(2 * HOUR)}</small>" in missed
     assert 'class="bar low"' in late
-    assert f"<small>met, over 2{words.FIXED}h</small>" in late
+    assert f"<small>met, over {words.length(2 * HOUR)}</small>" in late
     assert 'class="bar "' in fine
 
 
