@@ -28,15 +28,10 @@ class AlertKind(StrEnum):
         return Severity.PAGE if self is AlertKind.PAGE else Severity.TICKET
 
 
-URGENCY: Final = (
-    *(AlertKind.PAGE, AlertKind.EXHAUSTED, AlertKind.TICKET),
-    *(AlertKind.NODATA, AlertKind.INSUFFICIENT),
-)
+URGENCY: Final = (AlertKind.PAGE, AlertKind.EXHAUSTED, AlertKind.TICKET, AlertKind.NODATA, AlertKind.INSUFFICIENT)
 """The kinds, most urgent first, wherever one of several is named."""
 GRACE: Final = timedelta(seconds=30)
 """A window is closed and measured this long after its time and lateness are over, at the latest."""
-
-
 UNDECLARED: Final = timedelta(minutes=2)
 """How long a stream is taken to wait for late rows where its configuration is not known."""
 
