@@ -4,7 +4,7 @@
 tokens of it strung together to log-normal lengths. Both sides are processes that stay, with as many threads as they
 find; they take turns, and medians count. In float32 sentence-transformers is run at each of `BATCHES`, and the best
 counts; its environment is `.drift/peers/sentence-transformers` (`--peer-python` names another one). Ratios are to its
-best in float32, and so are errors. "computed" is the type that did: ours is float32 on a CPU where bfloat16 is slower.
+best in float32, and so are errors. "computed" is the type that did: float32 on a CPU that is slower in bfloat16.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from detectors.kernels import mean_kernel, squared_distances
+from drift.processor import multiplies_bfloat16_fast
 
 FEW: Final = 256
 """Rows with which a rounded product gains nothing."""
@@ -77,7 +78,8 @@ def strips_of(rows: Float[Tensor, "k d"], kernel: Kernel) -> Strips:
         return Plain(rows, kernel, rows.dtype)
     if rows.is_cuda:
         return (fused(rows, kernel) if isinstance(kernel, Gaussian) else None) or Plain(rows, kernel, torch.float16)
-    return Plain(rows, kernel, torch.bfloat16 if fast_bfloat16() else rows.dtype)
+    fast = multiplies_bfloat16_fast(torch.cpu.get_capabilities())
+    return Plain(rows, kernel, torch.bfloat16 if fast else rows.dtype)
 
 
 def fused(rows: Float[Tensor, "k d"], kernel: Gaussian) -> Strips | None:
@@ -87,11 +89,6 @@ def fused(rows: Float[Tensor, "k d"], kernel: Gaussian) -> Strips | None:
     except ModuleNotFoundError:  # torch brings Triton for CUDA on Linux only
         return None
     return HalfRows.of(rows, kernel.scales, kernel.level)
-
-
-def fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 faster than float32: with AMX. By `avx512_bf16` alone it is slower."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def reached(

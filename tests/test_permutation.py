@@ -122,7 +122,7 @@ def product_type(x: torch.Tensor) -> torch.dtype:
 def test_bfloat16_is_taken_where_it_is_fast_and_pays(monkeypatch: pytest.MonkeyPatch):
     few, many = torch.zeros(20, 2), torch.zeros(2000, 2)
     for fast, taken in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr("detectors.strips.fast_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr("detectors.strips.multiplies_bfloat16_fast", lambda _, fast=fast: fast)
         assert product_type(many) is taken
         assert product_type(few) is torch.float32
         assert product_type(many.double()) is torch.float64
@@ -133,7 +133,7 @@ def test_one_answer_with_and_without_bfloat16(monkeypatch: pytest.MonkeyPatch):
     x, y = s1(400, rng), shifted(s1(600, rng), 0.02, rng)
     found = []
     for fast in (True, False):
-        monkeypatch.setattr("detectors.strips.fast_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr("detectors.strips.multiplies_bfloat16_fast", lambda _, fast=fast: fast)
         found.append(mmd_permutation_test(x, y))
     assert found[0].p_value == pytest.approx(found[1].p_value, abs=0.005)
 

@@ -42,7 +42,7 @@ class EncoderSpec:
     A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
     `deterministic` gives an input the same bits whatever else is encoded with it, and is slower.
     `device` is one of torch's, by default CUDA when there; `threads` are torch's own, for the whole process.
-    `dtype` bfloat16 is float32 on a CPU without AMX, where it would be slower.
+    `dtype` is that of the products; bfloat16 is float32 on a CPU that is slower in it.
     `batch_tokens` bounds a batch, by default as memory allows.
     """
 
@@ -80,7 +80,7 @@ def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder | TokensEncode
     # Imported late: torch and transformers take seconds, and a service without an encoder runs without them.
     import torch  # noqa: PLC0415
 
-    from drift.encoder.transformer import dtype_on  # noqa: PLC0415
+    from drift.encoder.half import dtype_on  # noqa: PLC0415
 
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
@@ -114,6 +114,9 @@ def place_of(name: str | None) -> "torch.device":
 
 def load_texts(spec: EncoderSpec, folder: Path, place: Place) -> "TransformerEncoder":
     """The text encoder in a directory."""
+    import torch  # noqa: PLC0415
+
+    from drift.encoder.half import multiplying_in  # noqa: PLC0415
     from drift.encoder.transformer import TransformerEncoder, longest, read_model, read_tokenizer  # noqa: PLC0415
 
     files, said = checksums(folder), declared(folder)
@@ -126,7 +129,7 @@ def load_texts(spec: EncoderSpec, folder: Path, place: Place) -> "TransformerEnc
         )
     device, dtype = place
     tokenizer = read_tokenizer(folder)
-    model = read_model(folder, dtype, device)
+    model = multiplying_in(read_model(folder, torch.float32, device), dtype)
     recipe = settled(spec, said, longest(model, tokenizer), folder)
     return TransformerEncoder(model, tokenizer, recipe, files, spec.batch_tokens, spec.deterministic)
 

@@ -72,7 +72,7 @@ def _compute_in_int8(model: PreTrainedModel) -> None:
         # PyTorch announces a successor that it does not carry itself.
         warnings.simplefilter("ignore")
         quantize = torch.ao.quantization.quantize_dynamic
-        quantize(model, {nn.Linear}, dtype=torch.qint8, inplace=True)  # type: ignore[no-untyped-call]
+        quantize(model.float(), {nn.Linear}, dtype=torch.qint8, inplace=True)  # type: ignore[no-untyped-call]
 
 
 def _keep_in_int8(model: PreTrainedModel) -> None:

@@ -33,7 +33,8 @@ def pooled(encoder: TransformerEncoder, tokens: Tokens) -> dict[tuple[str, str],
 
 def _pooled(encoder: TransformerEncoder, tokens: Tokens) -> dict[tuple[str, str], Vectors]:
     ids, mask = on_device(encoder, tokens)
-    out = encoder.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    with encoder.autocast():
+        out = encoder.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     layers = [layer.float() for layer in out.hidden_states]
     own, last = encoder.recipe.pooling, layers[-1]
     every = torch.arange(len(last), device=last.device)
@@ -65,7 +66,8 @@ def over_padding(encoder: TransformerEncoder, tokens: Tokens) -> Choices:
     pieces = []
     for start in range(0, len(tokens), PIECE):
         ids, mask = on_device(encoder, tokens[start : start + PIECE], length)
-        states = encoder.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        with encoder.autocast():
+            states = encoder.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         count = torch.arange(1, length + 1, device=states.device)[None, :, None]
         means = states.cumsum(1) / count
         # No row is padded to less than its own length.
@@ -82,8 +84,10 @@ def without_mask(encoder: TransformerEncoder, tokens: Tokens) -> Choices:
         pieces = []
         for start in range(0, len(tokens), PIECE):
             ids, mask = on_device(encoder, tokens[start : start + PIECE], length)
-            states = encoder.model(input_ids=ids, attention_mask=torch.ones_like(mask)).last_hidden_state.float()
-            both = (pool(states, m, encoder.recipe.pooling) for m in (mask, torch.ones_like(mask)))
+            everything = torch.ones_like(mask)
+            with encoder.autocast():
+                states = encoder.model(input_ids=ids, attention_mask=everything).last_hidden_state.float()
+            both = (pool(states, m, encoder.recipe.pooling) for m in (mask, everything))
             pieces.append(torch.stack(list(both), 1))
         found.append(torch.cat(pieces))
     return torch.cat(found, 1)

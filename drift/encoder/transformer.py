@@ -66,12 +66,22 @@ class TransformerEncoder:
             config=self.files.config,
             tokenizer=self.files.tokenizer,
             recipe=self.recipe,
-            dtype=str(self.model.dtype).removeprefix("torch."),
+            dtype=str(self.dtype).removeprefix("torch."),
             device=self.model.device.type,
             torch=torch.__version__,
             transformers=transformers.__version__,
             deterministic=self.deterministic,
         )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the products: the shorter of the weights' types."""
+        return min(self.dtypes, key=lambda dtype: dtype.itemsize)
+
+    @property
+    def dtypes(self) -> set[torch.dtype]:
+        """The types of the weights: linear layers may have them in half precision, and others not."""
+        return {weight.dtype for weight in self.model.parameters() if weight.is_floating_point()}
 
     @property
     def fingerprint(self) -> str:
@@ -128,7 +138,7 @@ class TransformerEncoder:
         """Vectors of inputs that are tokenized already, padded to the longest of them."""
         ids, mask = padded(tokens, self.tokenizer.pad_token_id or 0)
         ids, mask = ids.to(self.model.device), mask.to(self.model.device)
-        with reproducible(on=self.deterministic):
+        with reproducible(on=self.deterministic), self.autocast():
             states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         vectors = pool(states, mask, self.recipe.pooling)
         if self.recipe.normalise:
@@ -136,19 +146,10 @@ class TransformerEncoder:
         found: Float32[np.ndarray, "n d"] = vectors.cpu().numpy()
         return found
 
-
-def dtype_on(device: torch.device, wanted: torch.dtype) -> torch.dtype:
-    """The type of the weights there: float32 in place of bfloat16 on a CPU that multiplies that more slowly.
-
-    Only AMX is faster: `avx512_bf16` alone is slower than float32, and emulation slower still.
-    """
-    return torch.float32 if wanted is torch.bfloat16 and slower_than_float32(device, wanted) else wanted
-
-
-def slower_than_float32(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether `device` is a CPU that multiplies half precision by emulation, or by instructions that do not pay."""
-    needed = {torch.bfloat16: "amx_bf16", torch.float16: "amx_fp16"}.get(dtype)
-    return device.type == "cpu" and needed is not None and not torch.cpu.get_capabilities().get(needed)
+    def autocast(self) -> torch.autocast:
+        """What a model with weights of two types has to run in."""
+        mixed = len(self.dtypes) > 1
+        return torch.autocast(self.model.device.type, self.dtype if mixed else None, enabled=mixed)
 
 
 def read_model(

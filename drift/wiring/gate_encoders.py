@@ -156,11 +156,12 @@ def size_of(encoder: Encoder) -> int | None:
 
 def emulated(encoder: Encoder) -> bool:
     """Whether the encoder's weights are of a type in which this machine is slower than in float32."""
-    from drift.encoder.transformer import TransformerEncoder, slower_than_float32  # noqa: PLC0415
+    from drift.encoder.half import slower_than_float32  # noqa: PLC0415
+    from drift.encoder.transformer import TransformerEncoder  # noqa: PLC0415
 
     if not isinstance(encoder, TransformerEncoder):
         return False
-    return slower_than_float32(encoder.model.device, encoder.model.dtype)
+    return slower_than_float32(encoder.model.device, encoder.dtype)
 
 
 def alike_in_capitals(baseline: Encoder, candidate: Encoder, texts: Sequence[str]) -> float | None:
