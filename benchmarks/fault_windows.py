@@ -16,6 +16,7 @@ from benchmarks.worlds import DATA
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.load import EncoderSpec, load
+from drift.encoder.precision import in_precision
 from drift.records import Rows
 
 HOME: Final = Path(".drift/faults")
@@ -82,7 +83,7 @@ class Bench:
         if how == "bfloat16 vectors":
             return torch.from_numpy(right).bfloat16().float().numpy()
         if how == "bfloat16 model":
-            return load(EncoderSpec(dtype="bfloat16", threads=1)).encode(texts)
+            return in_precision(load(EncoderSpec(threads=1)), "bf16").encode(texts)
         return np.concatenate([self.encoder.encode(texts[at : at + 7]) for at in range(0, len(texts), 7)])
 
     def _changed(self, how: str, texts: list[str], count: int, rng: np.random.Generator) -> list[str]:

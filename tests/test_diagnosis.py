@@ -23,6 +23,7 @@ from drift.diagnosis.between import explanations
 from drift.diagnosis.explain import rank
 from drift.diagnosis.pairs import Tolerance, pairs_of
 from drift.encoder.load import EncoderSpec, load
+from drift.encoder.precision import in_precision
 from drift.encoder.transformer import TransformerEncoder
 from drift.errors import UnmeasurableError
 from drift.records import Reference
@@ -130,7 +131,7 @@ def test_no_fault_is_named_where_all_is_well(case, seed):
 
 def test_other_numerics_are_no_fault(case):
     stored = torch.from_numpy(case.right).bfloat16().float().numpy()
-    computed = load(EncoderSpec(dtype="bfloat16", threads=1)).encode(case.texts)
+    computed = in_precision(case.encoder, "bf16").encode(case.texts)
     batches = np.concatenate([case.encoder.encode(case.texts[at : at + 7]) for at in range(0, ROWS, 7)])
     assert [case.say(vectors).causes[0].cause for vectors in (stored, computed, batches)] == ["none"] * 3
 
