@@ -1,6 +1,6 @@
 """The arrays that callers of the public functions hand in, checked once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -20,20 +20,21 @@ it first. Booleans are refused.
 """
 
 Labels: TypeAlias = Sequence[str | int | np.integer | None] | Shaped[np.ndarray, "..."] | Tensor
-"""One label for each row: text or whole numbers, None where a row has none."""
+"""One label for each row: text or whole numbers, None or "" where a row has none."""
 
 Flags: TypeAlias = Sequence[bool] | Shaped[np.ndarray, "..."] | Tensor
 """Right or wrong for each input: booleans of shape (n,)."""
 
-LARGEST = 1e15
-"""Squares of larger numbers, added up over rows, would leave float32."""
+LARGEST, SMALLEST = 1e15, 1e-15
+"""Squares of larger numbers, added up over rows, would leave float32; those of smaller ones become 0 in it."""
 
 
 def as_rows(x: Vectors, name: str, least: int) -> Float32[Tensor, "n d"]:
     """A copy of `x` in float32 on the device: at least `least` rows, d >= 1, no number beyond `LARGEST`.
 
     Raises:
-        UnmeasurableError: `x`, called `name`, has another shape or type, or a number that is not finite or too large.
+        UnmeasurableError: `x`, called `name`, has another shape or type, a number that is not finite or too large, or
+            none that is as large as `SMALLEST` but some that are not 0.
         TooFewRowsError: it has fewer rows.
     """
     return _rows(x, name, least, torch.float32)
@@ -68,7 +69,9 @@ def as_labels(labels: Labels, name: str, rows: int) -> Texts:
     Raises:
         UnmeasurableError: `labels`, called `name`, are not one for each row, or of another type.
     """
-    values = labels.tolist() if isinstance(labels, np.ndarray | Tensor) else list(labels)
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+        raise UnmeasurableError(f"{name} needs a list or an array with one label for each row, it is {labels!r}")
+    values = list(labels.tolist() if isinstance(labels, np.ndarray | Tensor) else labels)
     if len(values) != rows:
         raise UnmeasurableError(
             f"{name} needs one label for each of {rows} rows, it has {len(values)}: use None where a row has no label"
@@ -137,6 +140,10 @@ def _rows(x: Vectors, name: str, least: int, dtype: torch.dtype) -> Float[Tensor
         raise UnmeasurableError(
             f"{name} needs finite numbers up to {LARGEST:g}, row {int(bad[0])} has others, {len(bad)} of {len(x)} rows "
             "in all: leave these rows out"
+        )
+    if len(rows) and 0 < (largest := float(rows.abs().max())) < SMALLEST:
+        raise UnmeasurableError(
+            f"{name} needs numbers of {SMALLEST:g} or more, its largest is {largest:.2g}: scale all vectors alike"
         )
     return rows
 

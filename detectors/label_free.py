@@ -9,11 +9,12 @@ from scipy.optimize import linear_sum_assignment, minimize_scalar
 from scipy.special import log_softmax
 
 from detectors.alone import hold
+from detectors.arguments import require_positive, require_whole
 from detectors.arrays import Labels, Vectors, as_labels, as_reference, as_rows, require_same_width
 from detectors.classifiers import LinearProbe, fitted_probe
 from detectors.kernels import pinned
 from detectors.labels import codes, labelled
-from drift.errors import MissingLabelsError, UnmeasurableError
+from drift.errors import BadArgumentError, MissingLabelsError, UnmeasurableError
 from drift.records import Reference, Rows
 
 LEAST, MOST_ROWS = 64, 1000
@@ -59,7 +60,7 @@ def estimate_accuracy(
     reference: Vectors,
     reference_labels: Labels,
     *,
-    skew_healthy: bool | None,
+    skew_healthy: bool | np.bool_ | None,
     seed: int = 0,
     strength: float = 10.0,
 ) -> EstimatedAccuracy:
@@ -76,8 +77,15 @@ def estimate_accuracy(
 
     Raises:
         UnmeasurableError: `skew_healthy` is not True; or as `probe` does, as its others.
+        BadArgumentError: a parameter is of another type or out of range.
     """
-    if skew_healthy is not True:
+    require_whole("estimate_accuracy", "seed", seed, 0)
+    require_positive("estimate_accuracy", "strength", strength)
+    if not isinstance(skew_healthy, bool | np.bool_ | None):
+        raise BadArgumentError(
+            f"estimate_accuracy needs skew_healthy to be True, False or None, it is {skew_healthy!r}"
+        )
+    if not skew_healthy:
         found = "not known" if skew_healthy is None else "bad"
         raise UnmeasurableError(
             f"estimate_accuracy needs vectors that are served rightly, skew is {found}: label-free estimates are far "

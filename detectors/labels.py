@@ -66,13 +66,13 @@ class Accuracy:
 
 
 def labelled(rows: Rows, least: int, detector: str, whose: str) -> Rows:
-    """The rows that have a label.
+    """The rows that have a label; an empty one is none.
 
     Raises:
         MissingLabelsError: there are none.
         TooFewRowsError: there are fewer than `least`.
     """
-    index = rows.with_value(rows.labels)
+    index = np.array([i for i, label in enumerate(rows.labels) if label], np.intp)
     if not len(index):
         raise MissingLabelsError(f"{detector} needs labels, {whose} has none: send `label` with the rows")
     if len(index) < least:

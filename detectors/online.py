@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int
 from numpy.random import Generator
 from torch import Tensor
 
+from detectors.arguments import require_whole
 from detectors.arrays import Vectors, as_reference, as_wide_rows, require_same_width
 from detectors.copies import independent_rows
 from detectors.kernels import drawn, on_grid, pinned, seeded, tensor
@@ -78,13 +79,12 @@ class Online:
 
         Raises:
             BadReferenceError: fewer than 40 * `window_size` rows, or not finite, or all equal.
-            ValueError: `window_size` below 2, or `expected_run_time` below ten windows.
+            BadArgumentError: a parameter is no whole number, `window_size` is below 2, or `expected_run_time` below
+                ten windows.
         """
-        if window_size < 2 or expected_run_time < 10 * window_size:
-            raise ValueError(
-                "online needs window_size >= 2 and expected_run_time >= 10 * window_size, got "
-                f"{window_size} and {expected_run_time}"
-            )
+        require_whole("Online.fit", "window_size", window_size, 2)
+        require_whole("Online.fit", "expected_run_time", expected_run_time, 10 * window_size)
+        require_whole("Online.fit", "seed", seed, 0)
         x = as_reference(reference, PART * window_size)
         rng = np.random.default_rng(seed)
         first, second = x[torch.from_numpy(rng.permutation(len(x))).to(x.device)].tensor_split(2)
@@ -105,7 +105,7 @@ class Online:
         Raises:
             UnmeasurableError: rows that are not finite, or not of the reference's dimension. None is taken in.
         """
-        x = as_wide_rows(rows[None] if rows.ndim == 1 else rows, "rows", 0)
+        x = as_wide_rows(rows[None] if getattr(rows, "ndim", 0) == 1 else rows, "rows", 0)
         require_same_width(x.shape[1], len(self.view.centre), ("rows", "reference"))
         features, usual = self.view.features(x), noise(self.window_size, self.held)
         alarms: list[Alarm] = []

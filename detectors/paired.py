@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from scipy.optimize import brentq
 from scipy.special import bdtr
 
+from detectors.arguments import require_share, require_share_or_zero, require_whole
 from detectors.arrays import Flags, as_flags
 from detectors.kernels import Z
 from drift.errors import TooFewRowsError, UnmeasurableError
@@ -97,8 +98,10 @@ class PairedSequence:
     gained: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1 or not 0 <= self.tolerance < 1:
-            raise ValueError(f"PairedSequence needs alpha in (0, 1) and tolerance in [0, 1), got {self}")
+        require_share("PairedSequence", "alpha", self.alpha)
+        require_share_or_zero("PairedSequence", "tolerance", self.tolerance)
+        for name, count in (("lost", self.lost), ("same", self.same), ("gained", self.gained)):
+            require_whole("PairedSequence", name, count, 0)
 
     def update(self, before: Flags, after: Flags) -> "PairedSequence":
         """This with a batch of new inputs, of any size.
@@ -130,6 +133,7 @@ class PairedSequence:
 
     def rules_out(self, loss: float) -> bool:
         """Whether less than `loss` accuracy is lost, in (0, 1): `lower` is above -`loss`."""
+        require_share("PairedSequence.rules_out", "loss", loss)
         return log_capital(loss, self.gained, self.same, self.lost) > log(2 / self.alpha)
 
 

@@ -54,8 +54,8 @@ def mmd_permutation_test(
     """
     require_whole(NAME, "permutations", permutations, 1)
     require_whole(NAME, "seed", seed, 0)
-    if not bandwidths:
-        raise BadArgumentError(f"{NAME} needs one bandwidth at least, it has none: leave bandwidths out")
+    if not isinstance(bandwidths, tuple | list) or not bandwidths:
+        raise BadArgumentError(f"{NAME} needs bandwidths to be a tuple of one number or more, it is {bandwidths!r}")
     for bandwidth in bandwidths:
         require_positive(NAME, "each of bandwidths", bandwidth)
     a, b = as_wide_rows(x, "x", 2), as_wide_rows(y, "y", 2)

@@ -17,7 +17,7 @@ from detectors.figures import Shape, crosswise, live_dimensions, shape
 from detectors.kernels import draw
 from detectors.labels import Accuracy
 from detectors.nulls import widening
-from drift.errors import BadReferenceError
+from drift.errors import BadArgumentError, BadReferenceError
 
 BEYOND = 5.0
 """So many standard deviations are far out: with eleven figures and 100 null windows, once in many thousand windows."""
@@ -102,6 +102,8 @@ def collapse(
     """
     for name, value, least in (("null_windows", null_windows, 10), ("seed", seed, 0), ("most_rows", most_rows, 16)):
         require_whole("collapse", name, value, least)
+    if not isinstance(accuracy, Accuracy | None):
+        raise BadArgumentError(f"collapse needs accuracy to be one that detectors.probe gives, it is {accuracy!r}")
     x, held = as_rows(window, "window", 16), as_reference(reference, 64).float()
     require_same_width(x.shape[1], held.shape[1], ("window", "reference"))
     rng = np.random.default_rng(seed)

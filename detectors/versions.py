@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from detectors.alignment import cka, procrustes_residual
+from detectors.arguments import require_whole
 from detectors.arrays import Vectors, as_rows
 from drift.errors import UnmeasurableError
 
@@ -74,7 +75,9 @@ def compare_versions(a: Vectors, b: Vectors, neighbours: int = NEIGHBOURS) -> Ve
     Raises:
         UnmeasurableError: two numbers of rows, numbers that are not finite, or vectors that are all equal.
         TooFewRowsError: fewer than 32 rows, or not more than `neighbours`.
+        BadArgumentError: `neighbours` is no whole number of at least 1.
     """
+    require_whole("compare_versions", "neighbours", neighbours, 1)
     least = max(LEAST_ROWS, neighbours + 1)
     old, new = as_rows(a, "a", least), as_rows(b, "b", least)
     if len(old) != len(new):
@@ -189,6 +192,7 @@ def kept_neighbours(a: Vectors, b: Vectors, neighbours: int = NEIGHBOURS) -> Kep
 
     Raises as `compare_versions` does, but for vectors that are all equal.
     """
+    require_whole("kept_neighbours", "neighbours", neighbours, 1)
     least = max(LEAST_ROWS, neighbours + 1)
     x, y = unit(as_rows(a, "a", least)), unit(as_rows(b, "b", least))
     if len(x) != len(y):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
@@ -46,6 +47,8 @@ def view_terms(views: Vectors) -> ViewTerms:
         UnmeasurableError: another shape, or numbers that are not finite.
         TooFewRowsError: fewer than 16 items or 2 views of each.
     """
+    if not isinstance(views, np.ndarray | torch.Tensor):
+        raise UnmeasurableError(f"views need a numpy array or a torch tensor, they are {type(views).__name__}")
     if views.ndim != 3 or not views.shape[2]:
         raise UnmeasurableError(
             f"views need shape (n, q, d), q views of each of n items, they have {tuple(views.shape)}: stack them so"

@@ -88,6 +88,7 @@ def test_labels_may_be_numbers_in_arrays_and_vectors_tensors(held, served):
 
 def test_rows_without_a_label_do_not_count(held, served):
     found = probe(served[0], [None] * 56 + list(served[1][56:]), *held)
+    assert probe(served[0], [""] * 56 + list(served[1][56:]), *held) == found
     assert (found.frozen.rows, found.refit.rows, found.knn.rows) == (200, 192, 200)
 
 

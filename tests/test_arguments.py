@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from inspect import unwrap
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import torch
 
 import detectors
 from detectors import Panel, collapse, hold, measure, mmd_permutation_test, probe
-from detectors.arguments import require_whole
+from detectors.arguments import as_segments, require_whole
+from detectors.panel.calibration import require_own
 from drift.errors import BadArgumentError, CopiedRowsWarning, DriftError, LevelWarning, UnmeasurableError
 
 X = np.random.default_rng(0).standard_normal((600, 4)).astype(np.float32)
@@ -28,9 +30,19 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "hold": partial(unwrap(hold), X),
     "collapse": partial(unwrap(collapse), X[:100], X),
     "probe": partial(unwrap(probe), X, LABELS, X, LABELS),
+    "compare_versions": partial(unwrap(detectors.compare_versions), X, X),
+    "kept_neighbours": partial(unwrap(detectors.kept_neighbours), X, X),
+    "estimate_accuracy": lambda **wrong: unwrap(detectors.estimate_accuracy)(
+        X, X, LABELS, **{"skew_healthy": True, **wrong}
+    ),
+    "Online.fit": lambda **wrong: unwrap(detectors.Online.fit.__func__)(
+        detectors.Online, X, **{"expected_run_time": 80, "window_size": 8, **wrong}
+    ),
+    "PairedSequence.rules_out": partial(unwrap(detectors.PairedSequence.rules_out), detectors.PairedSequence()),
 }
+SEEDED = [name for name in FUNCTIONS if name not in ("compare_versions", "kept_neighbours", "PairedSequence.rules_out")]
 WHOLE = [
-    *product(FUNCTIONS, ["seed"], [0]),
+    *product(SEEDED, ["seed"], [0]),
     ("mmd_permutation_test", "permutations", 1),
     ("Panel.fit", "window_size", 2),
     ("Panel.fit", "nulls", 19),
@@ -39,6 +51,10 @@ WHOLE = [
     ("collapse", "most_rows", 16),
     ("probe", "neighbours", 1),
     ("probe", "k", 1),
+    ("compare_versions", "neighbours", 1),
+    ("kept_neighbours", "neighbours", 1),
+    ("Online.fit", "window_size", 2),
+    ("Online.fit", "expected_run_time", 80),
 ]
 
 
@@ -52,7 +68,8 @@ def test_what_is_no_whole_number_in_range_is_named(function: str, name: str, lea
 
 
 @pytest.mark.parametrize(
-    ("function", "name"), [("Panel.fit", "alpha"), ("Panel.fit", "min_effect"), ("probe", "alpha")]
+    ("function", "name"),
+    [("Panel.fit", "alpha"), ("probe", "alpha"), ("PairedSequence.rules_out", "loss")],
 )
 def test_a_share_out_of_range_is_named(function: str, name: str):
     for wrong in (1.0, -0.1, "x", np.nan, True):
@@ -62,7 +79,20 @@ def test_a_share_out_of_range_is_named(function: str, name: str):
 
 
 def test_other_parameters_are_named_too(panel: Panel):
-    for wrong in ((), (0.5, -1.0), (np.nan,)):
+    for wrong in (1.0, -0.1, "x", np.nan, True, np.ones(2)):
+        with pytest.raises(BadArgumentError, match=r"Panel.fit needs min_effect of at least 0 and below 1, it is"):
+            FUNCTIONS["Panel.fit"](min_effect=wrong)
+    for wrong in ("x", 3, [1.0], np.ones(3)):
+        with pytest.raises(BadArgumentError, match=r"Panel.fit needs bank to be"):
+            unwrap(require_own)(wrong, X[0])
+    for wrong in (3, "ab", 0.5):
+        with pytest.raises(BadArgumentError, match="panel needs segments to be a list of text, one for each row"):
+            unwrap(as_segments)(wrong, 2)
+        with pytest.raises(BadArgumentError, match="estimate_accuracy needs skew_healthy to be True, False or None"):
+            FUNCTIONS["estimate_accuracy"](skew_healthy=wrong)
+        with pytest.raises(BadArgumentError, match=r"collapse needs accuracy to be one that detectors.probe gives"):
+            FUNCTIONS["collapse"](accuracy=wrong)
+    for wrong in ((), (0.5, -1.0), (np.nan,), 0.5, "x"):
         with pytest.raises(BadArgumentError, match=r"mmd_permutation_test needs .*bandwidth"):
             FUNCTIONS["mmd_permutation_test"](bandwidths=wrong)
     with pytest.raises(BadArgumentError, match="probe needs strength above 0, it is 0"):
@@ -131,3 +161,21 @@ def test_a_panel_is_one_short_line(panel: Panel):
     assert repr(panel) == "Panel(window_size=15, dimensions=4, nulls=19, alpha=0.01, seed=0)"
     small = repr(Panel.fitted(X, 20, 0.01, 0, nulls=19))
     assert small == "Panel(window_size=20, dimensions=4, nulls=19, alpha=0.01, seed=0, level halved)"
+
+
+def test_rows_of_other_types_are_refused_with_what_would_be_right():
+    """As callers meet it: without the checks of types that tests add."""
+    make = unwrap(detectors.Rows.__post_init__)
+    for wrong, said in ((X.tolist(), "a list"), (X.astype(float), "float64 of shape"), (X[0], "float32 of shape")):
+        with pytest.raises(BadArgumentError, match=f"Rows needs vectors as a float32 array .* they are {said}"):
+            make(SimpleNamespace(vectors=wrong))
+    columns = {
+        "ids": (),
+        "inputs": (),
+        "labels": np.array(LABELS),
+        "sessions": (),
+        "encoder_versions": (),
+        "segments": {},
+    }
+    with pytest.raises(BadArgumentError, match=r"Rows needs labels to be a tuple, it is .*: tuple\(labels\)"):
+        make(SimpleNamespace(vectors=X, times=None, **columns))

@@ -55,6 +55,17 @@ def test_the_first_row_with_a_number_that_cannot_be_used_is_named(bad: float):
             as_rows(given, "window", 1)
 
 
+@pytest.mark.parametrize("tiny", [1e-16, 1e-30])
+def test_vectors_whose_squares_would_vanish_are_refused(tiny: float):
+    """A permutation test of them gave a p-value of 0."""
+    x = np.random.default_rng(0).standard_normal((50, 1)) * tiny
+    for given in (x, torch.from_numpy(x)):
+        with pytest.raises(UnmeasurableError, match=r"x needs numbers of 1e-15 or more, its largest is .*: scale all"):
+            as_rows(given, "x", 1)
+    assert not as_rows(0 * x, "x", 1).any()
+    assert as_rows(np.array([[1.0], [tiny]]), "x", 1).tolist()[0] == [1]
+
+
 def test_infinity_in_half_precision_is_not_the_largest_number():
     with pytest.raises(UnmeasurableError, match=r"row 0 has others, 2 of 2 rows"):
         as_wide_rows(np.full((2, 2), np.inf, np.float16), "x", 1)
@@ -117,6 +128,13 @@ def test_labels_that_are_no_labels_are_refused_by_name():
         as_labels(["a", "b"], "labels", 3)
     with pytest.raises(UnmeasurableError, match=r"labels needs text or whole numbers, it has 0\.5: convert it"):
         as_labels(np.array([0.5, 1.0]), "labels", 2)
+
+
+@pytest.mark.parametrize("given", ["ab", None, 3, b"ab"])
+def test_what_is_no_list_of_labels_is_refused(given):
+    """As callers meet it: without the checks of types that tests add."""
+    with pytest.raises(UnmeasurableError, match="labels needs a list or an array with one label for each row, it is"):
+        unwrap(as_labels)(given, "labels", 2)
 
 
 def test_what_numbers_are_hidden_of_is_refused():

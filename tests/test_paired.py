@@ -10,7 +10,7 @@ from scipy.stats import binomtest, fisher_exact, multinomial
 from detectors import PairedSequence, paired_accuracy
 from detectors.kernels import wilson
 from detectors.paired import log_capital, median_interval, score_bound, score_interval
-from drift.errors import TooFewRowsError, UnmeasurableError
+from drift.errors import BadArgumentError, TooFewRowsError, UnmeasurableError
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -245,6 +245,10 @@ def test_what_cannot_be_paired_is_refused_by_name():
         PairedSequence().update(flags[:, None], flags)
     with pytest.raises(TooFewRowsError, match="at least 1 input"):
         paired_accuracy(flags[:0], flags[:0])
-    with pytest.raises(ValueError, match=r"alpha in \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"PairedSequence needs alpha above 0 and below 1, it is 1\.0"):
         PairedSequence(alpha=1.0)
+    with pytest.raises(BadArgumentError, match=r"tolerance of at least 0 and below 1, it is -0\.1"):
+        PairedSequence(tolerance=-0.1)
+    with pytest.raises(BadArgumentError, match="lost to be a whole number, at least 0, it is -1"):
+        PairedSequence(lost=-1)
     assert score_bound(2, 0, 2, 1.96) == -1

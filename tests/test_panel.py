@@ -76,7 +76,7 @@ def test_another_panels_bank_is_refused(panel: Panel, how: str):
     reference = healthy(40 * N, 9 if how == "reference" else 0)
     bank = panel.bank[:, :-1] if how == "columns" else panel.bank + (np.inf if how == "infinite" else 0)
     size, seed = N - 5 * (how == "size"), int(how == "seed")
-    with pytest.raises(ValueError, match=r"panel needs the bank of the same reference, window_size and seed"):
+    with pytest.raises(ValueError, match=r"Panel.fit needs bank to be of the same reference, window_size and seed"):
         Panel.fit(reference, size, alpha=0.05, seed=seed, bank=bank)
 
 

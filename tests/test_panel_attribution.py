@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from detectors import Panel
-from detectors.arguments import require_segments
+from detectors.arguments import as_segments
 from detectors.panel import Attribution, Part
 from detectors.panel.clusters import fit_centres, nearest
 from detectors.panel.space import observe
@@ -222,7 +222,7 @@ def test_segments_of_other_rows_are_refused(panel: Panel):
     with pytest.raises(ValueError, match=r"one segment for each of 200 rows, it was given 199"):
         panel.test(topics(N, np.random.default_rng(14))[0], segments=["a"] * (N - 1))
     with pytest.raises(ValueError, match=r"text as segments, row 1 has None"):
-        unwrap(require_segments)(["a", None], 2)
+        unwrap(as_segments)(["a", None], 2)
     with pytest.raises(ValueError, match=r"one segment for each of 8000 rows, it was given 8001"):
         Panel.fit(REFERENCE, N, nulls=19, segments=["a"] * 8001)
 

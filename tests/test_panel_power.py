@@ -47,7 +47,7 @@ def replaced(x: Vectors, share: float, rows: Vectors) -> Vectors:
 
 
 def test_finds_a_small_shift_in_any_direction(panel: Panel):
-    """Case A5, but for MMD, which finds fewer here than there."""
+    """Case A5; `tests/test_mmd_power.py` has MMD alone."""
     found = results(panel, lambda x, rng: shifted(x, 0.02, rng))
     assert power(found) >= 0.9
     assert max(power(found, "ridge_strong"), power(found, "ridge_light")) >= 0.95

@@ -82,10 +82,12 @@ def require_own(bank: npt.NDArray[np.float64], first: Float64[np.ndarray, "s"]) 
 
     Another machine rounds differently, which may move a row to the next cell; other rows differ by far more.
     """
+    if not isinstance(bank, np.ndarray):
+        raise BadArgumentError(f"Panel.fit needs bank to be the array `bank` of an earlier panel, it is {bank!r}")
     own = bank.ndim == 2 and bank.shape[1] == len(first) and bool(np.isfinite(bank).all())
     if not own or bool((np.abs(bank[0] - first) > 0.5 * bank.std(0)).any()):
         raise BadArgumentError(
-            "panel needs the bank of the same reference, window_size and seed, this is another's: fit without it"
+            "Panel.fit needs bank to be of the same reference, window_size and seed, this is another's: leave it out"
         )
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float64
 
-from detectors.arguments import require_segments, require_share, require_whole
+from detectors.arguments import as_segments, require_share, require_share_or_zero, require_whole
 from detectors.arrays import Vectors, as_reference, as_wide_rows, require_same_width
 from detectors.copies import distinct_rows
 from detectors.kernels import Z, drawn
@@ -129,10 +129,9 @@ class Panel:
             require_whole("Panel.fit", name, value, least)
         require_whole("Panel.fit", "seed", seed, 0)
         require_share("Panel.fit", "alpha", alpha)
-        if min_effect != 0:
-            require_share("Panel.fit", "min_effect", min_effect)
+        require_share_or_zero("Panel.fit", "min_effect", min_effect)
         x = as_reference(reference)
-        require_segments(segments, len(x))
+        named = as_segments(segments, len(x))
         seeds = np.random.SeedSequence(seed).spawn(5)
         shuffling, drawing, injecting, grouping, parting = (np.random.default_rng(s) for s in seeds)
         first, second = halves(len(x), window_size, shuffling)
@@ -147,7 +146,7 @@ class Panel:
             require_own(bank, found[0])
         curves = fit_curves(space, rows, bank, window_size, injecting)
         of_fit, of_held = (
-            None if segments is None else [segments[i] for i in half] for half in (first[: len(space.anchors)], second)
+            None if named is None else [named[i] for i in half] for half in (first[: len(space.anchors)], second)
         )
         attributor = fit_attributor(space, clusters, of_fit, grouping)
         known = known_rows(rows, nearest(rows.lead, attributor.centres).cpu().numpy(), of_held)
@@ -198,7 +197,7 @@ class Panel:
             raise BadArgumentError(f"Panel.test needs rng from numpy.random.default_rng(seed), it is {rng!r}")
         rows = as_wide_rows(window, "window", self.window_size)
         require_same_width(rows.shape[1], len(self.space.centre), ("window", "reference"))
-        require_segments(segments, len(rows))
+        segments = as_segments(segments, len(rows))
         index = drawn(len(rows), self.window_size, rng or np.random.default_rng(self.seed))
         tested = rows[torch.from_numpy(index).to(rows.device)]
         seen = observe(self.space, self.space.centred(tested))

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float32, Int64
 
+from drift.errors import BadArgumentError
+
 
 class RowReason(StrEnum):
     """Why a row was not accepted."""
@@ -32,6 +34,12 @@ class RowFault:
 
 
 Texts = tuple[str | None, ...]
+
+
+def _described(found: object) -> str:
+    kind = type(found).__name__
+    return f"{found.dtype} of shape {found.shape}" if isinstance(found, np.ndarray) else f"a {kind}"
+
 
 NO_TIME: Final = np.iinfo(np.int64).min
 """Stands for "this row has no time" among the times of rows that have one."""
@@ -57,10 +65,17 @@ class Rows:
     segments: Mapping[str, Texts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.vectors, np.ndarray) or self.vectors.ndim != 2 or self.vectors.dtype != np.float32:
+            raise BadArgumentError(
+                f"Rows needs vectors as a float32 array of shape (n, d), they are {_described(self.vectors)}: "
+                "np.asarray(vectors, np.float32)"
+            )
         n = len(self.vectors)
         columns = {"ids": self.ids, "inputs": self.inputs, "labels": self.labels} | dict(self.segments)
         columns |= {"sessions": self.sessions, "encoder_versions": self.encoder_versions}
         for name, column in columns.items():
+            if not isinstance(column, tuple):
+                raise BadArgumentError(f"Rows needs {name} to be a tuple, it is {_described(column)}: tuple({name})")
             if column and len(column) != n:
                 raise ValueError(f"column {name!r} has {len(column)} entries, the batch has {n} rows")
         if self.times is not None and len(self.times) != n:
