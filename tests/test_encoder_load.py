@@ -140,9 +140,10 @@ def test_present_day_layout_is_understood(tmp_path):
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        ("1_Pooling/config.json", {"pooling_mode": "max"}),
+        ("1_Pooling/config.json", {"pooling_mode": "attention"}),
+        ("1_Pooling/config.json", {"pooling_mode": ["mean", "max"]}),
         ("1_Pooling/config.json", {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True}),
-        ("1_Pooling/config.json", {"pooling_mode_mean_sqrt_len_tokens": True}),
+        ("1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False}),
         ("modules.json", [{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]),
         ("modules.json", {}),
     ],

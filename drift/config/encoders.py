@@ -46,7 +46,7 @@ class EncoderConfig(BaseModel):
     revision: str | None = None
     architecture: str | None = None
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)
-    pooling: Literal["mean", "cls", "head"] | None = None
+    pooling: Literal["mean", "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len", "head"] | None = None
     normalise: bool | None = None
     max_length: int | None = Field(default=None, ge=1)
     prefix: str | None = None

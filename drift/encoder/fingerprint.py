@@ -9,10 +9,17 @@ from pathlib import Path
 
 
 class Pooling(StrEnum):
-    """How the vectors of an input's tokens become one."""
+    """How the vectors of an input's tokens become one, in the words of sentence-transformers.
+
+    `weightedmean` counts the n-th token n times; `mean_sqrt_len` is the sum over the square root of the length.
+    """
 
     MEAN = "mean"
     CLS = "cls"
+    MAX = "max"
+    LAST = "lasttoken"
+    WEIGHTED_MEAN = "weightedmean"
+    MEAN_SQRT_LENGTH = "mean_sqrt_len"
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,22 +96,19 @@ def kind_of(entry: Json) -> str:
 
 
 def pooling_of(path: Path) -> Pooling:
-    """The pooling that a sentence-transformers module declares, in its old or its new way of writing."""
+    """The pooling that a sentence-transformers module declares, in its old or its new way of writing; else the mean."""
     config = read(path)
     legacy = [key.removeprefix(LEGACY_POOLING) for key, on in config.items() if key.startswith(LEGACY_POOLING) and on]
-    found = config.get("pooling_mode", legacy)
-    modes = (
-        [str(mode).removesuffix("_token").removesuffix("_tokens") for mode in found]
-        if isinstance(found, list)
-        else [found]
-    )
-    if len(modes) != 1 or modes[0] not in list(Pooling) or config.get("include_prompt") is False:
+    found = config.get("pooling_mode", legacy or Pooling.MEAN)
+    modes = [str(mode) for mode in (found if isinstance(found, list) else [found])]
+    one = modes[0].removesuffix("_token").removesuffix("_tokens") if len(modes) == 1 else ""
+    if one not in tuple(Pooling) or config.get("include_prompt") is False:
         raise EncoderError(
-            f"{path} declares pooling {' + '.join(map(str, modes)) or 'nothing'} with include_prompt "
-            f"{config.get('include_prompt', True)}, drift knows {' and '.join(Pooling)} over the whole input: "
+            f"{path} declares pooling {' + '.join(modes) or 'by nothing'} with include_prompt "
+            f"{config.get('include_prompt', True)}, drift knows one of {', '.join(Pooling)} over the whole input: "
             "choose another model"
         )
-    return Pooling(str(modes[0]))
+    return Pooling(one)
 
 
 def default_prompt(config: Json) -> str | None:

@@ -139,8 +139,8 @@ def settled(spec: EncoderSpec, said: Declared, limit: int | None, folder: Path) 
     pooling = spec.pooling or said.pooling
     if pooling not in tuple(Pooling):
         raise EncoderError(
-            f"{folder} does not declare how to pool tokens: set the encoder's pooling to {' or '.join(Pooling)}, found "
-            f"{pooling}"
+            f"{folder} does not declare how to pool tokens: set the encoder's pooling to one of {', '.join(Pooling)}, "
+            f"found {pooling}"
         )
     length = spec.max_length or said.max_length or limit
     if length is None:

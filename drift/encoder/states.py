@@ -1,6 +1,6 @@
 """What else could have been made of one forward pass: other poolings, other layers, padding that counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
@@ -8,13 +8,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from drift.encoder.fingerprint import Pooling
-from drift.encoder.transformer import TransformerEncoder, padded, pool
+from drift.encoder.pooling import pool
+from drift.encoder.transformer import TransformerEncoder, padded
 
 PIECE: Final = 8
 """Inputs at once: all layers of them are held."""
 PADDED: Final = (16, 32, 64, 128, 256, 512)
 """Lengths to which serving stacks pad by default."""
 MOST_LENGTHS: Final = 24
+SLUGS: Final[Mapping[Pooling, str]] = {
+    Pooling.MEAN: "mean-pooling",
+    Pooling.CLS: "cls-pooling",
+    Pooling.MAX: "max-pooling",
+    Pooling.LAST: "last-token-pooling",
+}
 
 Tokens = Sequence[Sequence[int]]
 Vectors = Float[Tensor, "n d"]
@@ -37,15 +44,12 @@ def _pooled(encoder: TransformerEncoder, tokens: Tokens) -> dict[tuple[str, str]
         out = encoder.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     layers = [layer.float() for layer in out.hidden_states]
     own, last = encoder.recipe.pooling, layers[-1]
-    every = torch.arange(len(last), device=last.device)
     inner = mask * ~torch.isin(ids, torch.tensor(sorted(framing(encoder)), device=ids.device))
     found = {
         ("cls-pooling", "the first token's vector is taken"): last[:, 0],
         ("mean-pooling", "the mean over all tokens is taken"): pool(last, mask, Pooling.MEAN),
-        ("max-pooling", "the largest number over tokens is taken"): last.masked_fill(
-            ~mask.bool()[..., None], -torch.inf
-        ).amax(1),
-        ("last-token-pooling", "the last token's vector is taken"): last[every, mask.sum(1) - 1],
+        ("max-pooling", "the largest number over tokens is taken"): pool(last, mask, Pooling.MAX),
+        ("last-token-pooling", "the last token's vector is taken"): pool(last, mask, Pooling.LAST),
         ("missing-special-tokens", "special tokens are left out of the mean"): pool(last, inner, Pooling.MEAN),
     }
     for at, layer in enumerate(layers[:-1]):
@@ -55,13 +59,15 @@ def _pooled(encoder: TransformerEncoder, tokens: Tokens) -> dict[tuple[str, str]
     found["wrong-layer", "the last four layers are averaged"] = pool(torch.stack(layers[-4:]).mean(0), mask, own)
     if getattr(out, "pooler_output", None) is not None:
         found["wrong-layer", "the pooler head's output is taken"] = out.pooler_output.float()
-    own_slug = {Pooling.MEAN: "mean-pooling", Pooling.CLS: "cls-pooling"}[own]
-    return {name: vectors for name, vectors in found.items() if name[0] != own_slug}
+    return {name: vectors for name, vectors in found.items() if name[0] != SLUGS.get(own)}
 
 
 @torch.inference_mode()
 def over_padding(encoder: TransformerEncoder, tokens: Tokens) -> Choices:
-    """Means over tokens and padding, not normalised, for each padded length: the right mask, but not in the mean."""
+    """Pooled over tokens and padding, not normalised, for each padded length: the right mask, but not in the pooling.
+
+    The recipe's pooling where it looks at the end of an input (max, last token), else the mean.
+    """
     length = lengths(encoder, tokens)[-1]
     pieces = []
     for start in range(0, len(tokens), PIECE):
@@ -69,10 +75,16 @@ def over_padding(encoder: TransformerEncoder, tokens: Tokens) -> Choices:
         with encoder.autocast():
             states = encoder.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         count = torch.arange(1, length + 1, device=states.device)[None, :, None]
-        means = states.cumsum(1) / count
+        match encoder.recipe.pooling:
+            case Pooling.MAX:
+                found = states.cummax(1).values
+            case Pooling.LAST:
+                found = states
+            case _:
+                found = states.cumsum(1) / count
         # No row is padded to less than its own length.
         at = torch.maximum(count[..., 0] - 1, mask.sum(1, keepdim=True) - 1)
-        pieces.append(means.gather(1, at[..., None].expand_as(means)))
+        pieces.append(found.gather(1, at[..., None].expand_as(found)))
     return torch.cat(pieces)
 
 

@@ -14,7 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from drift.encoder.batches import CPU_TOKENS, batch_end
 from drift.encoder.fingerprint import Recipe, digest_of
 from drift.encoder.graphs import Graph, finished
-from drift.encoder.transformer import CHUNK, padded, pool, token_ids
+from drift.encoder.pooling import pool
+from drift.encoder.transformer import CHUNK, padded, token_ids
 from drift.errors import EncoderError
 
 IDS: Final = "input_ids"

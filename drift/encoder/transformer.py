@@ -11,7 +11,7 @@ from typing import Final, final
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float32, Int
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -25,8 +25,9 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from drift.encoder.batches import batch_end, tokens_that_fit
-from drift.encoder.fingerprint import Fingerprint, Pooling, Recipe
+from drift.encoder.fingerprint import Fingerprint, Recipe
 from drift.encoder.layout import Checksums
+from drift.encoder.pooling import pool
 from drift.encoder.reproducible import reproducible
 from drift.errors import EncoderError
 
@@ -215,16 +216,6 @@ def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Int[Tensor, "n t"
     for i, row in enumerate(tokens):
         ids[i, : len(row)], mask[i, : len(row)] = row, 1
     return torch.from_numpy(ids), torch.from_numpy(mask)
-
-
-def pool(states: Float[Tensor, "n t d"], mask: Int[Tensor, "n t"], pooling: Pooling) -> Float[Tensor, "n d"]:
-    """One vector per input from those of its tokens; padding does not count."""
-    match pooling:
-        case Pooling.CLS:
-            return states[:, 0]
-        case Pooling.MEAN:
-            real = mask.unsqueeze(2).to(states.dtype)
-            return (states * real).sum(1) / real.sum(1).clamp(min=1e-9)
 
 
 def sendable(text: str) -> str:

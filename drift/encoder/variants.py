@@ -64,7 +64,7 @@ def variants(
         yield Variant("truncation", said(limit, encoder), one(found), leeway)
     over, without = states.over_padding(encoder, tokens), states.without_mask(encoder, tokens)
     # With so many choices the best of them comes a little nearer whatever is wrong.
-    yield Variant("padding-pooled", "padding counts in the mean", finished(encoder, over), leeway=0.5)
+    yield Variant("padding-pooled", "padding counts in the pooling", finished(encoder, over), leeway=0.5)
     yield Variant("mask-ignored", "tokens attend to padding", finished(encoder, without), leeway=0.5)
     for how, other in with_rounded_weights(encoder):
         # Rounded alike each time: what comes near only has more than its weights rounded.
@@ -79,8 +79,8 @@ def _tokens(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Ite
     inner = [[token for token in row if token not in special] or list(row) for row in tokens]
     without: dict[str, Sequence[Sequence[int]]] = {
         "all are missing": inner,
-        "the first is missing": [row[1:] if row[0] in special and len(row) > 1 else row for row in tokens],
-        "the last is missing": [row[:-1] if row[-1] in special and len(row) > 1 else row for row in tokens],
+        "the first is missing": [row[1:] if len(row) > 1 and row[0] in special else row for row in tokens],
+        "the last is missing": [row[:-1] if len(row) > 1 and row[-1] in special else row for row in tokens],
     }
     for how, rows in without.items():
         yield Variant("missing-special-tokens", how, one(encoder.embed(rows)))
