@@ -1,10 +1,13 @@
 """How busy the GPU is. No test has one: torch's two questions to it are answered by stand-ins, all else is real."""
 
 import re
+import sys
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from fakes import FakeEncoder, make_monitor, register
@@ -14,6 +17,7 @@ from test_api import service_of
 from test_dashboard import config_file, page, text  # noqa: F401
 from test_dashboard_operations import plain
 
+from benchmarks import encoder as bench
 from drift.api.app import create_app
 from drift.encoder import gpu, meter
 from drift.encoder.cache import CachedEncoder
@@ -135,3 +139,36 @@ def exported_and_shown(page, engine, encoder: CachedEncoder) -> tuple[list[float
     assert "# TYPE drift_encoder_gpu_utilisation_ratio gauge" in said
     shown = plain(text(page(engine.url.render_as_string(hide_password=False), "operations")))
     return [float(number) for number in numbers], shown
+
+
+@pytest.mark.parametrize("said", [0.87, None])
+def test_the_benchmark_prints_whole_lines_to_a_pipe(capsys, monkeypatch, said):
+    monkeypatch.setenv("COLUMNS", "80")
+    line = bench.Line(
+        "mix of lengths", bench.PEER, "float32", "bfloat16", 128, "cuda", 123_456.0, 1.25, 1e-4, 0.0, said
+    )
+    bench.tables().print(bench.table([line, replace(line, who=bench.OURS, batch=0, tokenizing=0.123)], 512))
+    heads, theirs, ours = (
+        re.split(r" *[┃│] *", row)[1:-1] for row in capsys.readouterr().out.splitlines() if row[0] in "┃│"
+    )
+    assert heads[-3:] == ["1 - cosine", "tokenizing", "GPU"]
+    share = "" if said is None else "87%"
+    assert theirs == [
+        *["mix of lengths", "sentence-transformers", "float32", "bfloat16", "128", "123,456", "1.25", "1.0e-04"],
+        "",
+        share,
+    ]
+    assert ours[-2:] == ["12.3%", share]
+
+
+def test_the_benchmark_keeps_the_gpu_busy_before_it_is_asked(percent, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "BUSY", 0.5)
+    texts, vectors = tmp_path / "texts.json", tmp_path / "vectors.npy"
+    texts.write_text('["a", "b"]')
+    side = bench.Side(bench.OURS, [sys.executable, "-m", "benchmarks.one_encoder"])
+    side.ask(texts, vectors, (bench.OURS, "float32", 0))
+    start = time.perf_counter()
+    assert side.busy(texts, vectors, (bench.OURS, "float32", 0)) == 0.62
+    assert time.perf_counter() - start > 0.5
+    side.close()
+    assert np.load(vectors).shape == (2, 384)
