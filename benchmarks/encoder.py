@@ -5,6 +5,8 @@ tokens of it strung together to log-normal lengths. Both sides are processes tha
 find; they take turns, and medians count. In float32 sentence-transformers is run at each of `BATCHES`, and the best
 counts; its environment is `.drift/peers/sentence-transformers` (`--peer-python` names another one). Ratios are to its
 best in float32, and so are errors. "computed" is the type that did: float32 on a CPU that is slower in bfloat16.
+"GPU" is the share of time in which it ran kernels, by NVML, while the same texts were encoded over and over for `BUSY`
+seconds after all that is timed; empty on a CPU, and where NVML does not say.
 """
 
 import argparse
@@ -19,18 +21,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from rich.console import Console
+import torch
 from rich.table import Table
 
 from benchmarks import million
 from benchmarks.peers import peer_python
 from benchmarks.worlds import DATA
+from drift.cli.common import tables
 from drift.encoder.cache import PIECE
+from drift.encoder.gpu import Gpu
 from drift.encoder.load import bundled
 
 PEER, OURS = "sentence-transformers", "ours"
 BATCHES = (16, 32, 64, 128)
 DEFAULT = 32
+BUSY = 2.5
+"""Two of NVML's longest sample periods and a half: the last that is over has nothing else in it."""
 PIECES = 4
 """Texts of the mix are about this many queries long, most of them shorter."""
 
@@ -42,7 +48,10 @@ Setting = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one setting gave on some texts; `error` is the largest 1 - cosine to the peer in float32."""
+    """What one setting gave on some texts; `error` is the largest 1 - cosine to the peer in float32.
+
+    `gpu` is the share of time in which the GPU ran kernels; None where that is unknown.
+    """
 
     texts: str
     who: str
@@ -54,6 +63,7 @@ class Line:
     ratio: float
     error: float
     tokenizing: float
+    gpu: float | None
 
 
 class Side:
@@ -69,18 +79,21 @@ class Side:
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
         )
 
-    def ask(self, texts: Path, vectors: Path, setting: Setting) -> tuple[float, float, str, str]:
-        """Seconds, seconds for tokenizing, the type that computed, the device."""
+    def ask(self, texts: Path, vectors: Path, setting: Setting, more: float = 0) -> tuple[float, float, str, str]:
+        """Seconds, seconds for tokenizing, the type that computed, the device; it encodes for `more` seconds after."""
         assert self._process.stdin
         assert self._process.stdout
-        print(json.dumps([str(texts), str(vectors), *setting[1:]]), file=self._process.stdin, flush=True)
+        print(json.dumps([str(texts), str(vectors), *setting[1:], more]), file=self._process.stdin, flush=True)
         seconds, tokenizing, computed, device = json.loads(self._process.stdout.readline())
         return seconds, tokenizing, computed, device
 
+    def busy(self, texts: Path, vectors: Path, setting: Setting) -> float | None:
+        """How busy the GPU is while it encodes, in [0, 1]; None where NVML does not say."""
+        self.ask(texts, vectors, setting, BUSY)
+        return Gpu(torch.device("cuda", 0)).utilisation  # NVML counts all processes: this one can ask for any
+
     def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 def corpora(data: Path, count: int) -> dict[str, list[str]]:
@@ -106,12 +119,13 @@ def measured(name: str, texts: list[str], sides: dict[str, Side], runs: int) -> 
             for setting in settings:
                 answers[setting].append(sides[setting[0]].ask(file, out, setting))
                 vectors[setting] = unit(np.load(out))
-    seconds = {setting: float(np.median([answer[0] for answer in found])) for setting, found in answers.items()}
-    best = [
-        min((s for s in settings if s[:2] == (who, dtype)), key=seconds.__getitem__)
-        for dtype in ("float32", "bfloat16")
-        for who in (OURS, PEER)
-    ]
+        seconds = {setting: float(np.median([answer[0] for answer in found])) for setting, found in answers.items()}
+        best = [
+            min((s for s in settings if s[:2] == (who, dtype)), key=seconds.__getitem__)
+            for dtype in ("float32", "bfloat16")
+            for who in (OURS, PEER)
+        ]
+        busy = {s: sides[s[0]].busy(file, out, s) for s in best if answers[s][0][3] == "cuda"}
     base = best[1]
     return [
         Line(
@@ -124,6 +138,7 @@ def measured(name: str, texts: list[str], sides: dict[str, Side], runs: int) -> 
             ratio=seconds[base] / seconds[s],
             error=float(1 - (vectors[s] * vectors[base]).sum(1).min()),
             tokenizing=float(np.median([answer[1] / answer[0] for answer in answers[s]])),
+            gpu=busy.get(s),
         )
         for s in best
     ]
@@ -132,6 +147,18 @@ def measured(name: str, texts: list[str], sides: dict[str, Side], runs: int) -> 
 def unit(vectors: np.ndarray) -> np.ndarray:
     wide = vectors.astype(np.float64)
     return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+
+
+def table(found: list[Line], texts: int) -> Table:
+    """The lines, for people; `texts` is how many short ones there were."""
+    out = Table(title=f"the bundled encoder on {found[0].device}, {texts} short texts and their tokens in a mix")
+    for name in ("texts", "who", "asked", "computed", "batch", "rows/s", "ratio", "1 - cosine", "tokenizing", "GPU"):
+        out.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
+    for of in found:
+        speed = f"{of.rows_per_second:,.0f}", f"{of.ratio:.2f}"
+        shares = f"{of.tokenizing:.1%}" if of.who == OURS else "", "" if of.gpu is None else f"{of.gpu:.0%}"
+        out.add_row(of.texts, of.who, of.asked, of.computed, str(of.batch or ""), *speed, f"{of.error:.1e}", *shares)
+    return out
 
 
 def main() -> None:
@@ -154,14 +181,7 @@ def main() -> None:
     if args.json:
         print(json.dumps([asdict(line) for line in found], indent=2))
         return
-    table = Table(title=f"the bundled encoder on {found[0].device}, {args.texts} short texts and their tokens in a mix")
-    for name in ("texts", "who", "asked", "computed", "batch", "rows/s", "ratio", "1 - cosine", "tokenizing"):
-        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
-    for of in found:
-        speed = f"{of.rows_per_second:,.0f}", f"{of.ratio:.2f}"
-        share = f"{of.tokenizing:.1%}" if of.who == OURS else ""
-        table.add_row(of.texts, of.who, of.asked, of.computed, str(of.batch or ""), *speed, f"{of.error:.1e}", share)
-    Console().print(table)
+    tables().print(table(found, args.texts))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dashboard.episodes import TOLD_AFTER
 from dashboard.layers import Axis, Bars, Chart, Kind, millis, over, when
 from dashboard.service import OVER, SLOW, Operations
 from drift.records import Span
+from drift.store.encoders import EncoderRow
 from drift.store.endpoints import EndpointRow
 from drift.store.operations import Intake
 
@@ -28,6 +29,7 @@ ENCODER_HEADS: Final = (
     "Time spent",
     "Cost of a million",
     "GPU memory at most",
+    "GPU utilisation",
 )
 PARTS: Final = (("kept", palette.LINE), ("not sampled", palette.BAND), ("refused", palette.BAD))
 
@@ -169,11 +171,19 @@ def encoders(found: Operations) -> str:
                 escape(words.length(timedelta(seconds=row.seconds))),
                 "no price" if row.per_million is None else escape(words.number(row.per_million)),
                 escape(words.size(row.gpu_memory)) if row.gpu_memory else "on the CPU",
+                _busy(row),
             ),
         )
         for row in found.encoders
     )
     return markup.table("Encoders by process", ENCODER_HEADS, rows)
+
+
+def _busy(row: EncoderRow) -> str:
+    """How much of the time the GPU ran kernels when it was last looked at."""
+    if row.gpu_utilisation is None:
+        return "unknown" if row.gpu_memory else "-"
+    return escape(words.share(row.gpu_utilisation)) + markup.small("when last encoding")
 
 
 def taken_in(found: Operations) -> Chart:

@@ -72,7 +72,7 @@ def labelled(rows: Rows, least: int, detector: str, whose: str) -> Rows:
         MissingLabelsError: there are none.
         TooFewRowsError: there are fewer than `least`.
     """
-    index = np.array([i for i, label in enumerate(rows.labels) if label], np.intp)
+    index = rows.labelled()
     if not len(index):
         raise MissingLabelsError(f"{detector} needs labels, {whose} has none: send `label` with the rows")
     if len(index) < least:

@@ -66,7 +66,8 @@ def exposition(server) -> Iterator[str]:
 
 
 def exported(engine) -> str:
-    encoder = CachedEncoder(FakeEncoder(), meter=Meter("bundled", 2.0, price=36.0))
+    # Of a service on a GPU, which none is here.
+    encoder = CachedEncoder(FakeEncoder(), meter=Meter("bundled", 2.0, price=36.0, gpu_utilisation=0.5))
     detectors = tuple(DETECTORS[name]() for name in ("variance_ratio", "valid_ratio", "novelty"))
     test = Sli("novelty", Quantity.P_VALUE, 0.005)
     novelty = Slo("novelty", "search", test, variance_slo().target, LENGTH, alpha=Fraction("0.005"))

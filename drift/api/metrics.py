@@ -107,6 +107,11 @@ class Exporter(Collector):
         )
         load = GaugeMetricFamily("drift_encoder_load_seconds", "Time that loading the model took.", labels=names)
         memory = GaugeMetricFamily("drift_encoder_gpu_memory_bytes", "GPU memory at most, 0 on a CPU.", labels=names)
+        busy_gpu = GaugeMetricFamily(
+            "drift_encoder_gpu_utilisation_ratio",
+            "Share of NVML's last sample period in which the GPU ran kernels, when last encoding. Absent if unknown.",
+            labels=names,
+        )
         for encoder in self._service.encoders:
             meter = encoder.meter
             inputs.add_metric([meter.name], meter.inputs)
@@ -115,7 +120,9 @@ class Exporter(Collector):
             million.add_metric([meter.name], meter.cost_per_million)
             load.add_metric([meter.name], meter.load_seconds)
             memory.add_metric([meter.name], encoder.gpu_memory)
-        yield from (inputs, busy, cost, million, load, memory)
+            if meter.gpu_utilisation is not None:
+                busy_gpu.add_metric([meter.name], meter.gpu_utilisation)
+        yield from (inputs, busy, cost, million, load, memory, busy_gpu)
 
     def _of_alerts(self, conn: Connection) -> Iterator[Metric]:
         firing = GaugeMetricFamily("drift_alerts_firing", "Alerts that fire.", labels=["severity"])

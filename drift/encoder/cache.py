@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Final, TypeAlias, final
+from typing import TYPE_CHECKING, Final, TypeAlias, final
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,6 +15,9 @@ from drift.encoder.meter import Meter
 from drift.encoder.room import Room
 from drift.encoder.shelf import Shelf
 from drift.errors import UnreadableInputsError
+
+if TYPE_CHECKING:
+    from drift.encoder.gpu import Gpu
 
 PIECE: Final = 2048
 """Inputs that are encoded before they are kept: what a kill loses at most. An encoder sorts so many by length."""
@@ -113,6 +116,8 @@ class CachedEncoder:
                     rows = np.ascontiguousarray(self.encoder.encode(list(unknown.values())), np.float32)
                 except UnreadableInputsError as error:
                     raise _of_all(error, list(unknown), keys) from error
+            if (gpu := self._gpu) is not None:
+                self.meter.look(gpu)
             fresh = dict(zip(unknown, rows, strict=True))
             found |= fresh
             self._keep(fresh)
@@ -123,7 +128,12 @@ class CachedEncoder:
     @property
     def gpu_memory(self) -> int:
         """Bytes of GPU memory that this process has held at most, where the encoder runs on one; else 0."""
-        return int(getattr(self.encoder, "gpu_memory", 0))
+        return 0 if (gpu := self._gpu) is None else gpu.memory
+
+    @property
+    def _gpu(self) -> "Gpu | None":
+        found: Gpu | None = getattr(self.encoder, "gpu", None)
+        return found
 
     def close(self) -> None:
         """Let go of the file. What was encoded is in it already."""

@@ -26,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 
 from drift.encoder.batches import batch_end, tokens_that_fit
 from drift.encoder.fingerprint import Fingerprint, Recipe
+from drift.encoder.gpu import Gpu, gpu_of
 from drift.encoder.layout import Checksums
 from drift.encoder.pooling import pool
 from drift.encoder.reproducible import reproducible
@@ -97,10 +98,9 @@ class TransformerEncoder:
         return int(self.model.config.hidden_size)
 
     @property
-    def gpu_memory(self) -> int:
-        """Bytes of GPU memory that this process has held at most; 0 on a CPU."""
-        device = self.model.device
-        return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    def gpu(self) -> Gpu | None:
+        """What the model is on, where that is a GPU."""
+        return gpu_of(self.model.device)
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """One row per input, in the order given; unit length if the recipe normalises. No inputs give no rows."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from drift.encoder.batches import in_batches, rows_that_fit
 from drift.encoder.fingerprint import digest_of
+from drift.encoder.gpu import Gpu, gpu_of
 from drift.encoder.images import Preprocessing, pixels_of
 from drift.encoder.reproducible import reproducible
 from drift.errors import EncoderError, UnreadableInputsError
@@ -89,9 +90,9 @@ class ImageEncoder:
         return digest_of(dict(self.described))
 
     @property
-    def gpu_memory(self) -> int:
-        """Bytes of GPU memory that this process has held at most; 0 on a CPU."""
-        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else 0
+    def gpu(self) -> Gpu | None:
+        """What the model is on, where that is a GPU."""
+        return gpu_of(self.device)
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """One row per image, in the order given; unit length if the encoder normalises.

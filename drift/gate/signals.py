@@ -25,7 +25,7 @@ def right_flags(rows: Rows, reference: Reference, strength: float = STRENGTH) ->
         UnmeasurableError: the reference has too few labels for a probe.
     """
     judged, right = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
-    index = rows.with_value(rows.labels)
+    index = rows.labelled()
     if not len(index):
         raise MissingLabelsError("the probe needs labels, no row that both have served has one: send `label`")
     judged[index] = True

@@ -88,5 +88,5 @@ class GoldenProbe:
 def can_probe(reference: Reference) -> bool:
     """Whether both halves of `reference` have the labels that a probe takes."""
     halves = (reference.fit, reference.calibration)
-    enough = all(len(half.with_value(half.labels)) >= LEAST for half in halves)
+    enough = all(len(half.labelled()) >= LEAST for half in halves)
     return enough and len(set(reference.fit.labels) - {None}) > 1

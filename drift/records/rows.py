@@ -149,6 +149,10 @@ class Rows:
         """Positions of the rows that have a value in `column`, one of this object's own columns."""
         return np.array([i for i, value in enumerate(column) if value is not None], np.intp)
 
+    def labelled(self) -> npt.NDArray[np.intp]:
+        """Positions of the rows that have a label; an empty one is none."""
+        return np.array([i for i, label in enumerate(self.labels) if label], np.intp)
+
 
 def require_valid(vectors: npt.NDArray[np.float32], dim: int, what: str) -> None:
     """Raise ValueError unless `vectors` is a float32 matrix of `dim` columns and finite, non-zero rows."""

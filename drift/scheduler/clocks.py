@@ -229,10 +229,13 @@ class Scheduler:
     def _tell_encoders(self) -> None:
         """Keep what encoding takes where the dashboard can see it."""
         service, now = self._service, self._service.clock()
+        process = service.process
         rows = [
-            EncoderRow(service.process, m.name, now, m.load_seconds, m.inputs, m.seconds, m.cost, encoder.gpu_memory)
-            for encoder in service.encoders
-            for m in (encoder.meter,)
+            EncoderRow(
+                process, m.name, now, m.load_seconds, m.inputs, m.seconds, m.cost, e.gpu_memory, m.gpu_utilisation
+            )
+            for e in service.encoders
+            for m in (e.meter,)
         ]
         done = [row.since(self._told[i] if self._told else None) for i, row in enumerate(rows)]
         with service.engine.begin() as conn:

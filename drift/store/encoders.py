@@ -37,6 +37,7 @@ class EncoderRow:
     """The encoder `name` in one process: `inputs` encoded in `seconds` since that began, as it was `at`.
 
     `cost` is that of these seconds at `price_per_hour`, 0 where no price was given; `gpu_memory` is bytes, 0 on a CPU.
+    `gpu_utilisation` is that of NVML's last sample period when it last encoded, in [0, 1]; None where unknown.
     """
 
     process: str
@@ -47,6 +48,7 @@ class EncoderRow:
     seconds: float
     cost: float
     gpu_memory: int
+    gpu_utilisation: float | None
 
     def since(self, before: "EncoderRow | None") -> Encoding:
         """What was done since it was as `before`; since the process began, where that is None."""

@@ -75,7 +75,7 @@ def details(conn: Connection, row: ReferenceRow) -> Details:
     return Details(
         row=row,
         inputs=len(rows.with_value(rows.inputs)),
-        labels=len(rows.with_value(rows.labels)),
+        labels=len(rows.labelled()),
         segments=segments,
         inputs_checksum=sha256(repr(rows.inputs).encode()).hexdigest() if any(rows.inputs) else "",
         fitted=len(kept.fit),

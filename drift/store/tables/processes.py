@@ -18,6 +18,7 @@ encoder: Final = sa.Table(
     required("seconds", sa.Double()),
     required("cost", sa.Double()),
     required("gpu_memory", sa.BigInteger()),
+    sa.Column("gpu_utilisation", sa.Double),
 )
 
 # The same of all processes together, day by day (of UTC): what was done on that day alone.
