@@ -186,6 +186,12 @@ def test_a_change_must_be_large_enough_to_matter_where_the_value_says_how_large_
         (LEAST + "    windw: 5m\n", 6, "streams.0.windw", "did you mean `window`"),
         (LEAST + "    window: 5\n", 6, "streams.0.window", "30s, 5m"),
         (LEAST + "    window: 0s\n", 6, "streams.0.window", "longer than zero"),
+        (
+            LEAST.replace("parquet}", "parquet, rows: 166_667}"),
+            2,
+            "streams.0",
+            "may be 166666 at most where `dim` is 768",
+        ),
         (LEAST + "    collector: {kind: parquet}\n", 6, "streams.0.collector", "needs `path`"),
         (LEAST + "slos:\n  - {name: x, detector: mmd}\n", 7, "slos.0", "p_value_at_least"),
         (LEAST + "slos:\n  - {name: x, detector: mmd, p_value_at_least: 2}\n", 7, "slos.0.p_value_at_least", "2"),

@@ -145,6 +145,7 @@ def test_present_day_layout_is_understood(tmp_path):
         ("1_Pooling/config.json", {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True}),
         ("1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False}),
         ("modules.json", [{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]),
+        ("modules.json", [{"type": "custom_st.Transformer", "path": ""}]),  # code of the model's own
         ("modules.json", {}),
     ],
 )
@@ -153,6 +154,46 @@ def test_steps_that_are_not_supported_are_refused(tmp_path, file, content):
     (folder / file).write_text(json.dumps(content))
     with pytest.raises(EncoderError, match=file):
         declared(folder)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta"])
+def test_a_limit_is_read_wherever_sentence_transformers_wrote_it(tmp_path, kind):
+    folder = copy_of(MODEL, tmp_path / "model")
+    (folder / "sentence_bert_config.json").rename(folder / f"sentence_{kind}_config.json")
+    assert declared(folder).max_length == 256
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.pt", "model.pkl"])
+def test_a_pickled_file_is_refused_for_what_it_is(tmp_path, name):
+    (tmp_path / name).write_bytes(b"pickle")
+    with pytest.raises(EncoderError, match=rf"{name}': a file of another kind \(pickles can run code\)"):
+        load(EncoderSpec(model=str(tmp_path / name)))
+
+
+def test_weights_that_end_in_the_middle_are_refused(tmp_path):
+    folder = copy_of(MODEL, tmp_path / "model", without=("model.safetensors",))
+    with (MODEL / "model.safetensors").open("rb") as whole:
+        (folder / "model.safetensors").write_bytes(whole.read(100_000))
+    with pytest.raises(EncoderError, match=r"cannot load the model in .*model"):
+        load(EncoderSpec(model=str(folder), device="cpu"))
+
+
+def test_an_adapter_without_its_model_is_refused(tmp_path):
+    folder = copy_of(MODEL, tmp_path / "model")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(EncoderError, match="adapts another one's: merge the two"):
+        load(EncoderSpec(model=str(folder), device="cpu"))
+
+
+def test_code_that_comes_with_a_model_is_never_run(tmp_path):
+    folder, ran = copy_of(MODEL, tmp_path / "model"), tmp_path / "ran"
+    (folder / "own.py").write_text(f"open({str(ran)!r}, 'w')\nfrom transformers import BertConfig as C, BertModel as M")
+    rewrite(folder / "config.json", auto_map={"AutoConfig": "own.C", "AutoModel": "own.M"})
+    load(EncoderSpec(model=str(folder), device="cpu"))  # transformers knows its kind without the code
+    rewrite(folder / "config.json", model_type="ours")
+    with pytest.raises(EncoderError, match="custom code"):
+        load(EncoderSpec(model=str(folder), device="cpu"))
+    assert not ran.exists()
 
 
 def test_length_beyond_the_model_is_refused():

@@ -1,8 +1,9 @@
 """`drift reference`, as the person who runs the service meets it."""
 
 import json
-from dataclasses import dataclass
-from datetime import timedelta
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -375,6 +376,35 @@ def test_one_that_gives_something_else_is_a_finding_and_a_new_reference(made, en
 def test_what_was_remembered_of_the_encoder_is_not_asked(made, encode):
     encode(Turned())  # whose fingerprint is the same: the machine computes otherwise
     assert told("recompute", "search", status=1)["moved"] == 3
+
+
+@dataclass(frozen=True)
+class Ending(FakeEncoder):
+    """The fake encoder, which notes what it is asked, and ends the process after so many pieces."""
+
+    pieces: int = 99
+    asked: list[str] = field(default_factory=list)
+
+    def encode(self, inputs):
+        if len(self.asked) >= self.pieces * len(inputs):
+            raise KeyboardInterrupt
+        self.asked.extend(inputs)
+        return super().encode(inputs)
+
+
+@pytest.mark.parametrize(("later", "left"), [(timedelta(hours=3), 20), (timedelta(days=2), 60)])
+def test_one_that_was_ended_goes_on_where_it_was_on_the_same_day(made, encode, folder, monkeypatch, later, left):
+    monkeypatch.setattr("drift.encoder.cache.PIECE", 20)
+    encode(Ending(pieces=2))
+    assert drift("recompute", "search").exit_code == 130
+    (job,) = folder.rglob("recompute-*.sqlite")
+    at = (datetime.now(UTC) - later).timestamp()
+    os.utime(job, (at, at))
+    for count in (left, 60):  # then it begins anew
+        encode(encoder := Ending())
+        assert told("recompute", "search")["changed"] is False
+        assert len(encoder.asked) == count
+        assert not [*folder.rglob("recompute-*")]
 
 
 def test_a_dry_run_of_it_keeps_nothing(made, encode):

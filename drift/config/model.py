@@ -35,6 +35,8 @@ DETECTORS: Final = (
 )
 MERGING: Final = "mean_shift"
 MERGE: Final = (3, 12, 36)
+MOST_NUMBERS: Final = 128_000_000
+"""Of a reference: Postgres gives back no value of more than 512 MiB."""
 LONGEST_MERGE: Final = timedelta(days=7)  # four of them fit into a month's budget
 
 
@@ -117,6 +119,14 @@ class StreamConfig(_Model):
             if len(set(values)) < len(values):
                 raise ValueError(f"segments of {column!r} name a value twice: {values}")
         return segments
+
+    @model_validator(mode="after")
+    def _reference_can_be_kept(self) -> Self:
+        if (rows := self.reference.rows) > (most := MOST_NUMBERS // self.dim):
+            raise ValueError(
+                f"`reference.rows` may be {most} at most where `dim` is {self.dim}, found {rows}: lower it"
+            )
+        return self
 
     @property
     def stream(self) -> Stream:

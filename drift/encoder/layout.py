@@ -12,6 +12,9 @@ from drift.errors import EncoderError
 TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 VOCABULARY_FILES: Final = ("vocab.txt", "vocab.json", "merges.txt", "*.model")
 KNOWN_MODULES: Final = ("Transformer", "Pooling", "Normalize")
+MODULES_PACKAGE: Final = "sentence_transformers."
+OF_MODEL: Final = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+"""What sentence-transformers named its file of a model's settings by, over the years; the first there counts."""
 PROCESSOR: Final = "preprocessor_config.json"
 """How transformers writes what an image model does with images first."""
 LEGACY_POOLING: Final = "pooling_mode_"
@@ -48,6 +51,10 @@ def checksums(folder: Path) -> Checksums:
     """Read all files that decide the model's numbers. Raises EncoderError where one is missing."""
     config, weights = folder / "config.json", sorted(folder.glob("*.safetensors"))
     tokenizer = tokenizer_files(folder)
+    if (adapter := folder / "adapter_config.json").is_file():
+        raise EncoderError(
+            f"a model needs all of its weights, {adapter} adapts another one's: merge the two and save them"
+        )
     if not config.is_file():
         raise EncoderError(f"a model's directory needs config.json, {folder} has none: give the directory of a model")
     if not weights:
@@ -80,19 +87,21 @@ def declared(folder: Path) -> Declared:
             f"{listing} has the module {unknown[0]}, drift knows {', '.join(KNOWN_MODULES)}: "
             "choose another model, or send vectors and inputs without re-encoding"
         )
-    bert = read(modules.get("Transformer", folder) / "sentence_bert_config.json")
+    home = modules.get("Transformer", folder)
+    settings = next((found for kind in OF_MODEL if (found := read(home / f"sentence_{kind}_config.json"))), {})
     return Declared(
         pooling=pooling_of(modules["Pooling"] / "config.json") if "Pooling" in modules else None,
         normalise="Normalize" in modules,
-        max_length=whole(bert.get("max_seq_length")),
+        max_length=whole(settings.get("max_seq_length")),
         prefix=default_prompt(read(folder / "config_sentence_transformers.json")),
-        lowercase=bert.get("do_lower_case") is True,
+        lowercase=settings.get("do_lower_case") is True,
     )
 
 
 def kind_of(entry: Json) -> str:
-    """The class of a module, without the package that it moved through over the years."""
-    return str(entry.get("type", "?")).rpartition(".")[2]
+    """The class of a module, without the packages that it moved through over the years; of another library in full."""
+    kind = str(entry.get("type", "?"))
+    return kind.rpartition(".")[2] if kind.startswith(MODULES_PACKAGE) else kind
 
 
 def pooling_of(path: Path) -> Pooling:

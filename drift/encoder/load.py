@@ -79,6 +79,7 @@ def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder | TokensEncode
     source = locate(spec)
     # Imported late: torch and transformers take seconds, and a service without an encoder runs without them.
     import torch  # noqa: PLC0415
+    from safetensors import SafetensorError  # noqa: PLC0415
 
     from drift.encoder.half import dtype_on  # noqa: PLC0415
 
@@ -92,7 +93,7 @@ def load(spec: EncoderSpec) -> "TransformerEncoder | ImageEncoder | TokensEncode
         if source.is_file() or is_image_model(source):
             return load_images(spec, source, (device, dtype))
         return load_texts(spec, source, (device, dtype))
-    except (OSError, ValueError, RuntimeError, KeyError) as fault:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as fault:
         raise EncoderError(f"transformers cannot load the model in {source} on {device}: {fault}") from fault
 
 
@@ -169,9 +170,10 @@ def locate(spec: EncoderSpec) -> Path:
     if found.is_dir() or (found.is_file() and found.suffix in MODEL_FILES):
         return found
     if not HUB_NAME.fullmatch(spec.model) or found.exists():
+        wrong = "a file of another kind (pickles can run code)" if found.is_file() else "no such directory"
         raise EncoderError(
             f'an encoder\'s model needs to be "{BUNDLED}", a directory, a file ({", ".join(MODEL_FILES)}), or a hub '
-            f"name as organisation/name, found {spec.model!r}: no such directory"
+            f"name as organisation/name, found {spec.model!r}: {wrong}"
         )
     return fetch(spec.model, spec.revision)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from drift.config import Config, Settings
 from drift.diagnosis.two_references import Difference, difference
-from drift.encoder.cache import CachedEncoder
 from drift.errors import ConfigError
 from drift.pipeline.recompute import Recomputation, recompute
 from drift.records import Change, changes
@@ -12,8 +11,7 @@ from drift.store.connect import Connection, Engine
 from drift.store.references import ReferenceRow
 from drift.wiring import make_reference
 from drift.wiring.build import clock
-from drift.wiring.encoders import encoder_of
-from drift.wiring.encoding import shown
+from drift.wiring.encoders import anew, encoder_of
 from drift.wiring.kept_references import find, load
 from drift.wiring.make_reference import Made
 
@@ -52,9 +50,10 @@ def again(config: Config, settings: Settings, engine: Engine, key: str, *, dry_r
         )
     with engine.connect() as conn:
         kept = load(conn, find(conn, key))
+    now, job = clock(), settings.home / f"recompute-{kept.version}.sqlite"
     # What was encoded before is not asked: it would say that nothing has changed.
-    today = CachedEncoder(encoder.encoder, progress=shown)
-    found = recompute(kept, today, by=place.source.by, now=clock())
+    with anew(encoder, job, now=now) as today:
+        found = recompute(kept, today, by=place.source.by, now=now)
     made = Made(found.now)
     if found.changed and not dry_run:
         with engine.begin() as conn:

@@ -1,8 +1,12 @@
 """From declared encoders to those that run."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import httpx2
 
@@ -16,6 +20,9 @@ from drift.encoder.remote import RemoteEncoder, is_address
 from drift.errors import ConfigError
 from drift.wiring.encoding import shown
 from drift.wiring.mlflow_models import fetched, is_mlflow
+
+UNFINISHED: Final = timedelta(days=1)
+"""How long a job that was killed may be gone on with: what encodes may change without its fingerprint."""
 
 
 def encoder_of(stream: StreamConfig, home: Path) -> CachedEncoder | None:
@@ -57,6 +64,28 @@ def build_encoder(spec: EncoderConfig, home: Path) -> CachedEncoder:
     encoder = open_encoder(spec)
     meter = Meter(spec.model, time.perf_counter() - start, spec.price_per_hour)
     return CachedEncoder(encoder, home / "embeddings.sqlite", progress=shown, meter=meter)
+
+
+@contextmanager
+def anew(encoder: CachedEncoder, file: Path, *, now: datetime) -> Iterator[CachedEncoder]:
+    """The encoder for one long job, which it does from the beginning, or from where it was killed within `UNFINISHED`.
+
+    Of what was encoded before for others it knows nothing. `file` keeps what is done, and is gone once the block is.
+    """
+    parts = [file.with_name(f"{file.name}{end}") for end in ("", "-shm", "-wal")]
+    if file.exists() and now - datetime.fromtimestamp(file.stat().st_mtime, UTC) > UNFINISHED:
+        _remove(parts)
+    job = CachedEncoder(encoder.encoder, file, progress=shown)
+    try:
+        yield job
+    finally:
+        job.close()
+    _remove(parts)
+
+
+def _remove(files: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def open_encoder(spec: EncoderConfig) -> Encoder:
