@@ -123,7 +123,7 @@ def test_the_gate_needs_two_sides_or_one_in_every_precision(words):
 @pytest.mark.parametrize(
     ("text", "words", "said"),
     [
-        ("pooling: max\n", (), "c.yaml:1: pooling"),
+        ("pooling: middle\n", (), "c.yaml:1: pooling"),
         ("model: bundled\n---\nmodel: bundled\n", (), "needs one mapping as in a stream's `encoder`"),
         ("model: bundled\n", ("--candidate-dtype", "int4"), "a precision is one of fp32, fp16"),
     ],

@@ -128,7 +128,11 @@ class Proxy:
                 client, _ = self.door.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self.target), source_address=(self.source, 0))
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target), source_address=(self.source, 0))
+            except ConnectionRefusedError:  # the dashboard has stopped, and an open page asks for it again
+                client.close()
+                continue
             first = client.recv(65_536)
             line, _, rest = first.partition(b"\r\n")
             server.sendall(line + b"\r\n" + self.headers + rest)
