@@ -62,9 +62,10 @@ def variants(
         # Whatever else reads more of an input comes a little nearer too.
         leeway = 1.0 if limit < encoder.recipe.max_length else 0.3
         yield Variant("truncation", said(limit, encoder), one(found), leeway)
-    over, without = states.over_padding(encoder, tokens), states.without_mask(encoder, tokens)
+    over = states.over_padding(encoder, tokens)
     # With so many choices the best of them comes a little nearer whatever is wrong.
     yield Variant("padding-pooled", "padding counts in the pooling", finished(encoder, over), leeway=0.5)
+    without = states.without_mask(encoder, tokens)
     yield Variant("mask-ignored", "tokens attend to padding", finished(encoder, without), leeway=0.5)
     for how, other in with_rounded_weights(encoder):
         # Rounded alike each time: what comes near only has more than its weights rounded.
