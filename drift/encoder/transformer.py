@@ -87,6 +87,11 @@ class TransformerEncoder:
         return int(self.model.config.hidden_size)
 
     @property
+    def longest(self) -> int | None:
+        """Most tokens that model and tokenizer take; None where neither says."""
+        return longest(self.model, self.tokenizer)
+
+    @property
     def gpu_memory(self) -> int:
         """Bytes of GPU memory that this process has held at most; 0 on a CPU."""
         device = self.model.device
