@@ -102,6 +102,11 @@ class TransformerEncoder:
         """What the model is on, where that is a GPU."""
         return gpu_of(self.model.device)
 
+    @property
+    def longest(self) -> int | None:
+        """Most tokens that model and tokenizer take; None where neither says."""
+        return longest(self.model, self.tokenizer)
+
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """One row per input, in the order given; unit length if the recipe normalises. No inputs give no rows."""
         vectors = np.empty((len(inputs), self.dim), np.float32)
