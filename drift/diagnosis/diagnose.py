@@ -110,7 +110,7 @@ def _healthy(pairs: Pairs, found: Changes) -> Diagnosis:
     return diagnosis_of(causes, against, against)
 
 
-def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Changes, left_out: str) -> Diagnosis:
+def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Changes, left_out: str = "") -> Diagnosis:
     rows = len(tried[0].explained)
     likely = list(rank(tried, rows))
     ranked = list(_versions(window, pairs, likely))

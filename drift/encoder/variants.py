@@ -18,7 +18,8 @@ from drift.encoder.base import Encoder
 from drift.encoder.limits import TextEncoder, cut, said
 from drift.encoder.quantised import with_rounded_activations, with_rounded_weights
 from drift.encoder.tokens import TokensEncoder
-from drift.encoder.transformer import TransformerEncoder, sendable
+from drift.encoder.transformer import TransformerEncoder
+from drift.encoder.utf8 import sendable
 
 PREFIXES: Final = (
     "query: ",
