@@ -220,7 +220,8 @@ def test_the_command_names_the_fault_of_a_file(case, tmp_path):
 
     held = write("reference.parquet", case.reference.vectors, case.reference.rows.inputs)
     cut = write("cut.parquet", faulty(case, "cut to 6 tokens", 1.0), case.texts)
-    words = ["diagnose", cut, "--reference", held, "--encoder", "bundled", "--json"]
+    (tmp_path / "declared.yaml").write_text("model: bundled\npooling: mean\nmax_length: 128\n")
+    words = ["diagnose", cut, "--reference", held, "--encoder", str(tmp_path / "declared.yaml"), "--json"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
