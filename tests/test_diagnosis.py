@@ -87,6 +87,31 @@ def test_the_fault_is_named_first(case, fault, share):
     assert found.causes[0].cause == expected, found
 
 
+ONCE = (
+    "CLS pooling",
+    "last-token pooling",
+    "mean over pads to 128",
+    "no mask in the batch",
+    '"query: "',
+    "punctuation stripped",
+    "no special tokens",
+    "layer 5 of 6",
+    "int8 weights",
+    "PyTorch's dynamic int8",
+    "dimensions permuted",
+    "collapse to 8 directions",
+    "half way to the mean",
+    KNOWN,
+)
+
+
+@pytest.mark.parametrize("fault", ONCE)
+def test_each_fault_that_has_a_name_is_called_by_it(case, fault):
+    few = replace(case, texts=case.texts[:48], right=case.right[:48])
+    served = FAULTS[fault][1](case.path, few.texts, few.right, np.random.default_rng(1))
+    assert few.say(served, candidates={"older": case.path.older}).causes[0].cause == FAULTS[fault][0]
+
+
 VECTORS = (
     "stored as signs about the median",
     "stored as bits",
@@ -195,7 +220,8 @@ def test_the_command_names_the_fault_of_a_file(case, tmp_path):
 
     held = write("reference.parquet", case.reference.vectors, case.reference.rows.inputs)
     cut = write("cut.parquet", faulty(case, "cut to 6 tokens", 1.0), case.texts)
-    words = ["diagnose", cut, "--reference", held, "--encoder", "bundled", "--json"]
+    (tmp_path / "declared.yaml").write_text("model: bundled\npooling: mean\nmax_length: 128\n")
+    words = ["diagnose", cut, "--reference", held, "--encoder", str(tmp_path / "declared.yaml"), "--json"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)

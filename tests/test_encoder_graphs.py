@@ -6,12 +6,17 @@ import pickle
 import shutil
 import warnings
 import zipfile
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from samples import reference, window
 
+from drift.diagnosis import diagnose
+from drift.encoder.fingerprint import Pooling
 from drift.encoder.load import EncoderSpec, bundled, load
 from drift.encoder.program_archive import is_size
 from drift.encoder.readable import encode_readable
@@ -140,6 +145,37 @@ def test_onnx_of_token_ids_equals_the_encoder_that_it_was_exported_from(texts):
     assert np.abs(ours.encode(TEXTS) - encoder.encode(TEXTS)).max() < 1e-5
     assert ours.described["providers"] == "CPUExecutionProvider"
     assert {"graph", "tokenizer", "onnxruntime"} < set(ours.described)
+
+
+ASKED = tuple(
+    f"{who} {what} number {n}, and then some more words of it"
+    for n, (who, what) in enumerate(
+        product(("Who has", "Where is", "Why not"), ("a letter", "the Red house", "my key"))
+    )
+)
+SERVE = {
+    "truncation": lambda encoder: with_recipe(encoder, max_length=6).encode(ASKED),
+    "prefix": lambda encoder: with_recipe(encoder, prefix="query: ").encode(ASKED),
+    "cls-pooling": lambda encoder: with_recipe(encoder, pooling=Pooling.CLS).encode(ASKED),
+    "missing-special-tokens": lambda encoder: encoder.embed([row[1:-1] for row in encoder.tokenize(ASKED)]),
+    "unknown": lambda encoder: encoder.encode(ASKED)[::-1] + 3 * encoder.encode(["something else"]),
+}
+
+
+def with_recipe(encoder, **changes):
+    return replace(encoder, recipe=replace(encoder.recipe, **changes))
+
+
+@pytest.mark.parametrize("cause", SERVE)
+def test_a_diagnosis_knows_what_can_be_done_wrong_around_a_graph_and_says_what_it_did_not_try(texts, cause):
+    folder, encoder, exported = texts
+    torch.export.save(exported, folder / "model.pt2")
+    ours = load(EncoderSpec(str(folder / "model.pt2"), threads=1))
+    known = tuple(f"{text} {n}" for text in ASKED for n in range(8))
+    of = window(SERVE[cause](encoder), inputs=ASKED)
+    found = diagnose(of, reference(encoder.encode(known), inputs=known), ours, rng=np.random.default_rng(0)).causes[0]
+    assert found.cause == cause
+    assert ("Padding, layers and precision were not tried" in found.evidence) == (cause == "unknown")
 
 
 def onnx_of_arrays(path: Path, *, dim: int = 4) -> np.ndarray:

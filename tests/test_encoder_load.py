@@ -166,7 +166,9 @@ def test_a_limit_is_read_wherever_sentence_transformers_wrote_it(tmp_path, kind)
 @pytest.mark.parametrize("name", ["model.bin", "model.pt", "model.pkl"])
 def test_a_pickled_file_is_refused_for_what_it_is(tmp_path, name):
     (tmp_path / name).write_bytes(b"pickle")
-    with pytest.raises(EncoderError, match=rf"{name}': a file of another kind \(pickles can run code\)"):
+    with pytest.raises(
+        EncoderError, match=rf"{name}': a file of another kind \(pickles can run code, and are never loaded\)"
+    ):
         load(EncoderSpec(model=str(tmp_path / name)))
 
 

@@ -84,6 +84,13 @@ def test_vectors_come_in_the_order_of_the_inputs_in_batches_that_servers_take(en
     assert encoder.encode([]).shape == (0, DIM)
 
 
+def test_odd_texts_are_sent_as_they_can_be(endpoint, client):
+    encoder = RemoteEncoder(endpoint.url, client)
+    odd = ["", "nul \0 inside", "\ud800 lone surrogate", "👩‍👩‍👧‍👦", "\u202eשלם\u202c", "x" * 100_000]
+    assert encoder.encode(odd).shape == (len(odd), encoder.dim)
+    assert endpoint.asked[-1]["input"] == [text.replace("\ud800", "\ufffd") for text in odd]
+
+
 def test_the_fingerprint_tells_models_and_addresses_apart(endpoint, client):
     one = RemoteEncoder(endpoint.url, client, "a")
     assert one.fingerprint == RemoteEncoder(endpoint.url, client, "a").fingerprint

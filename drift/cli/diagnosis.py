@@ -27,7 +27,7 @@ def diagnose(
         str,
         typer.Option(
             metavar="MODEL",
-            help='What should have made them: "bundled", a directory, or a hub name. By default the stream\'s own.',
+            help='What should have made them: "bundled", a directory, a hub name, YAML. By default the stream\'s own.',
         ),
     ] = "",
     candidate: Annotated[
@@ -41,7 +41,7 @@ def diagnose(
 
     **Files** (.npy, Parquet or Arrow with a column `vector`) need `--reference`, and no configuration or database. With
     a column `input` and `--encoder` up to 256 rows are encoded again, and failing ones under each known fault. Without
-    them, vectors alone tell less.
+    them, vectors alone tell less. A YAML file declares a model as a stream's `encoder` does (pooling, max_length, ...).
 
     **A stream's** newest window, or that of `--window`, is read from the database and held against its reference.
     """

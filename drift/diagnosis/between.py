@@ -63,17 +63,14 @@ def explanations(
     if encoder is None:
         return
     # transformers takes seconds to import.
-    from drift.encoder.transformer import TransformerEncoder  # noqa: PLC0415
-    from drift.encoder.variants import Variant, variants  # noqa: PLC0415
+    from drift.encoder.variants import Variant, variants_of  # noqa: PLC0415
 
-    inner = encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
     others = (
         Variant(OTHER, f"the model {name!r} is served", other.encode(texts)[:, None])
         for name, other in candidates.items()
         if other.dim == served.shape[1]
     )
-    recipes = variants(inner, texts, served) if isinstance(inner, TransformerEncoder) else ()
-    for variant in chain(others, recipes):
+    for variant in chain(others, variants_of(inner(encoder), texts, served)):
         # Whatever else is wrong with the lengths.
         left = turned(served[:, None], variant.vectors)
         meant = variant.vectors[np.arange(len(texts)), left.argmin(1)]
@@ -82,6 +79,11 @@ def explanations(
         if enough:
             share = np.minimum(share, own_part(served, meant, right, variant.leeway))
         yield Explanation(variant.cause, variant.how, np.where(apart > TURNED, share, 0.0))
+
+
+def inner(encoder: Encoder) -> Encoder:
+    """The encoder itself, where it is one that remembers."""
+    return encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
 
 
 def own_part(served: Vectors, meant: Vectors, right: Vectors, leeway: float) -> Shares:

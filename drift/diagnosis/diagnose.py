@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from drift.diagnosis.alone import STORED, from_vectors
-from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations
+from drift.diagnosis.between import OTHER, RECOMPUTED, SOME, Versions, evidence, explanations, inner
 from drift.diagnosis.causes import SERVING, cause_of, diagnosis_of
 from drift.diagnosis.data import Changes, from_data
 from drift.diagnosis.explain import LEAST, Explanation, Ranked, rank
@@ -84,7 +84,9 @@ def _diagnose(
         tried.append(one)
         if one.complete:
             break
-    return _failing(window, pairs, tried, data)
+    from drift.encoder.variants import untried  # noqa: PLC0415
+
+    return _failing(window, pairs, tried, data, untried(inner(encoder)))
 
 
 def _environment(reference: Reference, encoder: Encoder, tolerance: Tolerance) -> Cause | None:
@@ -108,12 +110,16 @@ def _healthy(pairs: Pairs, found: Changes) -> Diagnosis:
     return diagnosis_of(causes, against, against)
 
 
-def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Changes) -> Diagnosis:
+def _failing(window: Window, pairs: Pairs, tried: list[Explanation], data: Changes, left_out: str = "") -> Diagnosis:
     rows = len(tried[0].explained)
     likely = list(rank(tried, rows))
     ranked = list(_versions(window, pairs, likely))
     room = 1 - BESIDE if data.causes else 1.0
-    causes = [cause_of(one.cause, room * one.score, evidence(pairs, one, rows)) for one in ranked]
+    said = ((one, evidence(pairs, one, rows)) for one in ranked)
+    causes = [
+        cause_of(one.cause, room * one.score, f"{text} {left_out}".strip() if one.best is None else text)
+        for one, text in said
+    ]
     causes += [replace(cause, score=round(BESIDE * cause.score, 3)) for cause in data.causes]
     best: dict[str, float] = {}
     for one in tried:

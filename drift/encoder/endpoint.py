@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from pydantic import BaseModel, RootModel, SecretStr, ValidationError
 
 from drift import __version__
+from drift.encoder.utf8 import sendable
 from drift.errors import EncoderError
 
 BATCH: Final = 32
@@ -121,7 +122,7 @@ class Endpoint:
             return np.array([found[i] for i in range(len(inputs))], np.float64).astype(np.float32)
 
     def _post(self, inputs: list[str]) -> httpx2.Response:
-        body = {self.form.asks: inputs} | ({"model": self.model} if self.model else {})
+        body = {self.form.asks: [*map(sendable, inputs)]} | ({"model": self.model} if self.model else {})
         headers = {"user-agent": f"drift/{__version__}"}
         if self.key is not None:
             headers["authorization"] = f"Bearer {self.key.get_secret_value()}"

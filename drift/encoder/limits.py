@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32
 
-from drift.encoder.transformer import TransformerEncoder, longest
+from drift.encoder.tokens import TokensEncoder
+from drift.encoder.transformer import TransformerEncoder
 
 LIMITS: Final = (*range(4, 16), *range(16, 32, 2), *range(32, 64, 8), 64, 96, 128, 192, 256, 384, 512)
 """What is tried first."""
@@ -17,15 +18,16 @@ STEPS: Final = 8
 AT_IT: Final = 1e-5
 
 Vectors = Float32[np.ndarray, "n d"]
+TextEncoder = TransformerEncoder | TokensEncoder
 
 
-def cut(encoder: TransformerEncoder, texts: Sequence[str], served: Vectors) -> Iterator[tuple[int, Vectors]]:
+def cut(encoder: TextEncoder, texts: Sequence[str], served: Vectors) -> Iterator[tuple[int, Vectors]]:
     """Limits to which inputs may have been cut, with what each gives: usual ones, then that nearest to `served`.
 
     Below the recipe's limit, and above it as far as the model goes.
     """
     own = encoder.recipe.max_length
-    most = max(own, min(longest(encoder.model, encoder.tokenizer) or own, LIMITS[-1]))
+    most = max(own, min(encoder.longest or own, LIMITS[-1]))
     lengths = np.array([len(row) for row in limited(encoder, most).tokenize(texts)])
     usual = [limit for limit in LIMITS if limit < lengths.max() and limit != own]
     if lengths.max() > own:
@@ -39,14 +41,14 @@ def cut(encoder: TransformerEncoder, texts: Sequence[str], served: Vectors) -> I
         yield closer, limited(encoder, closer).encode(texts)
 
 
-def said(limit: int, encoder: TransformerEncoder) -> str:
+def said(limit: int, encoder: TextEncoder) -> str:
     """What a limit does, in words."""
     own = encoder.recipe.max_length
     return f"inputs are cut to {limit} tokens" + (f" and not to the recipe's {own}" if limit > own else "")
 
 
 def _closer(
-    encoder: TransformerEncoder, texts: Sequence[str], served: Vectors, near: dict[int, np.ndarray], lengths: np.ndarray
+    encoder: TextEncoder, texts: Sequence[str], served: Vectors, near: dict[int, np.ndarray], lengths: np.ndarray
 ) -> int | None:
     """The limit nearest to `served` between the best of those in `near` and the next; None where that is the best."""
     best = max(near, key=lambda limit: float(near[limit].mean()))
@@ -67,7 +69,7 @@ def _closer(
         known |= {n: float(cosines(limited(encoder, n).encode(some), wanted).mean()) for n in fresh}
 
 
-def limited(encoder: TransformerEncoder, limit: int) -> TransformerEncoder:
+def limited(encoder: TextEncoder, limit: int) -> TextEncoder:
     """The encoder with another limit of tokens."""
     return replace(encoder, recipe=replace(encoder.recipe, max_length=limit))
 

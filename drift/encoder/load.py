@@ -170,7 +170,11 @@ def locate(spec: EncoderSpec) -> Path:
     if found.is_dir() or (found.is_file() and found.suffix in MODEL_FILES):
         return found
     if not HUB_NAME.fullmatch(spec.model) or found.exists():
-        wrong = "a file of another kind (pickles can run code)" if found.is_file() else "no such directory"
+        wrong = (
+            "a file of another kind (pickles can run code, and are never loaded)"
+            if found.is_file()
+            else "no such directory"
+        )
         raise EncoderError(
             f'an encoder\'s model needs to be "{BUNDLED}", a directory, a file ({", ".join(MODEL_FILES)}), or a hub '
             f"name as organisation/name, found {spec.model!r}: {wrong}"

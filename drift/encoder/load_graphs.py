@@ -68,8 +68,8 @@ def of_texts(
     spec: "EncoderSpec", path: Path, graph: "Graph", files: dict[str, str], settled: Settled
 ) -> "TokensEncoder":
     """A graph of token ids with the tokenizer beside it, or in the folder above, as sentence-transformers has it."""
-    from drift.encoder.tokens import TokensEncoder  # noqa: PLC0415
-    from drift.encoder.transformer import NO_LIMIT, read_tokenizer  # noqa: PLC0415
+    from drift.encoder.tokens import TokensEncoder, longest  # noqa: PLC0415
+    from drift.encoder.transformer import read_tokenizer  # noqa: PLC0415
 
     folder = next((each for each in (path.parent, path.parent.parent) if tokenizer_files(each)), None)
     if folder is None:
@@ -78,9 +78,7 @@ def of_texts(
             f"{path.parent.parent}: copy it there"
         )
     tokenizer = read_tokenizer(folder)
-    limits = [port.shape[1] for port in graph.ports if port.name == "input_ids"]
-    limits.append(int(tokenizer.model_max_length) if tokenizer.model_max_length < NO_LIMIT else None)
-    limit = min((size for size in limits if size is not None), default=None)
+    limit = longest(graph, tokenizer)
     said = declared(folder)
     # A graph may pool itself, which shows when it runs: then no pooling needs to be declared.
     free = spec.pooling is None and said.pooling is None

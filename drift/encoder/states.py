@@ -6,6 +6,7 @@ from typing import Final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from drift.encoder.fingerprint import Pooling
 from drift.encoder.pooling import pool
@@ -44,7 +45,7 @@ def _pooled(encoder: TransformerEncoder, tokens: Tokens) -> dict[tuple[str, str]
         out = encoder.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     layers = [layer.float() for layer in out.hidden_states]
     own, last = encoder.recipe.pooling, layers[-1]
-    inner = mask * ~torch.isin(ids, torch.tensor(sorted(framing(encoder)), device=ids.device))
+    inner = mask * ~torch.isin(ids, torch.tensor(sorted(framing(encoder.tokenizer)), device=ids.device))
     found = {
         ("cls-pooling", "the first token's vector is taken"): last[:, 0],
         ("mean-pooling", "the mean over all tokens is taken"): pool(last, mask, Pooling.MEAN),
@@ -129,8 +130,7 @@ def on_device(
     return ids.to(encoder.model.device), mask.to(encoder.model.device)
 
 
-def framing(encoder: TransformerEncoder) -> frozenset[int]:
+def framing(t: PreTrainedTokenizerBase) -> frozenset[int]:
     """The tokens that a tokenizer puts around an input. Not all special ones: an unknown word is one as well."""
-    t = encoder.tokenizer
     around = (t.cls_token_id, t.sep_token_id, t.bos_token_id, t.eos_token_id)
     return frozenset(token for token in around if token is not None)

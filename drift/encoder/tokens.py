@@ -15,7 +15,7 @@ from drift.encoder.batches import CPU_TOKENS, batch_end
 from drift.encoder.fingerprint import Recipe, digest_of
 from drift.encoder.graphs import Graph, finished
 from drift.encoder.pooling import pool
-from drift.encoder.transformer import CHUNK, padded, token_ids
+from drift.encoder.transformer import CHUNK, NO_LIMIT, padded, token_ids
 from drift.errors import EncoderError
 
 IDS: Final = "input_ids"
@@ -77,12 +77,21 @@ class TokensEncoder:
         """One row per input, in the order given; unit length if the recipe normalises. No inputs give no rows."""
         vectors = np.empty((len(inputs), self.dim), np.float32)
         for start in range(0, len(inputs), CHUNK):
-            with self.lock:
-                tokens = token_ids(self.tokenizer, self.recipe, inputs[start : start + CHUNK])
-            vectors[start : start + CHUNK] = self._embed(tokens)
+            vectors[start : start + CHUNK] = self.embed(self.tokenize(inputs[start : start + CHUNK]))
         return vectors
 
-    def _embed(self, tokens: Tokens) -> Float32[np.ndarray, "n d"]:
+    def tokenize(self, inputs: Sequence[str]) -> list[list[int]]:
+        """Token ids of each input, special ones included, cut to the recipe's length."""
+        with self.lock:
+            return token_ids(self.tokenizer, self.recipe, inputs)
+
+    @property
+    def longest(self) -> int | None:
+        """Most tokens that graph and tokenizer take; None where neither says."""
+        return longest(self.graph, self.tokenizer)
+
+    def embed(self, tokens: Tokens) -> Float32[np.ndarray, "n d"]:
+        """One row per tokenized input, in the order given."""
         vectors = np.empty((len(tokens), self.dim), np.float32)
         order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
         lengths = [len(tokens[i]) for i in order]
@@ -113,3 +122,10 @@ class TokensEncoder:
         length = next((port.shape[1] for port in self.graph.ports if port.name == IDS), None)
         more = 0 if length is None else length - ids.shape[1]
         return tuple(np.pad(x, ((0, 0), (0, more)), constant_values=value) for x, value in ((ids, pad), (mask, 0)))
+
+
+def longest(graph: Graph, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Most tokens that graph and tokenizer take; None where neither says."""
+    own = int(tokenizer.model_max_length)
+    limits = [*(port.shape[1] for port in graph.ports if port.name == IDS), own if own < NO_LIMIT else None]
+    return min((limit for limit in limits if limit is not None), default=None)

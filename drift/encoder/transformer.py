@@ -30,6 +30,7 @@ from drift.encoder.gpu import Gpu, gpu_of
 from drift.encoder.layout import Checksums
 from drift.encoder.pooling import pool
 from drift.encoder.reproducible import reproducible
+from drift.encoder.utf8 import sendable
 from drift.errors import EncoderError
 
 # Inputs tokenized at once, on all cores: bounds memory on long jobs, and is plenty to sort by length.
@@ -101,6 +102,11 @@ class TransformerEncoder:
     def gpu(self) -> Gpu | None:
         """What the model is on, where that is a GPU."""
         return gpu_of(self.model.device)
+
+    @property
+    def longest(self) -> int | None:
+        """Most tokens that model and tokenizer take; None where neither says."""
+        return longest(self.model, self.tokenizer)
 
     def encode(self, inputs: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """One row per input, in the order given; unit length if the recipe normalises. No inputs give no rows."""
@@ -216,11 +222,6 @@ def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Int[Tensor, "n t"
     for i, row in enumerate(tokens):
         ids[i, : len(row)], mask[i, : len(row)] = row, 1
     return torch.from_numpy(ids), torch.from_numpy(mask)
-
-
-def sendable(text: str) -> str:
-    """The text with lone surrogates replaced: the tokenizer takes UTF-8 only."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 @contextmanager

@@ -14,9 +14,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from drift.encoder import states
-from drift.encoder.limits import cut, said
+from drift.encoder.base import Encoder
+from drift.encoder.limits import TextEncoder, cut, said
 from drift.encoder.quantised import with_rounded_activations, with_rounded_weights
-from drift.encoder.transformer import TransformerEncoder, sendable
+from drift.encoder.tokens import TokensEncoder
+from drift.encoder.transformer import TransformerEncoder
+from drift.encoder.utf8 import sendable
 
 PREFIXES: Final = (
     "query: ",
@@ -46,6 +49,26 @@ class Variant:
     few: float = 0.5
 
 
+def variants_of(encoder: Encoder, texts: Sequence[str], served: Float32[np.ndarray, "n d"]) -> Iterator[Variant]:
+    """Every variant that can be made with `encoder`: of a model of anything but texts, or one elsewhere, none."""
+    if isinstance(encoder, TransformerEncoder):
+        yield from variants(encoder, texts, served)
+    elif isinstance(encoder, TokensEncoder):
+        yield from _poolings(encoder, texts)
+        yield from before_the_model(encoder, texts, served)
+
+
+def untried(encoder: Encoder) -> str:
+    """Which variants cannot be made with `encoder`, in a sentence; "" where all can."""
+    if isinstance(encoder, TransformerEncoder):
+        return ""
+    if isinstance(encoder, TokensEncoder):
+        return "Padding, layers and precision were not tried: in a graph they are what they are."
+    return (
+        "Pooling, prefix, limit and what else makes a recipe were not tried: they need a model of texts that runs here."
+    )
+
+
 def variants(
     encoder: TransformerEncoder, texts: Sequence[str], served: Float32[np.ndarray, "n d"]
 ) -> Iterator[Variant]:
@@ -56,15 +79,11 @@ def variants(
     tokens = encoder.tokenize(texts)
     for (cause, how), vectors in states.pooled(encoder, tokens).items():
         yield Variant(cause, how, finished(encoder, vectors))
-    yield from _tokens(encoder, tokens)
-    yield from _texts(encoder, texts)
-    for limit, found in cut(encoder, texts, served):
-        # Whatever else reads more of an input comes a little nearer too.
-        leeway = 1.0 if limit < encoder.recipe.max_length else 0.3
-        yield Variant("truncation", said(limit, encoder), one(found), leeway)
-    over, without = states.over_padding(encoder, tokens), states.without_mask(encoder, tokens)
+    yield from before_the_model(encoder, texts, served)
+    over = states.over_padding(encoder, tokens)
     # With so many choices the best of them comes a little nearer whatever is wrong.
     yield Variant("padding-pooled", "padding counts in the pooling", finished(encoder, over), leeway=0.5)
+    without = states.without_mask(encoder, tokens)
     yield Variant("mask-ignored", "tokens attend to padding", finished(encoder, without), leeway=0.5)
     for how, other in with_rounded_weights(encoder):
         # Rounded alike each time: what comes near only has more than its weights rounded.
@@ -74,8 +93,29 @@ def variants(
         yield Variant("quantised-activations", how, one(other.encode(texts)), few=1.0)
 
 
-def _tokens(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Iterator[Variant]:
-    special = states.framing(encoder)
+def _poolings(encoder: TokensEncoder, texts: Sequence[str]) -> Iterator[Variant]:
+    """Where the graph gives vectors of tokens, each pooling but the right one."""
+    tokens = encoder.tokenize(texts)
+    for pooling, slug in () if encoder.pools else states.SLUGS.items():
+        if pooling is not encoder.recipe.pooling:
+            other = replace(encoder, recipe=replace(encoder.recipe, pooling=pooling))
+            yield Variant(slug, f"tokens are pooled by {pooling}", one(other.embed(tokens)))
+
+
+def before_the_model(
+    encoder: TextEncoder, texts: Sequence[str], served: Float32[np.ndarray, "n d"]
+) -> Iterator[Variant]:
+    """The variants in which the model gets other tokens."""
+    yield from _tokens(encoder, encoder.tokenize(texts))
+    yield from _texts(encoder, texts)
+    for limit, found in cut(encoder, texts, served):
+        # Whatever else reads more of an input comes a little nearer too.
+        leeway = 1.0 if limit < encoder.recipe.max_length else 0.3
+        yield Variant("truncation", said(limit, encoder), one(found), leeway)
+
+
+def _tokens(encoder: TextEncoder, tokens: Sequence[Sequence[int]]) -> Iterator[Variant]:
+    special = states.framing(encoder.tokenizer)
     inner = [[token for token in row if token not in special] or list(row) for row in tokens]
     without: dict[str, Sequence[Sequence[int]]] = {
         "all are missing": inner,
@@ -86,7 +126,7 @@ def _tokens(encoder: TransformerEncoder, tokens: Sequence[Sequence[int]]) -> Ite
         yield Variant("missing-special-tokens", how, one(encoder.embed(rows)))
 
 
-def _texts(encoder: TransformerEncoder, texts: Sequence[str]) -> Iterator[Variant]:
+def _texts(encoder: TextEncoder, texts: Sequence[str]) -> Iterator[Variant]:
     recipe = encoder.recipe
     for prefix in ("", *PREFIXES):
         if prefix != recipe.prefix:
@@ -118,7 +158,7 @@ def without_accents(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
-def case_kept(encoder: TransformerEncoder) -> Tokenizer | None:
+def case_kept(encoder: TextEncoder) -> Tokenizer | None:
     """The tokenizer without its lower-casing; None where it has none."""
     backend = getattr(encoder.tokenizer, "backend_tokenizer", None)
     parts = json.loads(backend.to_str()) if backend is not None else {}

@@ -27,7 +27,7 @@ from drift.wiring.build import build_monitor, clock, source_of
 from drift.wiring.canary_inputs import build_canary_inputs
 from drift.wiring.compare import Request, reference_of, window_of
 from drift.wiring.database import migrated
-from drift.wiring.encoders import candidates_of, encoder_of, open_encoder
+from drift.wiring.encoders import candidates_of, encoder_of, open_encoder, spec_of
 
 MOST: Final = 512
 """Rows of a file that are looked at."""
@@ -35,7 +35,7 @@ MOST: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What should have made the vectors, "" where it is not said, and what may have; models as in `EncoderConfig`."""
+    """What should have made the vectors, "" where it is not said, and what may have: as `drift gate` names them."""
 
     encoder: str = ""
     candidates: tuple[str, ...] = ()
@@ -75,9 +75,9 @@ def of_files(
     return Looked(current, len(window.rows), usable, len(held.rows)), diagnose(
         window,
         held,
-        open_encoder(EncoderConfig(model=models.encoder)) if models.encoder else None,
+        open_encoder(spec_of(models.encoder)) if models.encoder else None,
         rng=np.random.default_rng(seed),
-        candidates={name: open_encoder(EncoderConfig(model=name)) for name in models.candidates},
+        candidates={name: open_encoder(spec_of(name)) for name in models.candidates},
         progress=progress,
     )
 
@@ -105,7 +105,8 @@ def of_stream(
         raise ConfigError(f"no file and no stream is called {key!r}; known streams are: {known}")
     encoder = declared.encoder or EncoderConfig()
     if models.encoder:
-        encoder = EncoderConfig(model=models.encoder, threads=encoder.threads, candidates=encoder.candidates)
+        kept = {"threads": encoder.threads, "candidates": encoder.candidates}
+        encoder = spec_of(models.encoder).model_copy(update=kept)
     if models.candidates:
         encoder = encoder.model_copy(update={"candidates": models.candidates})
     progress("loading models and reference")

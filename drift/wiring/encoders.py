@@ -11,6 +11,7 @@ from typing import Final
 import httpx2
 
 from drift.config import EncoderConfig, StreamConfig
+from drift.config.read import documents, read
 from drift.encoder.base import Encoder
 from drift.encoder.cache import CachedEncoder
 from drift.encoder.load import EncoderSpec, load
@@ -21,6 +22,7 @@ from drift.errors import ConfigError
 from drift.wiring.encoding import shown
 from drift.wiring.mlflow_models import fetched, is_mlflow
 
+SPECS: Final = (".yaml", ".yml")
 UNFINISHED: Final = timedelta(days=1)
 """How long a job that was killed may be gone on with: what encodes may change without its fingerprint."""
 
@@ -64,6 +66,21 @@ def build_encoder(spec: EncoderConfig, home: Path) -> CachedEncoder:
     encoder = open_encoder(spec)
     meter = Meter(spec.model, time.perf_counter() - start, spec.price_per_hour)
     return CachedEncoder(encoder, home / "embeddings.sqlite", progress=shown, meter=meter)
+
+
+def spec_of(named: str) -> EncoderConfig:
+    """What `named` declares: a name, or a YAML file in the form of a stream's `encoder`.
+
+    Raises:
+        ConfigError: with one line for each fault of the file.
+    """
+    path = Path(named)
+    if path.suffix not in SPECS:
+        return EncoderConfig(model=named)
+    found = documents(path)
+    if len(found) != 1:
+        raise ConfigError(f"{path}:1: needs one mapping as in a stream's `encoder`, here are {len(found)} documents")
+    return read(path, found[0], EncoderConfig)[0]
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from drift.gate.decision import Decision, decide
 from drift.gate.embedded import Cost, Embedded
 from drift.gate.thresholds import Thresholds
 from drift.records import Cause
+from drift.wiring.encoders import SPECS
 from drift.wiring.gate_encoders import (
     PIECE,
-    SPECS,
     Progress,
     alike_in_capitals,
     emulated,

@@ -3,27 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from drift.config import EncoderConfig
-from drift.config.read import documents, read
 from drift.diagnosis import causes
 from drift.encoder.base import Encoder
 from drift.encoder.readable import Encoded as Readable
 from drift.encoder.readable import encode_readable
 from drift.errors import ConfigError, UnreadableInputsError
 from drift.records import Cause
-from drift.wiring.encoders import open_encoder
+from drift.wiring.encoders import open_encoder, spec_of
 
 PIECE: Final = 32
 """Inputs that the encoders encode in turn: what else the machine does meanwhile meets both."""
 NEXT_STEP: Final = "Load the candidate from a checkpoint that has all of its layers, or take the name of this one anew."
-
-SPECS: Final = (".yaml", ".yml")
 
 Progress = Callable[[int, int], None]
 
@@ -73,28 +68,13 @@ def open_side(side: str, precision: str) -> Encoder:
         EncoderError: it cannot be loaded, or not be had in that precision.
     """
     if not precision:
-        return open_encoder(declared(side))
+        return open_encoder(spec_of(side))
     from drift.encoder.precision import PRECISIONS, in_precision  # noqa: PLC0415
 
     known = next((one for one in PRECISIONS if one == precision), None)
     if known is None:
         raise ConfigError(f"a precision is one of {', '.join(PRECISIONS)}, found {precision!r}")
-    return in_precision(open_encoder(declared(side)), known)
-
-
-def declared(side: str) -> EncoderConfig:
-    """What `side` declares: a name, or a YAML file in the form of a stream's `encoder`.
-
-    Raises:
-        ConfigError: with one line for each fault of the file.
-    """
-    path = Path(side)
-    if path.suffix not in SPECS:
-        return EncoderConfig(model=side)
-    found = documents(path)
-    if len(found) != 1:
-        raise ConfigError(f"{path}:1: needs one mapping as in a stream's `encoder`, here are {len(found)} documents")
-    return read(path, found[0], EncoderConfig)[0]
+    return in_precision(open_encoder(spec_of(side)), known)
 
 
 def encoded(texts: Sequence[str], encoders: Sequence[Encoder], progress: Progress, clock: Callable[[], float]) -> Taken:
