@@ -26,7 +26,7 @@ Flags: TypeAlias = Sequence[bool] | Shaped[np.ndarray, "..."] | Tensor
 """Right or wrong for each input: booleans of shape (n,)."""
 
 LARGEST, SMALLEST = 1e15, 1e-15
-"""Squares of larger numbers, added up over rows, would leave float32; those of smaller ones become 0 in it."""
+"""Squares of larger numbers, added up over rows, would leave float32; those of smaller ones would lose digits in it."""
 
 
 def as_rows(x: Vectors, name: str, least: int) -> Float32[Tensor, "n d"]:

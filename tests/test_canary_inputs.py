@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fakes import DIM, FakeEncoder, healthy
+from samples import reference
 
 from drift.alert import AlertKind, AlertState
 from drift.config import Config, Settings, load
@@ -23,6 +24,8 @@ from drift.encoder.load import load as load_encoder
 from drift.errors import BadReferenceError, ConfigError
 from drift.pipeline import canary_inputs
 from drift.pipeline.canary_inputs import CanaryInputs
+from drift.pipeline.golden_measures import can_probe
+from drift.records import Reference
 from drift.scheduler import Scheduler, Service, diagnose_one
 from drift.store import reads, windows
 from drift.wiring.build import begin, build_service
@@ -199,6 +202,14 @@ def test_a_probe_on_the_labels_sees_vectors_that_say_something_else(service, pro
     probe = next(each for each in canary.monitor.detectors if each.name == "canary_probe")
     assert probe.is_test
     assert slots(service)["canary"] == ["bad"]
+
+
+def test_one_label_beside_empty_ones_is_too_few_for_a_probe():
+    def labelled(*labels: str) -> Reference:
+        return reference(healthy(200), labels=tuple(labels[i % len(labels)] for i in range(200)))
+
+    assert can_probe(labelled("pay", "find"))
+    assert not can_probe(labelled("pay", ""))
 
 
 def test_inputs_without_labels_have_no_probe(engine, production, tmp_path):

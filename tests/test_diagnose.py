@@ -14,6 +14,7 @@ from test_scheduler import Clock, make_service, queue
 
 from detectors import DETECTORS
 from drift.alert import Alert, AlertKind, AlertState
+from drift.config import EncoderConfig
 from drift.diagnosis import cause_of
 from drift.diagnosis.season import LEAST_ROWS
 from drift.diagnosis.unusable import with_unusable
@@ -25,6 +26,7 @@ from drift.slo import RULES
 from drift.store import diagnoses, jobs, reads, retention, tables, windows, writes
 from drift.store.diagnoses import Request
 from drift.wiring import build
+from drift.wiring.diagnose_command import Models, chosen
 
 SPAN = spans(1)[0]
 HOUR = spans(12)
@@ -482,3 +484,13 @@ def test_rows_that_cannot_be_used_are_part_of_the_diagnosis(engine):
     assert "none" not in {cause.cause for cause in found.causes}
     well = Diagnosis((cause_of("none", 0.95, ""),), ("zeroed-dimensions",), {"zeroed-dimensions": "all are as served"})
     assert with_unusable(well, window).against == {}
+
+
+def test_a_stream_is_looked_at_with_the_encoder_that_is_named_and_its_own_threads_and_candidates(tmp_path):
+    own = EncoderConfig(model="bundled", threads=1, candidates=("./next",), prefix="query: ")
+    (tmp_path / "other.yaml").write_text("model: bundled\npooling: cls\nthreads: 2\n")
+    other = str(tmp_path / "other.yaml")
+    assert chosen(Models(), own) == own
+    assert chosen(Models("./other"), own) == EncoderConfig(model="./other", threads=1, candidates=("./next",))
+    assert chosen(Models(other), own) == EncoderConfig(pooling="cls", threads=2, candidates=("./next",))
+    assert chosen(Models("", ("./old",)), own) == own.model_copy(update={"candidates": ("./old",)})

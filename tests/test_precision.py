@@ -1,15 +1,18 @@
 """Encoders in other precisions: what they give, what they take, and how the gate is asked for them."""
 
 import json
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from drift.cli import app
+from drift.encoder.half import multiplying_in
 from drift.encoder.load import EncoderSpec, load
 from drift.encoder.precision import PRECISIONS, bytes_in_memory, bytes_on_disk, in_precision
 from drift.errors import EncoderError
@@ -59,6 +62,13 @@ def test_fewer_bits_take_less_memory_and_less_disk(made):
 def test_the_model_that_was_given_stays_as_it_is(encoder, made):
     assert {str(weight.dtype) for weight in encoder.model.parameters()} == {"torch.float32"}
     assert np.allclose(made["fp32"].encode(TEXTS), encoder.encode(TEXTS), atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int8-weights"])
+def test_one_that_multiplies_in_half_precision_can_be_had_in_fewer_bits(encoder, precision):
+    half = replace(encoder, model=multiplying_in(deepcopy(encoder.model), torch.float16))
+    apart = 1 - (encoder.encode(TEXTS) * in_precision(half, precision).encode(TEXTS)).sum(1)
+    assert 1e-8 < apart.max() < 0.1
 
 
 def test_what_is_no_model_here_has_no_precision():

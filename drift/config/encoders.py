@@ -29,8 +29,8 @@ class EncoderConfig(BaseModel):
     So they are where `model` is a file of weights (.safetensors) with its `architecture`, such as `timm/resnet18`.
     A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
     `prefix` is put before each text, "" for none where the model declares one; only weights of `weights_sha256` load.
-    `dtype` is that of the products; bfloat16 is float32 on a CPU that is slower in it. `device` is one of
-    torch's, by default CUDA where there is one.
+    `dtype` is that of the products (images: of all weights); bfloat16 is float32 on a CPU that is slower in it.
+    `device` is one of torch's, by default CUDA where there is one.
     `deterministic` gives an input the same bits whatever is encoded with it, and is slower.
 
     Or the address of an endpoint of OpenAI's kind (`https://…/v1/embeddings`), which is then asked for `served_model`,

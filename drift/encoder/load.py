@@ -42,7 +42,7 @@ class EncoderSpec:
     A graph (.pt2 of `torch.export`, .onnx) takes texts where it has an input `input_ids`, else arrays.
     `deterministic` gives an input the same bits whatever else is encoded with it, and is slower.
     `device` is one of torch's, by default CUDA when there; `threads` are torch's own, for the whole process.
-    `dtype` is that of the products; bfloat16 is float32 on a CPU that is slower in it.
+    `dtype` is that of the products (images: of all weights); bfloat16 is float32 on a CPU that is slower in it.
     `batch_tokens` bounds a batch, by default as memory allows.
     """
 

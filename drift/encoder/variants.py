@@ -95,8 +95,10 @@ def variants(
 
 def _poolings(encoder: TokensEncoder, texts: Sequence[str]) -> Iterator[Variant]:
     """Where the graph gives vectors of tokens, each pooling but the right one."""
+    if encoder.pools:
+        return
     tokens = encoder.tokenize(texts)
-    for pooling, slug in () if encoder.pools else states.SLUGS.items():
+    for pooling, slug in states.SLUGS.items():
         if pooling is not encoder.recipe.pooling:
             other = replace(encoder, recipe=replace(encoder.recipe, pooling=pooling))
             yield Variant(slug, f"tokens are pooled by {pooling}", one(other.embed(tokens)))

@@ -89,4 +89,4 @@ def can_probe(reference: Reference) -> bool:
     """Whether both halves of `reference` have the labels that a probe takes."""
     halves = (reference.fit, reference.calibration)
     enough = all(len(half.labelled()) >= LEAST for half in halves)
-    return enough and len(set(reference.fit.labels) - {None}) > 1
+    return enough and len(set(reference.fit.labels) - {None, ""}) > 1

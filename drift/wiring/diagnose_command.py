@@ -82,6 +82,14 @@ def of_files(
     )
 
 
+def chosen(models: Models, own: EncoderConfig) -> EncoderConfig:
+    """The encoder that `models` name, the stream's `own` where they name none; so with candidates and threads."""
+    encoder = spec_of(models.encoder) if models.encoder else own
+    said = encoder.model_fields_set
+    kept = {name: getattr(own, name) for name in ("threads", "candidates") if name not in said}
+    return encoder.model_copy(update=kept | ({"candidates": models.candidates} if models.candidates else {}))
+
+
 def of_stream(
     key: str,
     config: Config,
@@ -103,12 +111,7 @@ def of_stream(
     if declared is None or key not in {part.key for part in declared.measured_streams}:
         known = ", ".join(part.key for stream in config.streams for part in stream.measured_streams)
         raise ConfigError(f"no file and no stream is called {key!r}; known streams are: {known}")
-    encoder = declared.encoder or EncoderConfig()
-    if models.encoder:
-        kept = {"threads": encoder.threads, "candidates": encoder.candidates}
-        encoder = spec_of(models.encoder).model_copy(update=kept)
-    if models.candidates:
-        encoder = encoder.model_copy(update={"candidates": models.candidates})
+    encoder = chosen(models, declared.encoder or EncoderConfig())
     progress("loading models and reference")
     with migrated(settings) as found, found.engine.begin() as conn:
         span = windows.newest(conn, key, at=at)
